@@ -1,0 +1,283 @@
+//! The sender's side.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{HEADER_LEN, MAX_BODY, MAX_PLAINTEXT, OVERHEAD, Recipient, input_keying_material};
+use crate::key::{KeyPair, PUBLIC_KEY_LEN};
+use crate::provider::{Agreed, AgreementError, Provider};
+use crate::record::{ContentKeys, RECORD_OVERHEAD, SALT_LEN, Shape};
+
+/// How far a message is padded, to hide its length (`8188-4.8-1`, `8291-7-4`). Padding is inside the encryption and the
+/// receiver takes it off again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// Up to a multiple of this many octets of plaintext, or up to the limit if that comes first. 0 and 1 pad nothing.
+    Buckets(usize),
+    /// Up to the limit: all messages look alike.
+    Full,
+    /// Not at all.
+    #[default]
+    None,
+    /// As if the plaintext had exactly this many octets; one that has more is refused.
+    ToLength(usize),
+}
+
+/// Padding, and the most octets that plaintext and padding may have together. A [`Padding`] alone converts into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    padding: Padding,
+    limit: usize,
+}
+
+impl Options {
+    /// This padding, and the limit that every push service keeps: [`MAX_PLAINTEXT`].
+    #[must_use]
+    pub const fn new(padding: Padding) -> Self {
+        Self { padding, limit: MAX_PLAINTEXT }
+    }
+
+    /// Another limit, for a push service that is known to take more, or less.
+    #[must_use]
+    pub const fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// How long plaintext and padding are together.
+    fn padded_len(self, length: usize) -> Result<usize, EncryptError> {
+        let padded = match self.padding {
+            Padding::None => length,
+            Padding::ToLength(wanted) if length > wanted => {
+                return Err(EncryptError::LongerThanPadding { length, padding: wanted });
+            }
+            Padding::ToLength(wanted) => wanted,
+            Padding::Buckets(size) => {
+                length.checked_next_multiple_of(size).map_or(length, |padded| padded.min(self.limit.max(length)))
+            }
+            Padding::Full => self.limit.max(length),
+        };
+        if padded > self.limit { Err(EncryptError::TooLong { length: padded, limit: self.limit }) } else { Ok(padded) }
+    }
+}
+
+impl From<Padding> for Options {
+    fn from(padding: Padding) -> Self {
+        Self::new(padding)
+    }
+}
+
+/// Encrypts a message.
+///
+/// # Errors
+///
+/// The plaintext is too long (`8291-4-5`), or our own library failed.
+pub fn encrypt(
+    provider: &Provider,
+    to: &Recipient<'_>,
+    plaintext: &[u8],
+    options: impl Into<Options>,
+) -> Result<Vec<u8>, EncryptError> {
+    let mut body = Vec::new();
+    encrypt_into(provider, to, plaintext, options, &mut body)?;
+    Ok(body)
+}
+
+/// As [`encrypt`], appending to a buffer of the caller's: no allocation if it has room.
+///
+/// # Errors
+///
+/// As [`encrypt`]; `out` is as it was then.
+pub fn encrypt_into(
+    provider: &Provider,
+    to: &Recipient<'_>,
+    plaintext: &[u8],
+    options: impl Into<Options>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncryptError> {
+    let padded_len = options.into().padded_len(plaintext.len())?;
+    let mut salt = [0; SALT_LEN];
+    provider.fill(&mut salt).map_err(|_| EncryptError::Random)?;
+    let agreed = provider.agree(to.p256dh).map_err(EncryptError::Agreement)?;
+    append_message(provider, to, &Parts { plaintext, padded_len, agreed: &agreed, salt: &salt }, out)
+}
+
+/// Encrypts one plaintext to many recipients, each with its own key pair and salt. A failure stays in its lane; lanes of
+/// `out` beyond the recipients become [`EncryptError::NoRecipient`].
+///
+/// A provider with a vector kernel makes several messages in the time of one.
+pub fn encrypt_many(
+    provider: &Provider,
+    to: &[Recipient<'_>],
+    plaintext: &[u8],
+    options: impl Into<Options>,
+    out: &mut [Result<Vec<u8>, EncryptError>],
+) {
+    let padded_len = options.into().padded_len(plaintext.len());
+    let mut recipients = to.chunks(LANES);
+    for lanes in out.chunks_mut(LANES) {
+        lanes.iter_mut().for_each(|lane| *lane = Err(EncryptError::NoRecipient));
+        let group = recipients.next().unwrap_or_default();
+        match padded_len {
+            Ok(padded_len) => encrypt_group(provider, group, (plaintext, padded_len), lanes),
+            Err(error) => lanes.iter_mut().zip(group).for_each(|(lane, _)| *lane = Err(error)),
+        }
+    }
+}
+
+/// At most [`LANES`] messages: one draw of salts, one call for all agreements.
+fn encrypt_group(
+    provider: &Provider,
+    group: &[Recipient<'_>],
+    (plaintext, padded_len): (&[u8], usize),
+    lanes: &mut [Result<Vec<u8>, EncryptError>],
+) {
+    let peers: Vec<_> = group.iter().map(|to| *to.p256dh).collect();
+    let mut agreements = [const { Err(AgreementError::NoPeer) }; LANES];
+    let mut salts = [[0; SALT_LEN]; LANES];
+    let drawn = provider.fill(salts.as_flattened_mut());
+    provider.agree_many(&peers, &mut agreements);
+    let material = agreements.iter().zip(&salts);
+    for ((lane, to), (agreed, salt)) in lanes.iter_mut().zip(group).zip(material) {
+        *lane = match (drawn, agreed) {
+            (Err(_), _) => Err(EncryptError::Random),
+            (Ok(()), Err(error)) => Err(EncryptError::Agreement(*error)),
+            (Ok(()), Ok(agreed)) => {
+                let mut body = Vec::new();
+                append_message(provider, to, &Parts { plaintext, padded_len, agreed, salt }, &mut body).map(|()| body)
+            }
+        };
+    }
+}
+
+/// A sender's key pair and a salt that are chosen rather than drawn: **for test vectors only**. Whoever uses one twice
+/// gives away both messages, so using it consumes it.
+#[derive(Debug)]
+pub struct MessageKeys {
+    ephemeral: KeyPair,
+    salt: [u8; SALT_LEN],
+}
+
+impl MessageKeys {
+    /// Fixes what [`encrypt`] would draw.
+    #[must_use]
+    pub const fn fixed(ephemeral: KeyPair, salt: [u8; SALT_LEN]) -> Self {
+        Self { ephemeral, salt }
+    }
+}
+
+/// As [`encrypt`], with a fixed key pair and salt: **for test vectors only**.
+///
+/// # Errors
+///
+/// As [`encrypt`].
+pub fn encrypt_with(
+    provider: &Provider,
+    to: &Recipient<'_>,
+    plaintext: &[u8],
+    options: impl Into<Options>,
+    keys: MessageKeys,
+) -> Result<Vec<u8>, EncryptError> {
+    let padded_len = options.into().padded_len(plaintext.len())?;
+    let MessageKeys { ephemeral, salt } = keys;
+    let shared =
+        provider.agreement.agree_static(ephemeral.secret(), to.p256dh).map_err(EncryptError::Agreement)?;
+    let agreed = Agreed { public: *ephemeral.public(), shared };
+    let mut body = Vec::new();
+    append_message(provider, to, &Parts { plaintext, padded_len, agreed: &agreed, salt: &salt }, &mut body)?;
+    Ok(body)
+}
+
+/// What a message is made of.
+struct Parts<'a> {
+    plaintext: &'a [u8],
+    padded_len: usize,
+    agreed: &'a Agreed,
+    salt: &'a [u8; SALT_LEN],
+}
+
+/// Header and the one record (`8291-4-1`).
+fn append_message(
+    provider: &Provider,
+    to: &Recipient<'_>,
+    parts: &Parts<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncryptError> {
+    let total = parts.padded_len.checked_add(OVERHEAD).ok_or(EncryptError::Library)?;
+    let record_size = record_size(parts.padded_len.saturating_add(RECORD_OVERHEAD))?;
+    let ikm = input_keying_material(provider, to, &parts.agreed.public, &parts.agreed.shared);
+    let keys = ContentKeys::derive(provider, parts.salt, &*ikm);
+
+    let start = out.len();
+    out.reserve_exact(total);
+    out.extend_from_slice(parts.salt);
+    out.extend_from_slice(&record_size.to_be_bytes());
+    out.push(PUBLIC_KEY_LEN as u8);
+    out.extend_from_slice(parts.agreed.public.as_bytes());
+    out.extend_from_slice(parts.plaintext);
+    out.resize(start.saturating_add(total), 0);
+
+    let record = out.get_mut(start.saturating_add(HEADER_LEN)..).unwrap_or_default();
+    let shape = Shape { data_len: parts.plaintext.len(), last: true };
+    let sealed = keys.with(provider, |key| key.seal(0, record, shape));
+    if sealed.is_err() {
+        record.fill(0);
+        out.truncate(start);
+    }
+    sealed.map_err(|_| EncryptError::Library)
+}
+
+/// Greater than the record, and never below what everybody sends (`8291-4-2`, A-27).
+fn record_size(record_len: usize) -> Result<u32, EncryptError> {
+    let size = record_len.saturating_add(1).max(MAX_BODY);
+    u32::try_from(size).map_err(|_| EncryptError::TooLong { length: record_len, limit: u32::MAX as usize })
+}
+
+/// Why a message could not be encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncryptError {
+    /// Our library or random source failed during the key agreement.
+    Agreement(AgreementError),
+    /// Our library failed.
+    Library,
+    /// The plaintext is longer than the length that all messages are to be padded to.
+    LongerThanPadding {
+        /// Octets of plaintext.
+        length: usize,
+        /// Octets to be padded to.
+        padding: usize,
+    },
+    /// This lane of [`encrypt_many`] had no recipient.
+    NoRecipient,
+    /// Our random source failed.
+    Random,
+    /// Plaintext and padding are longer than the limit (`8291-4-5`).
+    TooLong {
+        /// Octets of plaintext and padding.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for EncryptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agreement(error) => error.fmt(f),
+            Self::Library => f.write_str("the cryptographic library failed"),
+            Self::LongerThanPadding { length, padding } => {
+                write!(f, "the plaintext has {length} octets, more than the {padding} it is to be padded to")
+            }
+            Self::NoRecipient => f.write_str("this lane had no recipient"),
+            Self::Random => f.write_str("the random source failed"),
+            Self::TooLong { length, limit } => {
+                write!(f, "the plaintext has {length} octets with its padding; {limit} is the limit")
+            }
+        }
+    }
+}
+
+impl core::error::Error for EncryptError {}
+
+/// Messages that are made together: as many as the widest kernel has lanes.
+const LANES: usize = 8;

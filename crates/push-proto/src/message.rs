@@ -1,0 +1,243 @@
+//! Push messages and receipts (RFC 8030 §5), as plain data that cannot hold a bad value.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::{AgentId, Handle, MessageId, Slot, SubscriptionId, UnixTime};
+
+/// Seconds a push service is asked to keep a message (RFC 8030 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ttl(u32);
+
+impl Ttl {
+    /// Deliver now or never.
+    pub const ZERO: Self = Self(0);
+    /// What a value too large to represent counts as: 2^31 seconds (`8030-5.2-4`).
+    pub const MAX: Self = Self(1 << 31);
+
+    /// `seconds`, at most [`Ttl::MAX`].
+    #[must_use]
+    pub const fn from_secs(seconds: u32) -> Self {
+        if seconds > Self::MAX.0 { Self::MAX } else { Self(seconds) }
+    }
+
+    /// The seconds.
+    #[must_use]
+    pub const fn as_secs(self) -> u32 {
+        self.0
+    }
+
+    /// Reads the header field: exactly one `1*DIGIT`, saturating (`8030-5.2-2`, `8030-5.2-4`, A-01, A-02).
+    ///
+    /// ```
+    /// # use push_proto::Ttl;
+    /// assert_eq!(Ttl::parse(b"00015"), Some(Ttl::from_secs(15)));
+    /// assert_eq!(Ttl::parse(b"999999999999999999999999999999"), Some(Ttl::MAX));
+    /// assert_eq!(Ttl::parse(b"+5"), None);
+    /// ```
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        if value.is_empty() {
+            return None;
+        }
+        let mut seconds: u32 = 0;
+        for octet in value {
+            if !octet.is_ascii_digit() {
+                return None;
+            }
+            seconds = seconds.saturating_mul(10).saturating_add(u32::from(octet - b'0'));
+        }
+        Some(Self::from_secs(seconds))
+    }
+}
+
+/// How much a message matters (RFC 8030 §5.3), lowest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// On power and Wi-Fi.
+    VeryLow,
+    /// On either power or Wi-Fi.
+    Low,
+    /// On neither power nor Wi-Fi; what a missing field means (`8030-5.3-3`).
+    #[default]
+    Normal,
+    /// On low battery.
+    High,
+}
+
+impl Urgency {
+    /// All of them, lowest first (`8030-5.3-7`).
+    pub const ALL: [Self; 4] = [Self::VeryLow, Self::Low, Self::Normal, Self::High];
+
+    /// The token of the header field.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VeryLow => "very-low",
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+
+    /// Reads one token; letter case does not matter (A-05). A list of values is no token (`8030-5.3-8`).
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|urgency| value.eq_ignore_ascii_case(urgency.as_str().as_bytes()))
+    }
+}
+
+/// A replacement topic (RFC 8030 §5.4): 1 to 32 characters of the base64url alphabet (`8030-5.4-3`, A-06).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(Box<str>);
+
+impl Topic {
+    /// Longest topic, in characters.
+    pub const MAX_OCTETS: usize = 32;
+
+    /// Reads the header field; compares octet-exact, so nothing is folded.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let fits = (1..=Self::MAX_OCTETS).contains(&value.len());
+        let legal = value.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
+        if !fits || !legal {
+            return None;
+        }
+        core::str::from_utf8(value).ok().map(|topic| Self(topic.into()))
+    }
+
+    /// The characters.
+    #[must_use]
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A topic says what a message is about, so logs do not get it.
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Topic(..)")
+    }
+}
+
+/// A header field of the sender that describes the body and travels with it unchanged (`8030-5-3`, `legacy-1`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContentField {
+    /// `Content-Encoding`
+    Encoding,
+    /// `Content-Language`
+    Language,
+    /// `Content-Type`
+    Type,
+    /// `Crypto-Key` of the legacy `aesgcm` coding, without its VAPID part (`8292-4.2-10`)
+    CryptoKey,
+    /// `Encryption` of the legacy `aesgcm` coding
+    Encryption,
+}
+
+impl ContentField {
+    /// All of them, in the order in which they are kept.
+    pub const ALL: [Self; 5] =
+        [Self::Encoding, Self::Language, Self::Type, Self::CryptoKey, Self::Encryption];
+
+    /// The field name, in lower case as HTTP/2 has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Encoding => "content-encoding",
+            Self::Language => "content-language",
+            Self::Type => "content-type",
+            Self::CryptoKey => "crypto-key",
+            Self::Encryption => "encryption",
+        }
+    }
+}
+
+/// What a push message carries: octets the service cannot read, and the fields that describe them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    /// The body, as received.
+    pub body: Bytes,
+    /// Each field at most once, in the order of [`ContentField::ALL`].
+    pub fields: Box<[(ContentField, Bytes)]>,
+}
+
+/// Lengths and names only: payloads never reach logs (G6).
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("octets", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+/// A push message as the service holds it (RFC 8030 §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its resource.
+    pub handle: Handle,
+    /// When it was accepted; its `Last-Modified` (`8030-7.2-2`).
+    pub accepted: UnixTime,
+    /// The first second at which it must not be delivered any more (`8030-5.2-8`); equals `accepted` for TTL 0.
+    pub expires: UnixTime,
+    /// Never shown to the user agent (`8030-5.3-2`).
+    pub urgency: Urgency,
+    /// The receipt subscription that waits for its outcome (RFC 8030 §5.1).
+    pub receipt: Option<AgentId>,
+    /// The body and its fields.
+    pub content: Content,
+}
+
+impl Message {
+    /// TTL 0: it goes to whoever monitors now and is never stored (G3, `8030-5.2-9`).
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.expires <= self.accepted
+    }
+}
+
+/// How a message ended, as its sender is told (RFC 8030 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// 204: acknowledged by the user agent (`8030-6.3-4`).
+    Delivered,
+    /// 410: expired, dropped, or its subscription went (`8030-6.3-5`, A-14).
+    Failed,
+}
+
+impl Outcome {
+    /// The status code of the pushed receipt.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Delivered => 204,
+            Self::Failed => 410,
+        }
+    }
+}
+
+/// A delivery receipt in the queue of a receipt subscription (RFC 8030 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The receipt subscription.
+    pub agent: AgentId,
+    /// The message it is about; its URL is the promised request (`8030-6.3-3`).
+    pub message: Handle,
+    /// What became of the message.
+    pub outcome: Outcome,
+    /// When the service stops keeping this receipt (A-14).
+    pub expires: UnixTime,
+}
+
+impl Receipt {
+    /// The receipt as an entry of its own queue: same rules as a message, one slot for each message it is about.
+    #[must_use]
+    pub const fn handle(&self) -> Handle {
+        Handle {
+            agent: self.agent,
+            subscription: SubscriptionId::from_octets([0; crate::id::ID_OCTETS]),
+            slot: Slot::from_octets(*self.message.id.octets()),
+            id: MessageId::from_octets(*self.message.id.octets()),
+        }
+    }
+}

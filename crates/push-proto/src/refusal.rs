@@ -1,0 +1,233 @@
+//! Why a request is refused: the status, a machine-readable reason (RFC 9457) and the section that says so.
+
+use core::{fmt, time::Duration};
+
+/// A refusal. Plain data; the closed set of them is below, one line each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    status: u16,
+    reason: &'static str,
+    section: &'static str,
+    detail: &'static str,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// The HTTP status code.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Short, stable, kebab-case.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// The document and section that the request goes against.
+    #[must_use]
+    pub const fn section(&self) -> &'static str {
+        self.section
+    }
+
+    /// One sentence for a human: what is wrong and what to do.
+    #[must_use]
+    pub const fn detail(&self) -> &'static str {
+        self.detail
+    }
+
+    /// When to come again, where that helps.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The same, with a time to come again.
+    #[must_use]
+    pub const fn retry_in(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// A refusal of the carrier: `wire` and the VAPID checks make theirs by this.
+    #[must_use]
+    pub const fn new(status: u16, reason: &'static str, section: &'static str, detail: &'static str) -> Self {
+        Self { status, reason, section, detail, retry_after: None }
+    }
+
+    // Decided by the core.
+
+    /// No such resource, or it has gone; a capability that does not open looks the same (`8030-8.3-2`).
+    pub const NOT_FOUND: Self =
+        Self::new(404, "not-found", "RFC 8030 §7.3", "There is no such resource, or it has gone for good.");
+    /// `8030-4.1-5`
+    pub const SET_INVALID: Self = Self::new(
+        400,
+        "set-invalid",
+        "RFC 8030 §4.1",
+        "The subscription set in Link is unknown or has gone; subscribe without one.",
+    );
+    /// `8030-5.1-9`
+    pub const RECEIPT_INVALID: Self = Self::new(
+        400,
+        "receipt-subscription-invalid",
+        "RFC 8030 §5.1",
+        "The receipt subscription in Link is unknown or has gone; ask without one.",
+    );
+    /// `8292-4.2-3`
+    pub const CREDENTIALS_MISSING: Self = Self::new(
+        401,
+        "vapid-missing",
+        "RFC 8292 §4.2",
+        "This subscription is restricted: sign the request with the key it was made with.",
+    );
+    /// `8292-4.2-9`
+    pub const CREDENTIALS_DIFFERENT: Self = Self::new(
+        403,
+        "vapid-key-mismatch",
+        "RFC 8292 §4.2",
+        "This subscription is restricted to another key than the one that signed the request.",
+    );
+    /// Push is what RFC 8030 §6 delivers by.
+    pub const PUSH_UNSUPPORTED: Self = Self::new(
+        406,
+        "push-unsupported",
+        "RFC 8030 §6",
+        "Messages come by HTTP/2 server push; use HTTP/2 and leave SETTINGS_ENABLE_PUSH at 1, with streams to spare.",
+    );
+    /// `8030-8.4-2`
+    pub const QUEUE_FULL: Self = Self::new(
+        429,
+        "queue-full",
+        "RFC 8030 §8.4",
+        "Too many messages wait for this user agent; try again later.",
+    );
+    /// A set has as many subscriptions as it can have.
+    pub const SET_FULL: Self = Self::new(
+        429,
+        "set-full",
+        "RFC 8030 §4.1",
+        "This subscription set has as many subscriptions as it can have; remove one first.",
+    );
+    /// A named limit of this service is reached.
+    pub const OVERLOADED: Self =
+        Self::new(503, "overloaded", "RFC 8030 §7.1", "The push service is busy; try again later.");
+    /// `G7`
+    pub const STORE_UNAVAILABLE: Self = Self::new(
+        503,
+        "store-unavailable",
+        "RFC 8030 §7.1",
+        "The push service cannot promise to keep anything now; whether this request took effect is unknown.",
+    );
+    /// The service is being stopped.
+    pub const DRAINING: Self =
+        Self::new(503, "draining", "RFC 8030 §7.1", "The push service is being stopped; try again later.");
+
+    // Decided by the wire.
+
+    /// `8030-5.2-5`
+    pub const TTL_MISSING: Self = Self::new(
+        400,
+        "ttl-missing",
+        "RFC 8030 §5.2",
+        "Every message needs a TTL: the seconds for which it is worth delivering.",
+    );
+    ///
+    pub const TTL_INVALID: Self = Self::new(
+        400,
+        "ttl-invalid",
+        "RFC 8030 §5.2",
+        "TTL takes one number of seconds, in digits only.",
+    );
+    /// `8030-5.3-8`, A-05
+    pub const URGENCY_INVALID: Self = Self::new(
+        400,
+        "urgency-invalid",
+        "RFC 8030 §5.3",
+        "Urgency takes one of very-low, low, normal and high.",
+    );
+    /// `8030-5.4-4`, A-06
+    pub const TOPIC_INVALID: Self = Self::new(
+        400,
+        "topic-invalid",
+        "RFC 8030 §5.4",
+        "Topic takes one name of 1 to 32 characters: letters, digits, hyphen and underscore.",
+    );
+    /// whether it was a set or a receipt subscription cannot be known.
+    pub const LINK_MALFORMED: Self = Self::new(
+        400,
+        "link-malformed",
+        "RFC 8288 §3",
+        "Link cannot be read; it takes values such as <url>; rel=\"name\".",
+    );
+    /// `8292-4.1-1`
+    pub const OPTIONS_MALFORMED: Self = Self::new(
+        400,
+        "subscription-options-malformed",
+        "RFC 8292 §4.1",
+        "Subscription options are a JSON object; its member vapid is an uncompressed P-256 key in base64url.",
+    );
+    /// `8292-3.2-3`, `vapid01-4-2`
+    pub const KEYS_IDENTICAL: Self = Self::new(
+        400,
+        "keys-identical",
+        "RFC 8292 §3.2",
+        "The key that signs the request also encrypts its message; they must be different keys.",
+    );
+    /// `8292-4.2-10` could not be kept.
+    pub const CRYPTO_KEY_MALFORMED: Self = Self::new(
+        400,
+        "crypto-key-malformed",
+        "draft-ietf-webpush-vapid-01 §4",
+        "Crypto-Key cannot be read, so its p256ecdsa part cannot be kept from the user agent.",
+    );
+    /// `8292-4.2-4`
+    pub const CREDENTIALS_MALFORMED: Self = Self::new(
+        403,
+        "vapid-malformed",
+        "RFC 8292 §3",
+        "Authorization takes vapid with the parameters t and k, once each.",
+    );
+    /// RFC 9110 §15.5.6, for the resources that are written to.
+    pub const METHOD_POST_ONLY: Self = Self::new(
+        405,
+        "method-not-allowed",
+        "RFC 8030 §2",
+        "This resource takes POST only; messages are read and subscriptions ended elsewhere.",
+    );
+    /// RFC 9110 §15.5.6, for the resources that are read and ended.
+    pub const METHOD_GET_DELETE: Self = Self::new(
+        405,
+        "method-not-allowed",
+        "RFC 8030 §2",
+        "This resource takes GET and DELETE only; messages are sent to the push resource.",
+    );
+    /// `8030-7.2-4`
+    pub const BODY_TOO_LARGE: Self = Self::new(
+        413,
+        "body-too-large",
+        "RFC 8030 §7.2",
+        "The body is larger than this service takes; 4096 octets are never too large.",
+    );
+    /// A named limit of the wire is reached.
+    pub const FIELDS_TOO_LARGE: Self = Self::new(
+        431,
+        "fields-too-large",
+        "RFC 6585 §5",
+        "The header fields are longer, or more, than this service takes.",
+    );
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({} {})", self.status, self.reason)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({}): {}", self.status, self.reason, self.section, self.detail)
+    }
+}
+
+impl core::error::Error for Refusal {}

@@ -1,0 +1,53 @@
+//! Every bound of one shard of the service, by name (G5).
+
+use core::time::Duration;
+
+use crate::Ttl;
+
+/// Bounds of one shard. At each, the answer is a precise status with Retry-After.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests whose store command is on its way; beyond it 503.
+    pub requests_in_flight: usize,
+    /// Monitors at once; beyond it 503.
+    pub monitors: usize,
+    /// Pushes of one monitor that wait for their acknowledgement; beyond it messages stay in the store.
+    pub unacknowledged: usize,
+    /// Entries of one page from the store.
+    pub page_entries: u32,
+    /// Transient messages (TTL 0) that wait for a monitor's credit; beyond it they are dropped, as RFC 8030 §5.2 lets us.
+    pub transient: usize,
+    /// Longest TTL granted (`8030-5.2-6`).
+    pub ttl: Ttl,
+    /// Seconds for which a transient message may wait for credit.
+    pub transient_secs: u64,
+    /// How long a push may stay unacknowledged until it counts as undelivered (`8030-6.2-3`).
+    pub acknowledgement: Duration,
+    /// How often a monitored queue is loaded again, because hints may be lost.
+    pub reload: Duration,
+    /// Longest a monitor stays open; then it ends with 200 and the user agent asks again.
+    pub monitor: Duration,
+    /// How often expired messages are swept.
+    pub sweep: Duration,
+    /// The Retry-After of a 503 or 429.
+    pub retry_after: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_in_flight: 4096,
+            monitors: 100_000,
+            unacknowledged: 256,
+            page_entries: 32,
+            transient: 16,
+            ttl: Ttl::from_secs(30 * 24 * 3600),
+            transient_secs: 10,
+            acknowledgement: Duration::from_secs(60),
+            reload: Duration::from_secs(300),
+            monitor: Duration::from_secs(12 * 3600),
+            sweep: Duration::from_secs(1),
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What peers ask of the store beside sending: subscribe, acknowledge, read, unsubscribe.
+
+use alloc::vec::Vec;
+
+use super::{
+    Exchange, Response, Service, Subscribe, Target,
+    turn::{Asked, Pending},
+};
+use crate::{
+    AgentId, Handle, Now, Refusal, SubscriptionId,
+    store::{
+        AgentKind, AgentRecord, Cause, Command, Completion, Done, Item, Operation, SubscriptionRecord, Unmet,
+    },
+};
+
+impl Service {
+    /// RFC 8030 §4: every subscription belongs to an agent, which is its set.
+    pub(super) fn subscribe(&mut self, exchange: Exchange, subscribe: Subscribe, now: Now) {
+        let mut batch = Vec::with_capacity(2);
+        let agent = subscribe.set.unwrap_or_else(|| {
+            let agent = AgentId::on_shard(self.entropy.id(), self.config.shard, self.config.shards);
+            let record = AgentRecord { kind: AgentKind::UserAgent, created: now.wall };
+            batch.push(Operation::CreateAgent(agent, record));
+            agent
+        });
+        let subscription = SubscriptionId::from_octets(self.entropy.id());
+        let record = SubscriptionRecord { created: now.wall, restricted_to: subscribe.restricted_to };
+        batch.push(Operation::CreateSubscription(agent, subscription, record.clone()));
+        let pending = Pending::Asked(exchange, Asked::Subscribe(agent, subscription, record));
+        self.effects.ask(pending, |ticket| Command::Apply(ticket, batch));
+    }
+
+    /// RFC 8030 §6.2.
+    pub(super) fn acknowledge(&mut self, exchange: Exchange, handle: Handle, now: Now) {
+        let (watched, mut turn) = self.turn(now);
+        if watched.acknowledge_transient(&handle, &mut turn) {
+            return self.effects.respond(exchange, Response::Done);
+        }
+        let pending = Pending::Asked(exchange, Asked::Acknowledge(handle));
+        self.effects.apply(pending, Operation::End(handle, Cause::Acknowledged));
+    }
+
+    ///
+    pub(super) fn read(&mut self, exchange: Exchange, handle: Handle) {
+        self.effects.ask(Pending::Asked(exchange, Asked::Read), |ticket| Command::Read(ticket, handle));
+    }
+
+    /// RFC 8030 §7.3.
+    pub(super) fn unsubscribe(&mut self, exchange: Exchange, target: Target) {
+        let pending = Pending::Asked(exchange, Asked::Unsubscribe(target));
+        self.effects.apply(pending, Operation::Close(target.agent(), target.member()));
+    }
+
+    /// The store has answered one of these.
+    pub(super) fn registered(&mut self, exchange: Exchange, asked: Asked, completion: Completion, now: Now) {
+        let result = match completion {
+            Completion::Applied(_, mut results) => results.pop(),
+            Completion::Read(_, item) => return self.found(exchange, item, now),
+            _failed => None,
+        };
+        match (asked, result) {
+            (Asked::Subscribe(agent, id, record), Some(Ok(Done::Created))) => {
+                self.watched.subscribed(agent, id, &record);
+                self.effects.respond(exchange, Response::Subscribed(agent, id));
+            }
+            (Asked::Subscribe(..), Some(Err(Unmet::NoAgent))) => {
+                self.effects.refuse(exchange, Refusal::SET_INVALID);
+            }
+            (Asked::Subscribe(..), Some(Err(Unmet::Full))) => self.effects.refuse(exchange, Refusal::SET_FULL),
+            (Asked::Acknowledge(handle), Some(Ok(Done::Ended))) => {
+                let (watched, mut turn) = self.turn(now);
+                watched.ended(&handle, &mut turn);
+                self.effects.respond(exchange, Response::Done);
+            }
+            (Asked::Unsubscribe(target), Some(Ok(Done::Closed))) => self.closed(exchange, target, now),
+            (Asked::Acknowledge(_) | Asked::Unsubscribe(_), Some(Err(_))) => {
+                self.effects.refuse(exchange, Refusal::NOT_FOUND);
+            }
+            _unanswered => self.store_failed(exchange),
+        }
+    }
+
+    /// A request whose outcome nobody knows (G7).
+    pub(super) fn store_failed(&mut self, exchange: Exchange) {
+        let refusal = Refusal::STORE_UNAVAILABLE.retry_in(self.config.limits.retry_after);
+        self.effects.refuse(exchange, refusal);
+    }
+
+    fn found(&mut self, exchange: Exchange, item: Option<Item>, now: Now) {
+        match item {
+            Some(Item::Message(message)) if message.expires > now.wall => {
+                self.effects.respond(exchange, Response::Message(message));
+            }
+            Some(Item::Message(_) | Item::Receipt(_)) | None => {
+                self.effects.refuse(exchange, Refusal::NOT_FOUND);
+            }
+        }
+    }
+
+    /// From here on nothing is accepted or pushed; the sweeper ends what is left.
+    fn closed(&mut self, exchange: Exchange, target: Target, now: Now) {
+        self.sweeper.hurry();
+        let (watched, mut turn) = self.turn(now);
+        watched.closed(target.agent(), target.member(), &mut turn);
+        self.effects.respond(exchange, Response::Done);
+    }
+}

@@ -1,0 +1,230 @@
+//! What goes into the push service, and what comes out, as plain data.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use push_crypto::{PublicKey, vapid::Verified};
+
+use crate::{
+    AgentId, Content, Handle, Message, Mono, Refusal, Slot, SubscriptionId, Ttl, Urgency,
+    store::{Command, Completion, Item},
+};
+
+/// One request and its response, as the driver tells them apart. Never reused, so a late reply cannot hit another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Exchange {
+    /// Which of the driver's counters made the number: one for each thread that takes connections.
+    pub origin: u16,
+    /// Grows with each exchange of that origin.
+    pub number: u64,
+}
+
+/// Names one push of a monitor's exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Delivery(pub u64);
+
+/// One input of the service.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A peer asks.
+    Request(Exchange, Request),
+    /// The peer has gone, or reset the stream; nobody reads a response any more.
+    Cancelled(Exchange),
+    /// A monitor's connection can take this many more pushes (HTTP/2 streams).
+    Credit(Exchange, u32),
+    /// What became of a push.
+    Pushed(Exchange, Delivery, Transfer),
+    /// The store answers.
+    Store(Completion),
+    /// Stop promising: refuse what is new, end monitors with 200, be done by then.
+    Drain(Mono),
+    /// A deadline of [`Output::Wait`] has come; early or late ticks do no harm.
+    Tick,
+}
+
+/// How the transfer of a push ended. None of these is an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Written to its END_STREAM.
+    Written,
+    /// Reset by the peer (`9113-8.4-6`), or retracted.
+    Reset,
+    /// The peer takes no pushes (`9113-8.4-1`): the monitor ends with 406.
+    Unsupported,
+}
+
+/// What a peer asks of the service. Capabilities are opened, tokens verified, bodies whole.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// RFC 8030 §4.
+    Subscribe(Subscribe),
+    /// RFC 8030 §5.
+    Send(Send),
+    /// RFC 8030 §6, §6.1, §6.3.
+    Monitor(Monitor),
+    /// RFC 8030 §6.2: DELETE of a push message.
+    Acknowledge(Handle),
+    /// GET of a push message by itself.
+    Read(Handle),
+    /// RFC 8030 §7.3: DELETE of a subscription, a set or a receipt subscription.
+    Unsubscribe(Target),
+}
+
+impl Request {
+    /// The agent whose shard must handle it; none for a subscription that makes a new one.
+    #[must_use]
+    pub const fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::Subscribe(subscribe) => subscribe.set,
+            Self::Send(send) => Some(send.agent),
+            Self::Acknowledge(handle) | Self::Read(handle) => Some(handle.agent),
+            Self::Monitor(Monitor { target, .. }) | Self::Unsubscribe(target) => Some(target.agent()),
+        }
+    }
+}
+
+/// A subscription to make.
+#[derive(Clone, Debug, Default)]
+pub struct Subscribe {
+    /// The set to join (`8030-4.1-2`); a new one without.
+    pub set: Option<AgentId>,
+    /// The only key whose holder may send (RFC 8292 §4.1).
+    pub restricted_to: Option<PublicKey>,
+}
+
+/// A message to deliver.
+#[derive(Clone, Debug)]
+pub struct Send {
+    /// The agent of the push resource.
+    pub agent: AgentId,
+    /// The subscription of the push resource.
+    pub subscription: SubscriptionId,
+    /// Required (`8030-5.2-5`).
+    pub ttl: Ttl,
+    /// `8030-5.3-3`.
+    pub urgency: Urgency,
+    /// The slot of its topic; without one it gets a slot of its own.
+    pub topic: Option<Slot>,
+    /// Whether and where its outcome is wanted (RFC 8030 §5.1).
+    pub receipt: ReceiptRequest,
+    /// The proven holder of a VAPID key (RFC 8292).
+    pub sender: Option<Verified>,
+    /// The body and its fields.
+    pub content: Content,
+}
+
+/// Whether a sender wants to know a message's outcome (RFC 8030 §5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReceiptRequest {
+    /// No.
+    #[default]
+    No,
+    /// Yes, on a new receipt subscription.
+    New,
+    /// Yes, on this one (`8030-5.1-6`).
+    On(AgentId),
+}
+
+/// What a monitor or an unsubscribe is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A subscription set and all its members.
+    Set(AgentId),
+    /// One subscription.
+    Subscription(AgentId, SubscriptionId),
+    /// A receipt subscription.
+    Receipts(AgentId),
+}
+
+impl Target {
+    /// Whose queue it is.
+    #[must_use]
+    pub const fn agent(&self) -> AgentId {
+        match self {
+            Self::Set(agent) | Self::Subscription(agent, _) | Self::Receipts(agent) => *agent,
+        }
+    }
+
+    /// The one subscription it is about, if it is not the whole agent.
+    #[must_use]
+    pub const fn member(&self) -> Option<SubscriptionId> {
+        match self {
+            Self::Subscription(_, subscription) => Some(*subscription),
+            Self::Set(_) | Self::Receipts(_) => None,
+        }
+    }
+}
+
+/// A request to be told of messages or receipts as they come.
+#[derive(Clone, Copy, Debug)]
+pub struct Monitor {
+    /// Of what.
+    pub target: Target,
+    /// The lowest urgency wanted (`8030-5.3-5`).
+    pub urgency: Urgency,
+    /// `Prefer: wait` (`8030-6-7`, `7240-4.3-1`): how long at most; zero for what is stored now, none for as long as
+    /// both sides like.
+    pub wait: Option<Duration>,
+}
+
+/// One effect of the service.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// For the store.
+    Store(Command),
+    /// The answer. For a monitor it comes after its last push was handed out.
+    Respond(Exchange, Response),
+    /// Push this to the monitor.
+    Push(Exchange, Delivery, Item),
+    /// This push is of no use any more: drop it if it waits, reset it if it is under way; answer [`Input::Pushed`]
+    /// all the same.
+    Retract(Exchange, Delivery),
+    /// The service will not mention this exchange again.
+    Retire(Exchange),
+    /// Nothing more to do until an input comes, or this point in time.
+    Wait(Option<Mono>, Reason),
+}
+
+/// What the next deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There is none.
+    Idle,
+    /// A monitor: acknowledgement timeout, redelivery, bounded wait or reload.
+    Monitor,
+    /// Expired messages to sweep.
+    Sweep,
+    /// The end of a drain.
+    Drain,
+}
+
+/// The service's answer to a request.
+#[derive(Clone, Debug)]
+pub enum Response {
+    /// 201 (`8030-4-2`).
+    Subscribed(AgentId, SubscriptionId),
+    /// 201, or 202 with a receipt subscription (`8030-5-2`, `8030-5.1-3`). The message is durable, or had TTL 0.
+    Accepted(Accepted),
+    /// 200 with the message.
+    Message(Arc<Message>),
+    /// 204: acknowledged or unsubscribed.
+    Done,
+    /// The end of a monitor: 200, or 204 (`8030-6-8`).
+    MonitorEnded {
+        /// It was bounded by `Prefer: wait` and nothing was pushed: 204.
+        empty: bool,
+    },
+    /// Refused; says who erred.
+    Refused(Refusal),
+}
+
+/// An accepted message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its resource.
+    pub handle: Handle,
+    /// The TTL granted.
+    pub ttl: Ttl,
+    /// Where its outcome will be told.
+    pub receipt: Option<AgentId>,
+}

@@ -1,0 +1,213 @@
+//! The way into the service: HTTP heads to what they ask for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Response as HttpResponse, header, request::Parts};
+use push_crypto::{
+    Provider,
+    capability::{Capability, Keyring},
+    vapid::{self, Credentials, VapidError, Verified},
+};
+
+use super::{
+    Limits, PublicUrl, problem,
+    public_url::SUBSCRIBE,
+    respond::{dated, fresh},
+};
+use crate::{AgentId, Handle, MessageId, Refusal, Slot, SubscriptionId, UnixTime, service::Target};
+
+/// What stands between HTTP and a push service: it opens and seals capability URLs, reads requests and writes
+/// responses. Immutable, so all threads share one.
+///
+/// For each request: [`Door::admit`] on its head; then read the body as [`Admitted::body_limit`] says, or refuse with
+/// [`Refusal::BODY_TOO_LARGE`]; then [`Door::request`]; what the service answers goes through [`Door::respond`] and
+/// [`Door::promise`], a refusal on the way through [`Door::refuse`].
+#[derive(Clone, Debug)]
+pub struct Door {
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) url: PublicUrl,
+    pub(super) limits: Limits,
+    provider: Provider,
+}
+
+impl Door {
+    /// A door at this URL. `limits.body_octets` counts as [`Limits::BODY_OCTETS_MIN`] if it is less.
+    #[must_use]
+    pub fn new(keyring: Arc<Keyring>, url: PublicUrl, provider: Provider, limits: Limits) -> Self {
+        let body_octets = limits.body_octets.max(Limits::BODY_OCTETS_MIN);
+        Self { keyring, url, limits: Limits { body_octets, ..limits }, provider }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn url(&self) -> &PublicUrl {
+        &self.url
+    }
+
+    /// Looks at a head before any of its body is read. The `Host` does not matter; neither does the query.
+    ///
+    /// # Errors
+    ///
+    /// 404 for what does not open, 405, 413 for a body that says it is too large.
+    pub fn admit(&self, head: &Parts) -> Result<Admitted, Refusal> {
+        let action = match self.resource(head.uri.path())? {
+            Resource::Service if head.method == Method::POST => Action::Subscribe,
+            Resource::Push(agent, subscription) if head.method == Method::POST => Action::Send(agent, subscription),
+            Resource::Service | Resource::Push(..) => return Err(Refusal::METHOD_POST_ONLY),
+            Resource::Message(handle) if head.method == Method::GET => Action::Read(handle),
+            Resource::Message(handle) if head.method == Method::DELETE => Action::Acknowledge(handle),
+            Resource::Queue(target) if head.method == Method::GET => Action::Monitor(target),
+            Resource::Queue(target) if head.method == Method::DELETE => Action::Unsubscribe(target),
+            Resource::Message(_) | Resource::Queue(_) => return Err(Refusal::METHOD_GET_DELETE),
+        };
+        let admitted = Admitted { action, octets_max: self.limits.body_octets };
+        match admitted.body_limit() {
+            BodyLimit::Ignored => {}
+            BodyLimit::AtMost(octets_max) => {
+                let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+                if lengths.any(|length| exceeds(length.as_bytes(), octets_max)) {
+                    return Err(Refusal::BODY_TOO_LARGE);
+                }
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// The response to a request that did not get as far as the service.
+    #[must_use]
+    pub fn refuse(&self, refusal: &Refusal, now: UnixTime) -> HttpResponse<Bytes> {
+        dated(fresh(problem::response(refusal)), now)
+    }
+
+    /// Checks a VAPID token for this origin, each time anew. A [`Verify`] that remembers calls this for what it does
+    /// not know.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the token.
+    pub fn verify(&self, credentials: &Credentials, now: UnixTime) -> Result<Verified, VapidError> {
+        vapid::verify(&self.provider, credentials, self.url.origin(), now, self.limits.vapid_leeway_secs)
+    }
+
+    /// What is at this path. The kind of a resource is inside its token, so the letter in front is for people, and
+    /// other spellings such as `/wpush/v2/` do as well.
+    fn resource(&self, path: &str) -> Result<Resource, Refusal> {
+        if path.len() > self.limits.path_octets {
+            return Err(Refusal::NOT_FOUND);
+        }
+        let path = self.url.below(path).ok_or(Refusal::NOT_FOUND)?;
+        if path == SUBSCRIBE {
+            return Ok(Resource::Service);
+        }
+        let capability = self.open(path).ok_or(Refusal::NOT_FOUND)?;
+        Ok(match capability {
+            Capability::Push { agent, subscription } => {
+                Resource::Push(AgentId::from_octets(agent), SubscriptionId::from_octets(subscription))
+            }
+            Capability::Message { agent, subscription, slot, id } => Resource::Message(Handle {
+                agent: AgentId::from_octets(agent),
+                subscription: SubscriptionId::from_octets(subscription),
+                slot: Slot::from_octets(slot),
+                id: MessageId::from_octets(id),
+            }),
+            Capability::Subscription { agent, subscription } => Resource::Queue(Target::Subscription(
+                AgentId::from_octets(agent),
+                SubscriptionId::from_octets(subscription),
+            )),
+            Capability::Set { agent } => Resource::Queue(Target::Set(AgentId::from_octets(agent))),
+            Capability::Receipts { agent } => Resource::Queue(Target::Receipts(AgentId::from_octets(agent))),
+        })
+    }
+
+    /// Opens the token at the end of a path below the prefix.
+    pub(super) fn open(&self, path: &str) -> Option<Capability> {
+        let (alias, token) = path.rsplit_once('/')?;
+        let plain = |step: &str| !step.is_empty() && step.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        if alias.split('/').count() > ALIAS_STEPS_MAX || !alias.split('/').all(plain) {
+            return None;
+        }
+        self.keyring.open(token).ok()
+    }
+}
+
+/// What a path names.
+enum Resource {
+    Service,
+    Push(AgentId, SubscriptionId),
+    Message(Handle),
+    Queue(Target),
+}
+
+/// A request whose head was let in: the URL is opened, the method is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    pub(super) action: Action,
+    octets_max: usize,
+}
+
+impl Admitted {
+    /// What to do with the body.
+    #[must_use]
+    pub const fn body_limit(&self) -> BodyLimit {
+        match self.action {
+            Action::Subscribe | Action::Send(..) => BodyLimit::AtMost(self.octets_max),
+            Action::Monitor(_) | Action::Unsubscribe(_) | Action::Read(_) | Action::Acknowledge(_) => {
+                BodyLimit::Ignored
+            }
+        }
+    }
+}
+
+/// What a method asks of a resource.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    Subscribe,
+    Send(AgentId, SubscriptionId),
+    Monitor(Target),
+    Unsubscribe(Target),
+    Read(Handle),
+    Acknowledge(Handle),
+}
+
+/// How much of a request's body to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLimit {
+    /// Nothing: it means nothing.
+    Ignored,
+    /// This many octets; one more is [`Refusal::BODY_TOO_LARGE`].
+    AtMost(usize),
+}
+
+/// Checks VAPID tokens; one is owned by each shard, so it may remember what it has seen (`8292-5-3`).
+pub trait Verify {
+    /// As [`Door::verify`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the token.
+    fn verify(&mut self, door: &Door, credentials: &Credentials, now: UnixTime) -> Result<Verified, VapidError>;
+}
+
+/// Remembers nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unremembered;
+
+impl Verify for Unremembered {
+    fn verify(&mut self, door: &Door, credentials: &Credentials, now: UnixTime) -> Result<Verified, VapidError> {
+        door.verify(credentials, now)
+    }
+}
+
+/// Whether a `Content-Length` says more than `octets_max`. What is no number is the carrier's to refuse.
+fn exceeds(length: &[u8], octets_max: usize) -> bool {
+    let digits = super::lexer::trim(length);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<usize>().ok());
+    length.is_none_or(|length| length > octets_max)
+}
+
+/// Path segments there may be between the prefix and the token.
+const ALIAS_STEPS_MAX: usize = 2;

@@ -1,0 +1,57 @@
+//! Messages and receipts as server pushes (RFC 8030 §6, §6.1, §6.3; RFC 9113 §8.4).
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+
+use super::{
+    Door, Relation,
+    respond::{date, uri, value},
+};
+use crate::{Message, Receipt, UnixTime, store::Item};
+
+/// One server push. An empty `body` means that the headers of the response end the stream.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    /// For the PUSH_PROMISE: a GET of the message URL (`8030-6-3`).
+    pub request: Request<()>,
+    /// The pushed response.
+    pub response: Response<()>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Door {
+    /// What to push for this item. Its `:scheme`, `:authority` and `:path` are those of the public URL
+    /// (`9113-8.4-3`).
+    #[must_use]
+    pub fn promise(&self, item: &Item, now: UnixTime) -> Promise {
+        let mut promise = match item {
+            Item::Message(message) => self.promise_message(message),
+            Item::Receipt(receipt) => self.promise_receipt(receipt),
+        };
+        promise.response.headers_mut().insert(header::DATE, date(now));
+        promise
+    }
+
+    /// The push resource is named in the promise and in the response: the RFC has it both ways (A-10, `8030-6-4`,
+    /// `8030-6.1-2`).
+    fn promise_message(&self, message: &Message) -> Promise {
+        let mut request = Request::new(());
+        *request.uri_mut() = uri(self.message_url(message.handle));
+        let push = self.push_url(message.handle.agent, message.handle.subscription);
+        request.headers_mut().insert(header::LINK, value(Relation::Push.link(&push)));
+        let mut response = Response::new(());
+        self.write_message(message, response.headers_mut());
+        Promise { request, response, body: message.content.body.clone() }
+    }
+
+    /// Only a status (`8030-6.3-3`).
+    fn promise_receipt(&self, receipt: &Receipt) -> Promise {
+        let mut request = Request::new(());
+        *request.uri_mut() = uri(self.message_url(receipt.message));
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(receipt.outcome.status()).unwrap_or_default();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        Promise { request, response, body: Bytes::new() }
+    }
+}

@@ -1,0 +1,208 @@
+//! HTTP requests to what the service understands (RFC 8030 §4 to §6, RFC 8292).
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest, header, request::Parts};
+use push_crypto::{
+    PublicKey,
+    capability::Capability,
+    message,
+    vapid::{self, Credentials},
+};
+
+use super::{
+    Admitted, Door, Preferences, Relation, Verify, content,
+    door::Action,
+    lexer::{Cursor, is_token, trim},
+    link::Links,
+    prefer::PREFER,
+};
+use crate::{
+    AgentId, Refusal, Slot, SubscriptionId, Topic, Ttl, UnixTime, Urgency,
+    service::{Monitor, ReceiptRequest, Request, Send, Subscribe},
+};
+
+impl Door {
+    /// Reads a whole request, admitted before. `verify` checks its VAPID token, if it has one: an invalid token is
+    /// refused whether the subscription is restricted or not.
+    ///
+    /// # Errors
+    ///
+    /// 400, 403, 413 or 431, with the section that says so.
+    pub fn request(
+        &self,
+        admitted: Admitted,
+        request: HttpRequest<Bytes>,
+        verify: &mut dyn Verify,
+        now: UnixTime,
+    ) -> Result<Request, Refusal> {
+        let (head, body) = request.into_parts();
+        if head.headers.get_all(PREFER).iter().count() > self.limits.prefer_lines {
+            return Err(Refusal::FIELDS_TOO_LARGE);
+        }
+        match admitted.action {
+            Action::Subscribe => self.subscribe(&head, &body).map(Request::Subscribe),
+            Action::Send(agent, subscription) => {
+                let mut send = self.send((agent, subscription), &head, body)?;
+                if let Some(credentials) = self.credentials(&head.headers)? {
+                    check_keys_differ(credentials.key(), &send.content.body)?;
+                    let verified = verify.verify(self, &credentials, now).map_err(vapid_refusal)?;
+                    send.sender = Some(verified);
+                }
+                Ok(Request::Send(send))
+            }
+            Action::Monitor(target) => {
+                let urgency = urgency(&head.headers)?.unwrap_or(Urgency::VeryLow);
+                Ok(Request::Monitor(Monitor { target, urgency, wait: Preferences::read(&head.headers).wait }))
+            }
+            Action::Unsubscribe(target) => Ok(Request::Unsubscribe(target)),
+            Action::Read(handle) => Ok(Request::Read(handle)),
+            Action::Acknowledge(handle) => Ok(Request::Acknowledge(handle)),
+        }
+    }
+
+    fn subscribe(&self, head: &Parts, body: &Bytes) -> Result<Subscribe, Refusal> {
+        self.check_length(body)?;
+        let set = match self.linked(head, Relation::Set, Refusal::SET_INVALID)? {
+            None => None,
+            Some(Capability::Set { agent }) => Some(AgentId::from_octets(agent)),
+            Some(_) => return Err(Refusal::SET_INVALID),
+        };
+        // A body of any other type means nothing (`8292-4.1-3`, A-35).
+        let restricted_to = if is_options(&head.headers) {
+            vapid::restriction_from_json(body).map_err(|_| Refusal::OPTIONS_MALFORMED)?
+        } else {
+            None
+        };
+        Ok(Subscribe { set, restricted_to })
+    }
+
+    /// Everything but the sender.
+    fn send(
+        &self,
+        (agent, subscription): (AgentId, SubscriptionId),
+        head: &Parts,
+        body: Bytes,
+    ) -> Result<Send, Refusal> {
+        self.check_length(&body)?;
+        let headers = &head.headers;
+        let ttl = single(headers, &TTL, Refusal::TTL_INVALID)?.ok_or(Refusal::TTL_MISSING)?;
+        let ttl = Ttl::parse(ttl).ok_or(Refusal::TTL_INVALID)?;
+        let topic = match single(headers, &TOPIC, Refusal::TOPIC_INVALID)? {
+            None => None,
+            Some(topic) => Some(Topic::parse(topic).ok_or(Refusal::TOPIC_INVALID)?),
+        };
+        let linked = match self.linked(head, Relation::Receipt, Refusal::RECEIPT_INVALID)? {
+            None => ReceiptRequest::New,
+            Some(Capability::Receipts { agent }) => ReceiptRequest::On(AgentId::from_octets(agent)),
+            Some(_) => return Err(Refusal::RECEIPT_INVALID),
+        };
+        let wanted = Preferences::read(headers).respond_async;
+        Ok(Send {
+            agent,
+            subscription,
+            ttl,
+            urgency: urgency(headers)?.unwrap_or_default(),
+            topic: topic
+                .map(|topic| self.keyring.topic_slot(subscription.octets(), topic.as_str()))
+                .map(Slot::from_octets),
+            receipt: if wanted { linked } else { ReceiptRequest::No },
+            sender: None,
+            content: content::read(headers, body, self.limits.content_field_octets)?,
+        })
+    }
+
+    fn check_length(&self, body: &Bytes) -> Result<(), Refusal> {
+        if body.len() > self.limits.body_octets { Err(Refusal::BODY_TOO_LARGE) } else { Ok(()) }
+    }
+
+    /// What the one link with this relation leads to. Anything but a capability of this service is `invalid`, and so
+    /// are two.
+    fn linked(
+        &self,
+        head: &Parts,
+        relation: Relation,
+        invalid: Refusal,
+    ) -> Result<Option<Capability>, Refusal> {
+        let mut found = None;
+        for (count, link) in Links::new(&head.headers).enumerate() {
+            if count >= self.limits.links {
+                return Err(Refusal::FIELDS_TOO_LARGE);
+            }
+            let link = link.map_err(|_| Refusal::LINK_MALFORMED)?;
+            if !link.has(relation) {
+                continue;
+            }
+            let base = self.url.uri(head.uri.path()).ok_or(invalid)?;
+            let target = link.resolve(&base).filter(|target| self.url.serves(target)).ok_or(invalid)?;
+            let capability = self.url.below(target.path()).and_then(|path| self.open(path)).ok_or(invalid)?;
+            if found.replace(capability).is_some() {
+                return Err(invalid);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The VAPID credentials. Fields of other schemes are as absent; so is `Proxy-Authorization`
+    /// (`8292-3-1`).
+    fn credentials(&self, headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
+        let mut fields = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).filter(|field| {
+            Cursor::new(trim(field)).take_while(is_token).eq_ignore_ascii_case(b"vapid")
+        });
+        let Some(field) = fields.next() else { return Ok(None) };
+        if fields.next().is_some() {
+            return Err(Refusal::CREDENTIALS_MALFORMED);
+        }
+        if field.len() > self.limits.authorization_octets {
+            return Err(Refusal::FIELDS_TOO_LARGE);
+        }
+        let field = std::str::from_utf8(field).map_err(|_| Refusal::CREDENTIALS_MALFORMED)?;
+        Credentials::parse(field).map(Some).map_err(vapid_refusal)
+    }
+}
+
+/// The only line of a field, trimmed; `invalid` if there are more.
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    invalid: Refusal,
+) -> Result<Option<&'a [u8]>, Refusal> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (first, None) => Ok(first.map(|line| trim(line.as_bytes()))),
+        (_, Some(_)) => Err(invalid),
+    }
+}
+
+/// `8030-5.3-8`, A-05.
+fn urgency(headers: &HeaderMap) -> Result<Option<Urgency>, Refusal> {
+    match single(headers, &URGENCY, Refusal::URGENCY_INVALID)? {
+        None => Ok(None),
+        Some(urgency) => Urgency::parse(urgency).map(Some).ok_or(Refusal::URGENCY_INVALID),
+    }
+}
+
+/// Whether the body is of the type for subscription options, whatever its parameters (`8292-6.3-1`).
+fn is_options(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_TYPE).iter().any(|line| {
+        let media_type = line.as_bytes().split(|octet| *octet == b';').next().unwrap_or_default();
+        trim(media_type).eq_ignore_ascii_case(OPTIONS.as_bytes())
+    })
+}
+
+/// The key that signs must not be the key that encrypts (`8292-3.2-3`).
+fn check_keys_differ(signing: &PublicKey, body: &[u8]) -> Result<(), Refusal> {
+    match message::sender_key(body) {
+        Some(key) if key == *signing.as_bytes() => Err(Refusal::KEYS_IDENTICAL),
+        _ => Ok(()),
+    }
+}
+
+/// The media type of subscription options (RFC 8292 §4.1).
+pub(super) const OPTIONS: &str = "application/webpush-options+json";
+
+/// `TTL`
+pub(super) const TTL: HeaderName = HeaderName::from_static("ttl");
+/// `Topic`
+pub(super) const TOPIC: HeaderName = HeaderName::from_static("topic");
+/// `Urgency`
+pub(super) const URGENCY: HeaderName = HeaderName::from_static("urgency");

@@ -1,0 +1,153 @@
+//! What the service answers, as HTTP responses.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode, Uri, header};
+use push_crypto::capability::Capability;
+
+use super::{Door, Relation, content, problem, request::TTL};
+use crate::{
+    AgentId, Handle, Message, SubscriptionId, UnixTime,
+    service::{Accepted, Response},
+};
+
+impl Door {
+    /// The HTTP response. Its date is `now`.
+    #[must_use]
+    pub fn respond(&self, response: &Response, now: UnixTime) -> HttpResponse<Bytes> {
+        let response = match response {
+            Response::Subscribed(agent, subscription) => fresh(self.subscribed(*agent, *subscription)),
+            Response::Accepted(accepted) => fresh(self.accepted(accepted)),
+            Response::Message(message) => self.message(message),
+            Response::Done | Response::MonitorEnded { pushed: false } => fresh(empty(StatusCode::NO_CONTENT)),
+            Response::MonitorEnded { pushed: true } => fresh(empty(StatusCode::OK)),
+            Response::Refused(refusal) => fresh(problem::response(refusal)),
+        };
+        dated(response, now)
+    }
+
+    fn subscribed(&self, agent: AgentId, subscription: SubscriptionId) -> HttpResponse<Bytes> {
+        let mut response = empty(StatusCode::CREATED);
+        let headers = response.headers_mut();
+        headers.insert(header::LOCATION, value(self.subscription_url(agent, subscription)));
+        headers.append(header::LINK, value(Relation::Push.link(&self.push_url(agent, subscription))));
+        headers.append(header::LINK, value(Relation::Set.link(&self.set_url(agent))));
+        response
+    }
+
+    fn accepted(&self, accepted: &Accepted) -> HttpResponse<Bytes> {
+        let status = if accepted.receipt.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+        let mut response = empty(status);
+        let headers = response.headers_mut();
+        headers.insert(header::LOCATION, value(self.message_url(accepted.handle)));
+        headers.insert(TTL, accepted.ttl.as_secs().into());
+        if let Some(agent) = accepted.receipt {
+            headers.insert(header::LINK, value(Relation::Receipt.link(&self.receipts_url(agent))));
+        }
+        response
+    }
+
+    /// A message by itself.
+    fn message(&self, message: &Message) -> HttpResponse<Bytes> {
+        let mut response = HttpResponse::new(message.content.body.clone());
+        self.write_message(message, response.headers_mut());
+        response
+    }
+
+    /// The fields of a message, pushed or read (`8030-6-4`, `8030-6-9`, `8030-7.2-2`). Urgency, topic and credentials
+    /// are not among them (`8030-5.3-2`, `8030-5.4-9`, `8292-4.2-10`).
+    pub(super) fn write_message(&self, message: &Message, headers: &mut HeaderMap) {
+        let Handle { agent, subscription, .. } = message.handle;
+        content::write(&message.content, headers);
+        headers.insert(header::CONTENT_LENGTH, message.content.body.len().into());
+        headers.insert(header::LAST_MODIFIED, date(message.accepted));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        headers.insert(header::LINK, value(Relation::Push.link(&self.push_url(agent, subscription))));
+    }
+
+    /// Where its user agent monitors and ends a subscription.
+    #[must_use]
+    pub fn subscription_url(&self, agent: AgentId, subscription: SubscriptionId) -> String {
+        let (agent, subscription) = (*agent.octets(), *subscription.octets());
+        self.seal('s', &Capability::Subscription { agent, subscription })
+    }
+
+    /// Where application servers send.
+    #[must_use]
+    pub fn push_url(&self, agent: AgentId, subscription: SubscriptionId) -> String {
+        let (agent, subscription) = (*agent.octets(), *subscription.octets());
+        self.seal('p', &Capability::Push { agent, subscription })
+    }
+
+    /// Where a message is acknowledged: the same in its 201, its promise and its receipt (`8030-6-3`,
+    /// `8030-6.3-3`).
+    #[must_use]
+    pub fn message_url(&self, handle: Handle) -> String {
+        let capability = Capability::Message {
+            agent: *handle.agent.octets(),
+            subscription: *handle.subscription.octets(),
+            slot: *handle.slot.octets(),
+            id: *handle.id.octets(),
+        };
+        self.seal('m', &capability)
+    }
+
+    /// Where an application server monitors its receipts.
+    #[must_use]
+    pub fn receipts_url(&self, agent: AgentId) -> String {
+        self.seal('r', &Capability::Receipts { agent: *agent.octets() })
+    }
+
+    /// Where a user agent monitors all its subscriptions.
+    #[must_use]
+    pub fn set_url(&self, agent: AgentId) -> String {
+        self.seal('a', &Capability::Set { agent: *agent.octets() })
+    }
+
+    fn seal(&self, kind: char, capability: &Capability) -> String {
+        format!("{}/{kind}/{}", self.url, self.keyring.seal(capability))
+    }
+}
+
+/// A response without a body.
+fn empty(status: StatusCode) -> HttpResponse<Bytes> {
+    let mut response = HttpResponse::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// No cache may keep it: it has capabilities in it, or is true only now.
+pub(super) fn fresh(mut response: HttpResponse<Bytes>) -> HttpResponse<Bytes> {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// With the date, and the length where there can be one (RFC 9110 §8.6).
+pub(super) fn dated(mut response: HttpResponse<Bytes>, now: UnixTime) -> HttpResponse<Bytes> {
+    if response.status() != StatusCode::NO_CONTENT {
+        let length = response.body().len();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    response.headers_mut().insert(header::DATE, date(now));
+    response
+}
+
+/// An HTTP date (RFC 9110 §5.6.7), at most the last that can be written.
+pub(super) fn date(time: UnixTime) -> HeaderValue {
+    let since_epoch = Duration::from_secs(time.as_secs().min(LAST_DATE_SECS));
+    value(httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since_epoch))
+}
+
+/// A field value of what we made ourselves, so it is one.
+pub(super) fn value(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A URL that we made ourselves, so it is one.
+pub(super) fn uri(url: String) -> Uri {
+    Uri::from_maybe_shared(Bytes::from(url)).unwrap_or_default()
+}
+
+/// 9999-12-31T23:59:59Z
+const LAST_DATE_SECS: u64 = 253_402_300_799;
