@@ -133,12 +133,8 @@ impl Refusal {
         "Every message needs a TTL: the seconds for which it is worth delivering.",
     );
     ///
-    pub const TTL_INVALID: Self = Self::new(
-        400,
-        "ttl-invalid",
-        "RFC 8030 §5.2",
-        "TTL takes one number of seconds, in digits only.",
-    );
+    pub const TTL_INVALID: Self =
+        Self::new(400, "ttl-invalid", "RFC 8030 §5.2", "TTL takes one number of seconds, in digits only.");
     /// `8030-5.3-8`, A-05
     pub const URGENCY_INVALID: Self = Self::new(
         400,

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::{
     Accepted, Exchange, ReceiptRequest, Response, Send, Service,
-    turn::{Asked, Pending},
+    turn::{Arriving, Asked, Pending},
 };
 use crate::{
     AgentId, Handle, Message, MessageId, Now, Refusal, Slot, Ttl,
@@ -37,15 +37,15 @@ impl Service {
         let pushed = watched.push_early(&message, sender.as_ref(), &mut turn);
         let new_receipt_subscription = send.receipt == ReceiptRequest::New;
         let put = Put { message: Arc::clone(&message), sender, new_receipt_subscription };
-        self.effects.apply(Pending::Asked(exchange, Asked::Send { message, pushed }), Operation::Put(put));
+        self.effects
+            .apply(Pending::Asked(exchange, Asked::Send(Arriving { message, pushed })), Operation::Put(put));
     }
 
     /// The store has decided on a message.
     pub(super) fn placed(
         &mut self,
         exchange: Exchange,
-        message: &Arc<Message>,
-        pushed: bool,
+        Arriving { message, pushed }: &Arriving,
         completion: Completion,
         now: Now,
     ) {
@@ -55,7 +55,7 @@ impl Service {
         };
         match results.first() {
             Some(Ok(Done::Put(placed))) => {
-                self.announce(message, pushed, *placed, now);
+                self.announce(message, *pushed, *placed, now);
                 let secs = message.expires.as_secs().saturating_sub(message.accepted.as_secs());
                 let ttl = Ttl::from_secs(u32::try_from(secs).unwrap_or(u32::MAX));
                 let accepted = Accepted { handle: message.handle, ttl, receipt: message.receipt };

@@ -23,8 +23,8 @@ mod watched;
 
 pub use limits::Limits;
 pub use request::{
-    Accepted, Delivery, Exchange, Input, Monitor, Output, Reason, ReceiptRequest, Request, Response, Send, Subscribe,
-    Target, Transfer,
+    Accepted, Delivery, Exchange, Input, Monitor, Output, Reason, ReceiptRequest, Request, Response, Send,
+    Subscribe, Target, Transfer,
 };
 
 use self::{
@@ -203,17 +203,18 @@ impl Service {
             }
             Pending::Watch(agent) => {
                 let (watched, mut turn) = self.turn(now);
-                match completion {
-                    Completion::Watching(_) => watched.watching(agent, &mut turn),
-                    _failed => watched.watch_failed(agent, &mut turn),
+                if matches!(completion, Completion::Watching(_)) {
+                    watched.watching(agent, &mut turn);
+                } else {
+                    watched.watch_failed(agent, &mut turn);
                 }
             }
             Pending::Load(target) => {
                 let (watched, mut turn) = self.turn(now);
-                match completion {
-                    Completion::Loaded(_, Ok(mut page)) => watched.loaded(target, ticket, &mut page, &mut turn),
-                    Completion::Loaded(_, Err(_no_agent)) => watched.closed(target.agent(), None, &mut turn),
-                    _failed => watched.load_failed(target, &mut turn),
+                if let Completion::Loaded(_, page) = completion {
+                    watched.loaded(target, ticket, page, &mut turn);
+                } else {
+                    watched.load_failed(target, &mut turn);
                 }
             }
         }
@@ -231,7 +232,7 @@ impl Service {
 
     fn answered(&mut self, exchange: Exchange, asked: Asked, completion: Completion, now: Now) {
         match asked {
-            Asked::Send { message, pushed } => self.placed(exchange, &message, pushed, completion, now),
+            Asked::Send(arriving) => self.placed(exchange, &arriving, completion, now),
             Asked::Subscribe(..) | Asked::Acknowledge(_) | Asked::Read | Asked::Unsubscribe(_) => {
                 self.registered(exchange, asked, completion, now);
             }
@@ -254,7 +255,8 @@ impl Service {
     }
 
     fn wait(&self) -> Output {
-        let drain = self.draining.filter(|_| !self.effects.exchanges.is_empty()).map(|at| (at, Reason::Drain));
+        let drain =
+            self.draining.filter(|_| !self.effects.exchanges.is_empty()).map(|at| (at, Reason::Drain));
         let sweep = if self.store == Availability::Up { self.sweeper.next() } else { None };
         let sweep = sweep.map(|at| (at, Reason::Sweep));
         let monitor = self.watched.next_wake().map(|at| (at, Reason::Monitor));

@@ -69,7 +69,8 @@ pub(super) struct Monitor {
 impl Monitor {
     pub(super) fn new(exchange: Exchange, wanted: &Wanted, turn: &Turn<'_>) -> Self {
         let longest = turn.limits.monitor;
-        let wait = wanted.wait.filter(|wait| *wait > Duration::ZERO).map_or(longest, |wait| wait.min(longest));
+        let wait =
+            wanted.wait.filter(|wait| *wait > Duration::ZERO).map_or(longest, |wait| wait.min(longest));
         Self {
             exchange,
             target: wanted.target,
@@ -153,7 +154,12 @@ impl Monitor {
     /// What became of a push. A receipt that was written is delivered (design: receipts are not acknowledged).
     ///
     /// `false` if the peer takes no pushes at all.
-    pub(super) fn transferred(&mut self, delivery: Delivery, transfer: Transfer, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn transferred(
+        &mut self,
+        delivery: Delivery,
+        transfer: Transfer,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         let Some(sent) = self.writing.remove(&delivery) else { return true };
         self.credit = self.credit.saturating_add(1);
         if sent.ended {
@@ -250,7 +256,11 @@ impl Monitor {
         if self.behind && self.loading.is_none() && self.queue.is_empty() && self.room(turn) > 0 {
             self.load(self.room(turn), turn);
         }
-        self.snapshot && !self.behind && self.loading.is_none() && self.queue.is_empty() && self.writing.is_empty()
+        self.snapshot
+            && !self.behind
+            && self.loading.is_none()
+            && self.queue.is_empty()
+            && self.writing.is_empty()
     }
 
     /// Asks for the first page, credit or not: its records say whether the target exists.

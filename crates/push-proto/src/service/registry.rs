@@ -53,11 +53,10 @@ impl Service {
 
     /// The store has answered one of these.
     pub(super) fn registered(&mut self, exchange: Exchange, asked: Asked, completion: Completion, now: Now) {
-        let result = match completion {
-            Completion::Applied(_, mut results) => results.pop(),
-            Completion::Read(_, item) => return self.found(exchange, item, now),
-            _failed => None,
-        };
+        if let Completion::Read(_, item) = completion {
+            return self.found(exchange, item, now);
+        }
+        let result = if let Completion::Applied(_, mut results) = completion { results.pop() } else { None };
         match (asked, result) {
             (Asked::Subscribe(agent, id, record), Some(Ok(Done::Created))) => {
                 self.watched.subscribed(agent, id, &record);
@@ -66,7 +65,9 @@ impl Service {
             (Asked::Subscribe(..), Some(Err(Unmet::NoAgent))) => {
                 self.effects.refuse(exchange, Refusal::SET_INVALID);
             }
-            (Asked::Subscribe(..), Some(Err(Unmet::Full))) => self.effects.refuse(exchange, Refusal::SET_FULL),
+            (Asked::Subscribe(..), Some(Err(Unmet::Full))) => {
+                self.effects.refuse(exchange, Refusal::SET_FULL)
+            }
             (Asked::Acknowledge(handle), Some(Ok(Done::Ended))) => {
                 let (watched, mut turn) = self.turn(now);
                 watched.ended(&handle, &mut turn);

@@ -31,10 +31,18 @@ pub(super) enum Pending {
 #[derive(Debug)]
 pub(super) enum Asked {
     Subscribe(AgentId, SubscriptionId, SubscriptionRecord),
-    Send { message: Arc<Message>, pushed: bool },
+    Send(Arriving),
     Acknowledge(Handle),
     Read,
     Unsubscribe(Target),
+}
+
+/// A message whose commit is on its way.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    pub(super) message: Arc<Message>,
+    /// Whether somebody got it early.
+    pub(super) pushed: bool,
 }
 
 /// Where an exchange stands.

@@ -1,6 +1,7 @@
 //! The agents that someone monitors here: their records, their monitors, and the monitors' timers.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     vec::Vec,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     AgentId, Handle, Message, Mono, PublicKey, Refusal, SubscriptionId,
-    store::{Command, Hint, Item, Page, Position, SubscriptionRecord, Ticket},
+    store::{Command, Hint, Item, Page, Position, SubscriptionRecord, Ticket, Unmet},
 };
 
 /// A watched agent.
@@ -94,14 +95,21 @@ impl Watched {
     }
 
     /// A page for a monitor has come.
-    pub(super) fn loaded(&mut self, target: Target, ticket: Ticket, page: &mut Page, turn: &mut Turn<'_>) {
+    pub(super) fn loaded(
+        &mut self,
+        target: Target,
+        ticket: Ticket,
+        page: Result<Box<Page>, Unmet>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Ok(mut page) = page else { return self.closed(target.agent(), None, turn) };
         if let Some(agent) = self.agents.get_mut(&target.agent()) {
             agent.subscriptions = Some(page.subscriptions.drain(..).collect());
         }
         if self.is_gone(target) {
             return self.end(target, Some(Refusal::NOT_FOUND), turn);
         }
-        self.with(target, turn, |monitor, _| monitor.loaded(ticket, page));
+        self.with(target, turn, |monitor, _| monitor.loaded(ticket, &mut page));
     }
 
     /// Hints cannot be had, so monitoring would be a false promise.
@@ -244,7 +252,12 @@ impl Watched {
     }
 
     /// Lets `change` happen to a monitor, then pushes and loads what that made possible.
-    fn with(&mut self, target: Target, turn: &mut Turn<'_>, change: impl FnOnce(&mut Monitor, &mut Turn<'_>)) {
+    fn with(
+        &mut self,
+        target: Target,
+        turn: &mut Turn<'_>,
+        change: impl FnOnce(&mut Monitor, &mut Turn<'_>),
+    ) {
         let Some(monitor) = self.monitors.get_mut(&target) else { return };
         change(monitor, turn);
         let watching = self.agents.get(&target.agent()).is_some_and(|agent| agent.watching);
@@ -295,9 +308,8 @@ impl Watched {
 
     /// The monitored targets of an agent.
     fn targets(&self, agent: AgentId) -> Vec<Target> {
-        let [first, last] = [0, 0xff].map(|octet| {
-            Target::Subscription(agent, SubscriptionId::from_octets([octet; crate::ID_OCTETS]))
-        });
+        let [first, last] = [0, 0xff]
+            .map(|octet| Target::Subscription(agent, SubscriptionId::from_octets([octet; crate::ID_OCTETS])));
         let members = self.monitors.range(first..=last).map(|(target, _)| *target);
         let whole = [Target::Set(agent), Target::Receipts(agent)];
         let whole = whole.into_iter().filter(|target| self.monitors.contains_key(target));

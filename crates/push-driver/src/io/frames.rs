@@ -1,0 +1,249 @@
+//! What passes over an HTTP/2 connection, seen from beside it.
+//!
+//! h2 does not tell three things that pushing depends on: whether the peer takes pushes at all (`ENABLE_PUSH`, before
+//! the first failed attempt), when a pushed stream has really been *written* (rather than buffered), and that the peer
+//! refused a push whose last frame still waits for its flow control window. All three are plain in the nine octets in
+//! front of each frame (RFC 9113 §4.1), so the transport reads along.
+
+use std::collections::VecDeque;
+
+/// The server's view of what has passed.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    incoming: Reader,
+    outgoing: Reader,
+    /// Even streams whose last frame (END_STREAM or RST_STREAM) was written to the transport, in order.
+    pub(crate) written: VecDeque<u32>,
+    /// Streams that the peer reset, in order.
+    pub(crate) reset: VecDeque<u32>,
+    /// The peer's `ENABLE_PUSH`.
+    pub(crate) push_enabled: bool,
+}
+
+impl Seen {
+    /// Nothing has passed; `preface` octets of the peer are not frames.
+    pub(crate) const fn new(preface: usize) -> Self {
+        Self {
+            incoming: Reader::new(preface),
+            outgoing: Reader::new(0),
+            written: VecDeque::new(),
+            reset: VecDeque::new(),
+            push_enabled: true,
+        }
+    }
+
+    /// These octets came from the peer.
+    pub(crate) fn read(&mut self, octets: &[u8]) {
+        let Self { incoming, reset, push_enabled, .. } = self;
+        incoming.take(octets, |frame, setting| match frame.kind {
+            RST_STREAM => reset.push_back(frame.stream),
+            SETTINGS => {
+                if let Some((ENABLE_PUSH, value)) = setting {
+                    *push_enabled = value != 0;
+                }
+            }
+            _other => {}
+        });
+        // A peer that resets streams without end is h2's to stop; this only has to stay bounded meanwhile.
+        while self.reset.len() > RESETS_MAX {
+            self.reset.pop_front();
+        }
+    }
+
+    /// These octets were written to the transport.
+    pub(crate) fn wrote(&mut self, octets: &[u8]) {
+        let Self { outgoing, written, .. } = self;
+        outgoing.take(octets, |frame, _setting| {
+            let ends = match frame.kind {
+                DATA | HEADERS => frame.flags & END_STREAM != 0,
+                RST_STREAM => true,
+                _other => false,
+            };
+            if ends && frame.stream != 0 && frame.stream.is_multiple_of(2) {
+                written.push_back(frame.stream);
+            }
+        });
+    }
+}
+
+/// The head of one frame.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+}
+
+/// Finds the frames in a stream of octets that comes in any pieces.
+#[derive(Debug)]
+struct Reader {
+    /// Octets in front of the first frame.
+    skip: usize,
+    head: [u8; HEAD_OCTETS],
+    /// How much of `head` there is.
+    headed: usize,
+    frame: Frame,
+    /// Payload octets to come.
+    payload: usize,
+    setting: [u8; SETTING_OCTETS],
+    settled: usize,
+}
+
+impl Reader {
+    const fn new(skip: usize) -> Self {
+        Self {
+            skip,
+            head: [0; HEAD_OCTETS],
+            headed: 0,
+            frame: Frame { kind: 0, flags: 0, stream: 0 },
+            payload: 0,
+            setting: [0; SETTING_OCTETS],
+            settled: 0,
+        }
+    }
+
+    /// Calls `see` for each setting, and for each frame when its last octet has come.
+    fn take(&mut self, mut octets: &[u8], mut see: impl FnMut(Frame, Option<(u16, u32)>)) {
+        while !octets.is_empty() {
+            let taken = if self.skip > 0 {
+                let taken = self.skip.min(octets.len());
+                self.skip -= taken;
+                taken
+            } else if self.headed < HEAD_OCTETS {
+                self.take_head(octets, &mut see)
+            } else {
+                self.take_payload(octets, &mut see)
+            };
+            octets = octets.get(taken..).unwrap_or_default();
+        }
+    }
+
+    fn take_head(&mut self, octets: &[u8], see: &mut impl FnMut(Frame, Option<(u16, u32)>)) -> usize {
+        let taken = fill(&mut self.head, self.headed, octets);
+        self.headed += taken;
+        if self.headed == HEAD_OCTETS {
+            let [high, middle, low, kind, flags, a, b, c, d] = self.head;
+            self.payload = u32::from_be_bytes([0, high, middle, low]) as usize;
+            self.frame = Frame { kind, flags, stream: u32::from_be_bytes([a, b, c, d]) & !RESERVED };
+            self.settled = 0;
+            self.end_if_whole(see);
+        }
+        taken
+    }
+
+    fn take_payload(&mut self, octets: &[u8], see: &mut impl FnMut(Frame, Option<(u16, u32)>)) -> usize {
+        let octets = octets.get(..self.payload.min(octets.len())).unwrap_or_default();
+        let mut taken = octets.len();
+        if self.frame.kind == SETTINGS {
+            taken = fill(&mut self.setting, self.settled, octets);
+            self.settled += taken;
+            if self.settled == SETTING_OCTETS {
+                let [high, low, a, b, c, d] = self.setting;
+                self.settled = 0;
+                see(self.frame, Some((u16::from_be_bytes([high, low]), u32::from_be_bytes([a, b, c, d]))));
+            }
+        }
+        self.payload -= taken;
+        self.end_if_whole(see);
+        taken
+    }
+
+    fn end_if_whole(&mut self, see: &mut impl FnMut(Frame, Option<(u16, u32)>)) {
+        if self.payload == 0 {
+            self.headed = 0;
+            see(self.frame, None);
+        }
+    }
+}
+
+/// Copies what fits into `into` behind the octets that are there; says how many.
+fn fill(into: &mut [u8], there: usize, octets: &[u8]) -> usize {
+    let room = into.get_mut(there..).unwrap_or_default();
+    let length = room.len().min(octets.len());
+    for (into, octet) in room.iter_mut().zip(octets) {
+        *into = *octet;
+    }
+    length
+}
+
+const HEAD_OCTETS: usize = 9;
+const SETTING_OCTETS: usize = 6;
+const RESERVED: u32 = 1 << 31;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const END_STREAM: u8 = 1;
+const ENABLE_PUSH: u16 = 2;
+/// More than the streams that can be open at once.
+const RESETS_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        frame
+    }
+
+    #[test]
+    fn frames_are_seen_in_pieces_of_any_size() {
+        let incoming = [
+            vec![b'x'; 24],
+            frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0]),
+            frame(RST_STREAM, 0, 2, &[0, 0, 0, 8]),
+            frame(DATA, END_STREAM, 1, b"body"),
+            frame(RST_STREAM, 0, 7, &[0, 0, 0, 8]),
+        ]
+        .concat();
+        let outgoing = [
+            frame(SETTINGS, END_STREAM, 0, &[]),
+            frame(HEADERS, END_STREAM, 1, b"of a request"),
+            frame(HEADERS, END_STREAM, 2, b"of a push"),
+            frame(DATA, 0, 4, b"more"),
+            frame(DATA, END_STREAM, 4, b""),
+            frame(RST_STREAM, 0, 6, &[0, 0, 0, 8]),
+        ]
+        .concat();
+        for size in 1..=64 {
+            let mut seen = Seen::new(24);
+            incoming.chunks(size).for_each(|piece| seen.read(piece));
+            outgoing.chunks(size).for_each(|piece| seen.wrote(piece));
+            assert_eq!(seen.reset, [2, 7], "{size}");
+            assert_eq!(seen.written, [2, 4, 6], "{size}");
+            assert!(!seen.push_enabled, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_stream_ends_with_the_last_octet_of_its_last_frame() {
+        let mut seen = Seen::new(0);
+        let data = frame(DATA, END_STREAM, 2, b"body");
+        seen.wrote(&data[..data.len() - 1]);
+        assert!(seen.written.is_empty());
+        seen.wrote(&data[data.len() - 1..]);
+        assert_eq!(seen.written, [2]);
+    }
+
+    #[test]
+    fn push_can_be_enabled_again() {
+        let mut seen = Seen::new(0);
+        seen.read(&frame(SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 0]));
+        assert!(!seen.push_enabled);
+        seen.read(&frame(SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 1]));
+        assert!(seen.push_enabled);
+    }
+
+    #[test]
+    fn resets_without_end_stay_bounded() {
+        let mut seen = Seen::new(0);
+        for stream in 0..2 * RESETS_MAX as u32 {
+            seen.read(&frame(RST_STREAM, 0, stream, &[0; 4]));
+        }
+        assert_eq!(seen.reset.len(), RESETS_MAX);
+    }
+}

@@ -1,0 +1,13 @@
+//! Adapters over `tokio::io`.
+
+mod frames;
+mod hyper;
+mod rewind;
+mod watched;
+
+pub(crate) use self::{
+    frames::Seen,
+    hyper::HyperIo,
+    rewind::{PREFACE, Rewind},
+    watched::Watched,
+};

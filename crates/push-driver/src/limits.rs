@@ -1,0 +1,77 @@
+//! Every bound of the driver, by name (G5).
+
+use std::time::Duration;
+
+/// Bounds of a server. "Of a connection" and "of a shard" say how often each is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections of a shard; the one beyond it is closed at once. At about 28 KiB each with TLS this is 560 MiB.
+    pub connections: usize,
+    /// Requests in the mailbox of a shard; beyond it the connection answers 503 itself.
+    pub mailbox: usize,
+    /// Hints of the store in the mailbox of a shard; beyond it they are dropped, which the store contract allows:
+    /// a monitored queue is loaded again at intervals.
+    pub hints: usize,
+    /// Letters that a shard takes from its mailbox in one turn, so that its connections get their share of the thread.
+    pub turn: usize,
+    /// TLS handshake and HTTP version, together.
+    pub handshake: Duration,
+    /// HTTP/1.1: from the connection or the last response to the end of the next head. Bounds slow heads, idle
+    /// connections and responses that nobody reads.
+    pub head: Duration,
+    /// From the head to the end of the body; beyond it 408.
+    pub body: Duration,
+    /// Largest header block; beyond it 431. h2 itself would take 16 MiB.
+    pub header_octets: u32,
+    /// Open requests of an HTTP/2 connection, told to the peer as `MAX_CONCURRENT_STREAMS`.
+    pub streams: u32,
+    /// HTTP/2 flow control window of a request: it holds any body that is legal here.
+    pub stream_window: u32,
+    /// HTTP/2 flow control window of a connection: bounds what all its request bodies hold.
+    pub connection_window: u32,
+    /// Monitors of an HTTP/2 connection; beyond it 503. A user agent needs one for each set.
+    pub monitors: usize,
+    /// Pushes that a monitor may have waiting or under way at once.
+    pub credit: u32,
+    /// Pushes of an HTTP/2 connection that are not written to their end, whatever more the peer allows.
+    pub pushes: usize,
+    /// Body octets of those. One push always fits.
+    pub push_octets: usize,
+    /// How often a connection with open monitors is asked whether it lives (PING). Short enough for most NATs.
+    pub keepalive: Duration,
+    /// How long its answer may take; then the connection is closed.
+    pub pong: Duration,
+    /// HTTP/2: how long a connection may stay without monitors and without a new request.
+    pub idle: Duration,
+    /// The Retry-After of a 503 that the driver gives.
+    pub retry_after: Duration,
+    /// VAPID tokens whose verification a shard remembers.
+    pub verified: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            mailbox: 4096,
+            hints: 4096,
+            turn: 256,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(60),
+            body: Duration::from_secs(20),
+            header_octets: 16 * 1024,
+            streams: 128,
+            stream_window: 64 * 1024,
+            connection_window: 256 * 1024,
+            monitors: 16,
+            credit: 8,
+            pushes: 64,
+            push_octets: 256 * 1024,
+            keepalive: Duration::from_secs(60),
+            pong: Duration::from_secs(20),
+            idle: Duration::from_secs(300),
+            retry_after: Duration::from_secs(2),
+            verified: 4096,
+        }
+    }
+}

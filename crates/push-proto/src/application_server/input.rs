@@ -1,0 +1,114 @@
+//! What goes into a sender, as plain data.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use bytes::Bytes;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::{
+    Content, Origin, PushUrl, Topic, Ttl, UnixTime, Urgency,
+    user_agent::{Failure, Reference, RequestId, RetryAfter},
+};
+
+/// One input of a sender.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message to send. It is answered by exactly one [`Verdict`](super::Output::Verdict) or
+    /// [`Refused`](super::Output::Refused).
+    Send(Box<Job>),
+    /// The token that was asked for, or none if it cannot be made.
+    Signed(Origin, Option<Token>),
+    /// What became of a request.
+    Reply(RequestId, Result<Response, Failure>),
+    /// A receipt that was pushed on the monitor with this id (RFC 8030 §6.3). It may come after that monitor's
+    /// response.
+    Receipt(RequestId, PushedReceipt),
+    /// A deadline of [`Output::Wait`](super::Output::Wait) has come; early or late ticks do no harm.
+    Tick,
+    /// Give every job its verdict now, forget what receipts are owed, cancel what is in flight.
+    Close,
+}
+
+/// The caller's own name for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// A message to send, encrypted already.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// A name that no other job without a verdict has.
+    pub id: JobId,
+    /// The push resource.
+    pub to: PushUrl,
+    /// How long it is worth delivering, from now on; always sent (`8030-5.2-1`).
+    pub ttl: Ttl,
+    /// Sent unless it is the default (`8030-5.3-1`).
+    pub urgency: Urgency,
+    /// What it replaces (RFC 8030 §5.4).
+    pub topic: Option<Topic>,
+    /// The body and its fields.
+    pub content: Content,
+    /// Whether its outcome is wanted (RFC 8030 §5.1).
+    pub receipt: bool,
+}
+
+/// A VAPID token for one origin (RFC 8292 §2).
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The whole value of `Authorization`.
+    pub credentials: Credentials,
+    /// Its `exp`.
+    pub expires: UnixTime,
+}
+
+/// The whole value of `Authorization`. Whoever has it can send in our name until it expires: wiped on drop, not
+/// printable.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Credentials(Box<str>);
+
+impl Credentials {
+    /// Credentials with this text, such as `vapid t=.., k=..` (`8292-2-5`).
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub const fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// A response to a send or to a monitor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// `Location`: the push message (`8030-5-2`).
+    pub location: Option<Reference>,
+    /// `TTL`: what was granted.
+    pub ttl: Option<Ttl>,
+    /// The target of the `Link` with `rel="urn:ietf:params:push:receipt"` (`8030-5.1-5`).
+    pub receipt: Option<Reference>,
+    /// `Retry-After`
+    pub retry_after: Option<RetryAfter>,
+    /// The beginning of an error's body; [`Limits::reason_octets`](super::Limits::reason_octets) are enough.
+    pub reason: Bytes,
+}
+
+/// A receipt that the service pushed (RFC 8030 §6.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushedReceipt {
+    /// The promised request's URL: the push message (`8030-6.3-3`).
+    pub message: Reference,
+    /// 204 or 410 (`8030-6.3-4`, `8030-6.3-5`); anything else is no receipt.
+    pub status: u16,
+}

@@ -1,0 +1,65 @@
+//! Every bound of a sender, by name (G5).
+
+use core::time::Duration;
+
+use crate::user_agent::Backoff;
+
+/// Bounds of one sender.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Jobs without a verdict; beyond it a job is refused.
+    pub jobs: usize,
+    /// Push services at once, those with work or a receipt owed; beyond it a job is refused.
+    pub origins: usize,
+    /// Sends in flight at one push service.
+    pub requests_per_origin: usize,
+    /// Sends in flight at all of them.
+    pub requests: usize,
+    /// Times one message is sent.
+    pub attempts: u32,
+    /// Octets of an error body that are looked at and reported.
+    pub reason_octets: usize,
+    /// How long a request may take; after it, it counts as lost.
+    pub response: Duration,
+    /// How long a message with TTL 0 may wait here for its turn or its token.
+    pub ttl_zero: Duration,
+    /// The longest `Retry-After` that is obeyed.
+    pub retry_after: Duration,
+    /// How long a VAPID token is good for; never more than 24 hours (`8292-2-4`, `8292-5-1`).
+    pub token: Duration,
+    /// A token is renewed when less than this is left of it.
+    pub token_margin: Duration,
+    /// Messages whose receipt is awaited; beyond it a message is sent without asking for one.
+    pub receipts: usize,
+    /// Receipt subscriptions at one push service.
+    pub receipt_subscriptions: usize,
+    /// How long a receipt is awaited after the message's expiry.
+    pub receipt: Duration,
+    /// A receipt monitor that the service ends sooner than this is not reopened at once.
+    pub monitor: Duration,
+    /// The waits between attempts.
+    pub backoff: Backoff,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            jobs: 16_384,
+            origins: 256,
+            requests_per_origin: 64,
+            requests: 512,
+            attempts: 6,
+            reason_octets: 1024,
+            response: Duration::from_secs(30),
+            ttl_zero: Duration::from_secs(30),
+            retry_after: Duration::from_secs(24 * 3600),
+            token: Duration::from_secs(12 * 3600),
+            token_margin: Duration::from_secs(300),
+            receipts: 16_384,
+            receipt_subscriptions: 8,
+            receipt: Duration::from_secs(3600),
+            monitor: Duration::from_secs(5),
+            backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
+        }
+    }
+}

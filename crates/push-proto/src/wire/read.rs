@@ -1,0 +1,52 @@
+//! Reading responses: fields that user agents and application servers look at. What cannot be read counts as absent.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, Uri, header};
+
+use super::{lexer::trim, prefer::seconds, reference::resolve, request::TTL};
+use crate::{Ttl, UnixTime};
+
+/// Where a response's `Location` leads, if it is one http or https URL; relative to `base`, the URL of the request
+/// (`8030-4-2`, `8030-5-2`).
+#[must_use]
+pub fn location(headers: &HeaderMap, base: &Uri) -> Option<Uri> {
+    resolve(base, std::str::from_utf8(only(headers, &header::LOCATION)?).ok()?)
+}
+
+/// The TTL that the service grants (`8030-5.2-6`); absent means as requested.
+#[must_use]
+pub fn granted_ttl(headers: &HeaderMap) -> Option<Ttl> {
+    Ttl::parse(only(headers, &TTL)?)
+}
+
+/// How long to wait before trying again (`8030-8.4-3`): seconds, or a date, which may be past (RFC 9110 §10.2.3).
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: UnixTime) -> Option<Duration> {
+    let value = only(headers, &header::RETRY_AFTER)?;
+    seconds(value).or_else(|| {
+        let until = date(value)?;
+        Some(Duration::from_secs(until.as_secs().saturating_sub(now.as_secs())))
+    })
+}
+
+/// When a message was accepted (`8030-7.2-2`).
+#[must_use]
+pub fn last_modified(headers: &HeaderMap) -> Option<UnixTime> {
+    date(only(headers, &header::LAST_MODIFIED)?)
+}
+
+/// An HTTP date, in each of its three forms.
+fn date(value: &[u8]) -> Option<UnixTime> {
+    let time = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| UnixTime::from_secs(since.as_secs()))
+}
+
+/// The value of a field with one line.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => Some(trim(line.as_bytes())),
+        _ => None,
+    }
+}
