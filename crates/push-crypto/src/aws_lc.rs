@@ -9,15 +9,23 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGN
 
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::provider::{
-    AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadError, AeadKey, Aes128Gcm, Agreed, Agreement, AgreementError,
-    Es256, HmacSha256, Provider, RandomError, SIGNATURE_LEN, SecureRandom, SharedSecret, SignatureError,
+    AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadError, AeadKey, Aes128Gcm, Agreed, Agreement,
+    AgreementError, Es256, HmacSha256, Provider, RandomError, SIGNATURE_LEN, SecureRandom, SharedSecret,
+    SignatureError,
 };
 use crate::rustcrypto;
 
 /// The fast provider.
 #[must_use]
 pub const fn provider() -> Provider {
-    Provider { name: "aws-lc", agreement: &AwsLc, hmac: &AwsLc, aead: &AwsLc, signature: &AwsLc, random: &AwsLc }
+    Provider {
+        name: "aws-lc",
+        agreement: &AwsLc,
+        hmac: &AwsLc,
+        aead: &AwsLc,
+        signature: &AwsLc,
+        random: &AwsLc,
+    }
 }
 
 /// All of the parts.
@@ -35,7 +43,8 @@ impl Agreement for AwsLc {
     }
 
     fn agree_static(&self, secret: &SecretKey, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
-        let key = PrivateKey::from_private_key(&ECDH_P256, secret.expose()).map_err(|_| AgreementError::Library)?;
+        let key =
+            PrivateKey::from_private_key(&ECDH_P256, secret.expose()).map_err(|_| AgreementError::Library)?;
         let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());
         agreement::agree(&key, peer, AgreementError::Library, shared_secret)
     }

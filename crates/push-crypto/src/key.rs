@@ -195,7 +195,9 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base64 => f.write_str("the key is not base64url"),
-            Self::Compressed => f.write_str("the key is a compressed point; 65 uncompressed octets are needed"),
+            Self::Compressed => {
+                f.write_str("the key is a compressed point; 65 uncompressed octets are needed")
+            }
             Self::Form(form) => write!(f, "the key begins with 0x{form:02x} instead of 0x04"),
             Self::Hybrid => f.write_str("the key is a point in hybrid form; it must begin with 0x04"),
             Self::Infinity => f.write_str("the key is the point at infinity"),

@@ -1,14 +1,59 @@
+//! The cryptography of web push, without IO and without a clock.
+//!
+//! | module | standard |
+//! |---|---|
+//! | [`message`] | RFC 8291: a message that one user agent can read |
+//! | [`record`] | RFC 8188: encrypted content, `aes128gcm`, streaming and in place |
+//! | [`vapid`] | RFC 8292: who the application server is |
+//! | [`capability`] | sealed tokens for the URLs of a push service |
+//! | [`provider`] | the primitives that all of these are handed |
+//!
+//! Everything takes a [`Provider`], a plain value; nothing is global. Time is an argument. Types that parse cannot hold a
+//! bad value: a [`PublicKey`] is on its curve, a [`PushUrl`] is `https`. Secrets are wiped when dropped, and neither
+//! `Debug` nor an error shows one.
+//!
+//! ```
+//! # #[cfg(feature = "aws-lc")] {
+//! use push_crypto::message::{Padding, decrypt, encrypt};
+//! use push_crypto::{ReceiverKeys, Subscription};
+//!
+//! let provider = push_crypto::aws_lc::provider();
+//! // The user agent makes keys, and the browser hands their public part to the application as JSON.
+//! let keys = ReceiverKeys::generate(&provider)?;
+//! # let json = Subscription {
+//! #     endpoint: "https://push.example.net/p/1".parse()?,
+//! #     p256dh: *keys.public_key(),
+//! #     auth: keys.auth().clone(),
+//! #     expiration_time: None,
+//! # }
+//! # .to_json();
+//! let subscription: Subscription = json.parse()?;
+//! let body = encrypt(&provider, &subscription.recipient(), b"hello", Padding::Buckets(128))?;
+//! assert_eq!(decrypt(&provider, &keys, &body)?, b"hello");
+//! # }
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `aws-lc` (default) | `aws_lc::provider()`, the fast one; needs std |
+//! | `os-random` | `rustcrypto::provider()`, the portable one with the operating system's randomness |
+//! | `serde` | `Serialize` and `Deserialize` for [`Subscription`] |
+//!
+//! Without any of them the crate is `no_std` with `alloc`, and `rustcrypto::provider_with` takes the caller's random
+//! source. Ids such as `8291-4-1` name rows of the project's table of requirements: standard, section, number.
+
 #![no_std]
 #![forbid(unsafe_code)]
-//! crypto
 
 extern crate alloc;
-#[cfg(feature = "std")]
-extern crate std;
 
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
 mod base64;
+pub mod capability;
 mod key;
 pub mod message;
 pub mod provider;
@@ -19,6 +64,7 @@ mod secret;
 mod subscription;
 mod time;
 mod url;
+pub mod vapid;
 
 pub use key::{KeyError, KeyPair, PUBLIC_KEY_LEN, PublicKey, SECRET_KEY_LEN, SecretKey};
 pub use provider::Provider;

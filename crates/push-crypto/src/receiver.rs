@@ -152,7 +152,8 @@ impl ReceiverKeys {
         if bytes.len() != RECEIVER_KEYS_LEN {
             return Err(length);
         }
-        let (secret, auth) = bytes.get(1..).and_then(|rest| rest.split_at_checked(SECRET_KEY_LEN)).ok_or(length)?;
+        let (secret, auth) =
+            bytes.get(1..).and_then(|rest| rest.split_at_checked(SECRET_KEY_LEN)).ok_or(length)?;
         let secret = SecretKey::from_bytes(secret).map_err(ReceiverKeysError::Key)?;
         let auth = AuthSecret::from_bytes(auth).map_err(|_| length)?;
         Ok(Self { pair: KeyPair::from_secret(secret).map_err(ReceiverKeysError::Key)?, auth })
@@ -175,7 +176,9 @@ impl fmt::Display for ReceiverKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(error) => error.fmt(f),
-            Self::Length(length) => write!(f, "receiver keys have {length} octets instead of {RECEIVER_KEYS_LEN}"),
+            Self::Length(length) => {
+                write!(f, "receiver keys have {length} octets instead of {RECEIVER_KEYS_LEN}")
+            }
             Self::Version(version) => write!(f, "receiver keys of version {version} are not known"),
         }
     }

@@ -10,14 +10,21 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::provider::{
-    AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadError, AeadKey, Aes128Gcm, Agreed, Agreement, AgreementError,
-    Es256, HmacSha256, Provider, SIGNATURE_LEN, SecureRandom, SharedSecret, SignatureError,
+    AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadError, AeadKey, Aes128Gcm, Agreed, Agreement,
+    AgreementError, Es256, HmacSha256, Provider, SIGNATURE_LEN, SecureRandom, SharedSecret, SignatureError,
 };
 
 /// The portable provider with a random source of the caller's.
 #[must_use]
 pub const fn provider_with(random: &'static dyn SecureRandom) -> Provider {
-    Provider { name: "rustcrypto", agreement: &Portable, hmac: &Portable, aead: &Portable, signature: &Portable, random }
+    Provider {
+        name: "rustcrypto",
+        agreement: &Portable,
+        hmac: &Portable,
+        aead: &Portable,
+        signature: &Portable,
+        random,
+    }
 }
 
 /// The portable provider with the operating system's randomness.
@@ -103,7 +110,8 @@ pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]], out: &mut [u8; 32]) {
     match block.get_mut(..key.len()) {
         Some(start) => start.copy_from_slice(key),
         None => {
-            let mut digest: [u8; 32] = sha2::Digest::finalize(<Sha256 as sha2::Digest>::new_with_prefix(key)).into();
+            let mut digest: [u8; 32] =
+                sha2::Digest::finalize(<Sha256 as sha2::Digest>::new_with_prefix(key)).into();
             block.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
             digest.zeroize();
         }

@@ -316,7 +316,8 @@ fn parse_host(host: &str) -> Result<String, UrlError> {
     }
     // What ends in a number is an IPv4 address, and only its canonical form is one: `127.1` and `0x7f.1` are traps.
     let last = host.rsplit('.').next().unwrap_or_default();
-    let numeric = last.bytes().all(|octet| octet.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x");
+    let numeric =
+        last.bytes().all(|octet| octet.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x");
     if numeric {
         host.parse::<Ipv4Addr>().map_err(|_| UrlError::Host)?;
     }

@@ -177,12 +177,12 @@ impl Refusal {
         "draft-ietf-webpush-vapid-01 §4",
         "Crypto-Key cannot be read, so its p256ecdsa part cannot be kept from the user agent.",
     );
-    /// `8292-4.2-4`
-    pub const CREDENTIALS_MALFORMED: Self = Self::new(
+    /// A-23; what else may be wrong with credentials is said by `push_crypto`.
+    pub const CREDENTIALS_SEVERAL: Self = Self::new(
         403,
-        "vapid-malformed",
+        "vapid-several",
         "RFC 8292 §3",
-        "Authorization takes vapid with the parameters t and k, once each.",
+        "There is more than one Authorization field with vapid credentials.",
     );
     /// RFC 9110 §15.5.6, for the resources that are written to.
     pub const METHOD_POST_ONLY: Self = Self::new(

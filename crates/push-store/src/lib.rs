@@ -36,10 +36,6 @@
 //! - Each completion comes before the hints of its own command. `Expire` is nobody's batch: all that watch are hinted.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
-pub mod embedded;
-pub mod engine;
 pub mod memory;
 mod quotas;
 mod watch;
@@ -51,7 +47,6 @@ use push_proto::{
     store::{Cause, Command, Completion, Item, Ticket},
 };
 
-pub use embedded::{Embedded, Fault, OpenError};
 pub use memory::{Memory, SharedMemory};
 pub use quotas::Quotas;
 
@@ -123,11 +118,6 @@ const fn ticket_of(command: &Command) -> Option<Ticket> {
 }
 
 /// The receipt that a message's end owes, if its sender asked (G4).
-fn receipt_owed(
-    agent: Option<AgentId>,
-    message: Handle,
-    cause: Cause,
-    expires: UnixTime,
-) -> Option<Receipt> {
+fn receipt_owed(agent: Option<AgentId>, message: Handle, cause: Cause, expires: UnixTime) -> Option<Receipt> {
     agent.map(|agent| Receipt { agent, message, outcome: cause.outcome(), expires })
 }

@@ -60,7 +60,8 @@ impl Opener {
         }
         // The key id is the sender's key and nothing else (8291-4-4), checked to be on the curve (8291-7-2).
         let sender = PublicKey::from_bytes(header.key_id()).map_err(DecryptError::SenderKey)?;
-        let shared = provider.agreement.agree_static(keys.secret(), &sender).map_err(DecryptError::Agreement)?;
+        let shared =
+            provider.agreement.agree_static(keys.secret(), &sender).map_err(DecryptError::Agreement)?;
         let ikm = input_keying_material(provider, &keys.recipient(), &sender, &shared);
         Ok(Self { record_start: header.len(), keys: ContentKeys::derive(provider, header.salt(), &*ikm) })
     }

@@ -51,12 +51,16 @@ impl Options {
                 return Err(EncryptError::LongerThanPadding { length, padding: wanted });
             }
             Padding::ToLength(wanted) => wanted,
-            Padding::Buckets(size) => {
-                length.checked_next_multiple_of(size).map_or(length, |padded| padded.min(self.limit.max(length)))
-            }
+            Padding::Buckets(size) => length
+                .checked_next_multiple_of(size)
+                .map_or(length, |padded| padded.min(self.limit.max(length))),
             Padding::Full => self.limit.max(length),
         };
-        if padded > self.limit { Err(EncryptError::TooLong { length: padded, limit: self.limit }) } else { Ok(padded) }
+        if padded > self.limit {
+            Err(EncryptError::TooLong { length: padded, limit: self.limit })
+        } else {
+            Ok(padded)
+        }
     }
 }
 
@@ -143,7 +147,8 @@ fn encrypt_group(
             (Ok(()), Err(error)) => Err(EncryptError::Agreement(*error)),
             (Ok(()), Ok(agreed)) => {
                 let mut body = Vec::new();
-                append_message(provider, to, &Parts { plaintext, padded_len, agreed, salt }, &mut body).map(|()| body)
+                append_message(provider, to, &Parts { plaintext, padded_len, agreed, salt }, &mut body)
+                    .map(|()| body)
             }
         };
     }

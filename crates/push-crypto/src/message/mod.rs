@@ -20,7 +20,9 @@ mod decrypt;
 mod encrypt;
 
 pub use decrypt::{DecryptError, decrypt, decrypt_in_place};
-pub use encrypt::{EncryptError, MessageKeys, Options, Padding, encrypt, encrypt_into, encrypt_many, encrypt_with};
+pub use encrypt::{
+    EncryptError, MessageKeys, Options, Padding, encrypt, encrypt_into, encrypt_many, encrypt_with,
+};
 
 /// Octets of payload that every push service takes (`8291-4-5`).
 pub const MAX_BODY: usize = 4096;

@@ -137,7 +137,14 @@ impl Encoder {
     pub fn with_header(provider: &Provider, ikm: &[u8], header: Header) -> Self {
         let keys = ContentKeys::derive(provider, header.salt(), ikm);
         let pending = Zeroizing::new(Vec::new());
-        Self { provider: *provider, keys, header, header_written: false, sequence: Sequence::default(), pending }
+        Self {
+            provider: *provider,
+            keys,
+            header,
+            header_written: false,
+            sequence: Sequence::default(),
+            pending,
+        }
     }
 
     /// Takes data and appends to `out` what is ready, the header first.

@@ -81,7 +81,9 @@ impl RecordError {
     #[must_use]
     pub const fn section(&self) -> &'static str {
         match self {
-            Self::Delimiter | Self::NoDelimiter | Self::NotAuthentic | Self::ShortRecord => "RFC 8188 section 2",
+            Self::Delimiter | Self::NoDelimiter | Self::NotAuthentic | Self::ShortRecord => {
+                "RFC 8188 section 2"
+            }
             Self::KeyIdTooLong(_) | Self::RecordSize(_) => "RFC 8188 section 2.1",
             Self::Truncated => "RFC 8188 section 4.2",
             Self::LimitReached => "RFC 8188 section 4.4",
@@ -180,7 +182,11 @@ impl RecordKey<'_> {
         // The delimiter is the last octet that is not zero (8188-2-6).
         let data_len = padded.iter().rposition(|&octet| octet != 0).ok_or(RecordError::NoDelimiter)?;
         let shape = Shape { data_len, last };
-        if padded.get(data_len) == Some(&shape.delimiter()) { Ok(data_len) } else { Err(RecordError::Delimiter) }
+        if padded.get(data_len) == Some(&shape.delimiter()) {
+            Ok(data_len)
+        } else {
+            Err(RecordError::Delimiter)
+        }
     }
 
     /// The base nonce, with the sequence number as 96 bits exclusive-ored into it (`8188-2.3-2`).

@@ -7,13 +7,22 @@
 
 use std::collections::VecDeque;
 
+/// The last frame of a pushed stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// END_STREAM
+    Whole,
+    /// RST_STREAM
+    Reset,
+}
+
 /// The server's view of what has passed.
 #[derive(Debug)]
 pub(crate) struct Seen {
     incoming: Reader,
     outgoing: Reader,
-    /// Even streams whose last frame (END_STREAM or RST_STREAM) was written to the transport, in order.
-    pub(crate) written: VecDeque<u32>,
+    /// Even streams whose last frame was written to the transport, in order, and how they ended.
+    pub(crate) written: VecDeque<(u32, Ending)>,
     /// Streams that the peer reset, in order.
     pub(crate) reset: VecDeque<u32>,
     /// The peer's `ENABLE_PUSH`.
@@ -54,13 +63,13 @@ impl Seen {
     pub(crate) fn wrote(&mut self, octets: &[u8]) {
         let Self { outgoing, written, .. } = self;
         outgoing.take(octets, |frame, _setting| {
-            let ends = match frame.kind {
-                DATA | HEADERS => frame.flags & END_STREAM != 0,
-                RST_STREAM => true,
-                _other => false,
+            let ending = match frame.kind {
+                DATA | HEADERS if frame.flags & END_STREAM != 0 => Ending::Whole,
+                RST_STREAM => Ending::Reset,
+                _other => return,
             };
-            if ends && frame.stream != 0 && frame.stream.is_multiple_of(2) {
-                written.push_back(frame.stream);
+            if frame.stream.is_multiple_of(2) {
+                written.push_back((frame.stream, ending));
             }
         });
     }
@@ -214,7 +223,7 @@ mod tests {
             incoming.chunks(size).for_each(|piece| seen.read(piece));
             outgoing.chunks(size).for_each(|piece| seen.wrote(piece));
             assert_eq!(seen.reset, [2, 7], "{size}");
-            assert_eq!(seen.written, [2, 4, 6], "{size}");
+            assert_eq!(seen.written, [(2, Ending::Whole), (4, Ending::Whole), (6, Ending::Reset)], "{size}");
             assert!(!seen.push_enabled, "{size}");
         }
     }
@@ -226,7 +235,7 @@ mod tests {
         seen.wrote(&data[..data.len() - 1]);
         assert!(seen.written.is_empty());
         seen.wrote(&data[data.len() - 1..]);
-        assert_eq!(seen.written, [2]);
+        assert_eq!(seen.written, [(2, Ending::Whole)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod rewind;
 mod watched;
 
 pub(crate) use self::{
-    frames::Seen,
+    frames::{Ending, Seen},
     hyper::HyperIo,
     rewind::{PREFACE, Rewind},
     watched::Watched,

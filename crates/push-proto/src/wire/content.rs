@@ -6,26 +6,24 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::lexer::{Cursor, is_token, trim};
 use crate::{Content, ContentField, Refusal};
 
-/// The content of a request, or of a pushed response.
-///
-/// Several lines of a field become one (RFC 9110 §5.3). The VAPID part of `Crypto-Key` is left out (`8292-4.2-10`).
-pub(super) fn read(headers: &HeaderMap, body: Bytes, octets_max: usize) -> Result<Content, Refusal> {
+/// The content of a push message on its way in. The VAPID part of `Crypto-Key` is left out (`8292-4.2-10`).
+pub(super) fn accept(headers: &HeaderMap, body: Bytes, octets_max: usize) -> Result<Content, Refusal> {
     let mut fields = Vec::new();
     let mut octets: usize = 0;
-    for field in ContentField::ALL {
-        let mut value = lines(headers, name(field));
-        octets = octets.saturating_add(value.as_ref().map_or(0, Bytes::len));
+    for (field, value) in present(headers) {
+        octets = octets.saturating_add(value.len());
         if octets > octets_max {
             return Err(Refusal::FIELDS_TOO_LARGE);
         }
-        if field == ContentField::CryptoKey {
-            value = value.map(|value| without_vapid(&value)).transpose()?.flatten();
-        }
-        if let Some(value) = value {
-            fields.push((field, value));
-        }
+        let kept = if field == ContentField::CryptoKey { without_vapid(value)? } else { Some(value) };
+        fields.extend(kept.map(|value| (field, value)));
     }
     Ok(Content { body, fields: fields.into() })
+}
+
+/// The content of a pushed response, as it is.
+pub(super) fn read(headers: &HeaderMap, body: Bytes) -> Content {
+    Content { body, fields: present(headers).collect() }
 }
 
 /// Puts the fields of `content` into `headers`.
@@ -36,6 +34,11 @@ pub(super) fn write(content: &Content, headers: &mut HeaderMap) {
             headers.insert(name(*field), value);
         }
     }
+}
+
+/// The fields that are there. Several lines of one are put together (RFC 9110 §5.3).
+fn present(headers: &HeaderMap) -> impl Iterator<Item = (ContentField, Bytes)> {
+    ContentField::ALL.into_iter().filter_map(|field| lines(headers, name(field)).map(|value| (field, value)))
 }
 
 /// The one or more lines of a field as one.
@@ -55,12 +58,12 @@ fn lines(headers: &HeaderMap, name: HeaderName) -> Option<Bytes> {
 }
 
 /// `Crypto-Key` (a list of sets of parameters) without the parameters named `p256ecdsa`; none if nothing is left.
-fn without_vapid(value: &[u8]) -> Result<Option<Bytes>, Refusal> {
-    if !mentions_vapid(value) {
-        return Ok(Some(Bytes::copy_from_slice(value)));
+fn without_vapid(value: Bytes) -> Result<Option<Bytes>, Refusal> {
+    if !mentions_vapid(&value) {
+        return Ok(Some(value));
     }
     let mut kept: Vec<Vec<u8>> = Vec::new();
-    let mut entries = Cursor::new(value);
+    let mut entries = Cursor::new(&value);
     while !entries.is_at_end() {
         let entry = entries.element(b',').ok_or(Refusal::CRYPTO_KEY_MALFORMED)?;
         let mut parameters = Cursor::new(entry);

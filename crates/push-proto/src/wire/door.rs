@@ -1,5 +1,6 @@
 //! The way into the service: HTTP heads to what they ask for.
 
+use core::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use crate::{AgentId, Handle, MessageId, Refusal, Slot, SubscriptionId, UnixTime,
 /// For each request: [`Door::admit`] on its head; then read the body as [`Admitted::body_limit`] says, or refuse with
 /// [`Refusal::BODY_TOO_LARGE`]; then [`Door::request`]; what the service answers goes through [`Door::respond`] and
 /// [`Door::promise`], a refusal on the way through [`Door::refuse`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Door {
     pub(super) keyring: Arc<Keyring>,
     pub(super) url: PublicUrl,
@@ -128,6 +129,12 @@ impl Door {
             return None;
         }
         self.keyring.open(token).ok()
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("url", &self.url).field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 

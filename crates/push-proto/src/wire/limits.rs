@@ -1,5 +1,7 @@
 //! Every bound of the HTTP mapping, by name (G5).
 
+use push_crypto::vapid::DEFAULT_LEEWAY_SECS;
+
 /// Bounds of one request. The header block as a whole is bounded by the carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -9,8 +11,6 @@ pub struct Limits {
     pub content_field_octets: usize,
     /// Seconds by which a sender's clock may differ.
     pub vapid_leeway_secs: u64,
-    /// Longest `Authorization` field; beyond it 431 (`8292-2.2-2`).
-    pub authorization_octets: usize,
     /// `Link` values of one request; beyond it 431.
     pub links: usize,
     /// `Prefer` field lines of one request; beyond it 431.
@@ -29,8 +29,7 @@ impl Default for Limits {
         Self {
             body_octets: Self::BODY_OCTETS_MIN,
             content_field_octets: 1024,
-            vapid_leeway_secs: 60,
-            authorization_octets: 4096,
+            vapid_leeway_secs: DEFAULT_LEEWAY_SECS,
             links: 8,
             prefer_lines: 8,
             path_octets: 1000,

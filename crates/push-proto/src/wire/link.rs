@@ -1,14 +1,14 @@
 //! Web links (RFC 8288), and the three relations of RFC 8030 among them.
 
+use std::borrow::Cow;
+
 use http::{
-    HeaderMap, Uri,
+    HeaderMap, HeaderValue,
     header::{LINK, ValueIter},
 };
 
-use super::{
-    lexer::{Cursor, is_token},
-    reference::resolve,
-};
+use super::lexer::{Cursor, is_token, is_whitespace};
+use crate::user_agent::Reference;
 
 /// A link relation type of RFC 8030 (`8030-9.2-1`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,14 +53,20 @@ impl Relation {
     }
 }
 
-/// The links of RFC 8030's relations in all `Link` field lines, targets resolved against `base`, the URL of the
-/// request. Malformed links and targets are passed over: for readers of responses.
-pub fn links<'a>(headers: &'a HeaderMap, base: &'a Uri) -> impl Iterator<Item = (Relation, Uri)> + 'a {
-    Links::new(headers).filter_map(Result::ok).flat_map(move |link| {
-        let target = link.resolve(base);
+/// The links of RFC 8030's relations in all `Link` field lines, in order. Malformed ones are passed over: this is for
+/// readers of responses.
+pub fn links(headers: &HeaderMap) -> impl Iterator<Item = (Relation, Reference)> {
+    Links::new(headers).filter_map(Result::ok).flat_map(|link| {
+        let target = link.target();
         let relations = Relation::ALL.into_iter().filter(move |relation| link.has(*relation));
         relations.filter_map(move |relation| Some((relation, target.clone()?)))
     })
+}
+
+/// The target of the first link with this relation.
+#[must_use]
+pub fn link(headers: &HeaderMap, relation: Relation) -> Option<Reference> {
+    links(headers).find(|(found, _)| *found == relation).map(|(_, target)| target)
 }
 
 /// One link whose context is the request URL.
@@ -75,8 +81,9 @@ impl Link<'_> {
         Relation::ALL.iter().zip(self.relations).any(|(known, has)| has && *known == relation)
     }
 
-    pub(super) fn resolve(&self, base: &Uri) -> Option<Uri> {
-        resolve(base, std::str::from_utf8(self.target).ok()?)
+    /// None if it is no text.
+    pub(super) fn target(&self) -> Option<Reference> {
+        std::str::from_utf8(self.target).ok().map(Reference::new)
     }
 }
 
@@ -86,7 +93,7 @@ pub(super) struct Malformed;
 
 /// Reads links one by one, over all lines. Links with an anchor are about something else and left out.
 pub(super) struct Links<'a> {
-    lines: ValueIter<'a, http::HeaderValue>,
+    lines: ValueIter<'a, HeaderValue>,
     line: Cursor<'a>,
 }
 
@@ -116,7 +123,7 @@ impl<'a> Links<'a> {
             // Only the first `rel` counts (RFC 8288 §3.3).
             if name.eq_ignore_ascii_case(b"rel") && !related {
                 related = true;
-                let names = value.split(|octet| matches!(octet, b' ' | b'\t'));
+                let names = value.split(|octet| is_whitespace(*octet));
                 let known: Vec<Relation> = names.filter_map(Relation::parse).collect();
                 link.relations = Relation::ALL.map(|relation| known.contains(&relation));
             }
@@ -124,7 +131,7 @@ impl<'a> Links<'a> {
     }
 
     /// A parameter and its value; both empty where two semicolons follow each other.
-    fn parameter(&mut self) -> Result<(&'a [u8], std::borrow::Cow<'a, [u8]>), Malformed> {
+    fn parameter(&mut self) -> Result<(&'a [u8], Cow<'a, [u8]>), Malformed> {
         self.line.skip_whitespace();
         let name = self.line.take_while(is_token);
         self.line.skip_whitespace();
@@ -146,7 +153,7 @@ impl<'a> Iterator for Links<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            self.line.take_while(|octet| matches!(octet, b' ' | b'\t' | b','));
+            self.line.take_while(|octet| is_whitespace(octet) || octet == b',');
             if self.line.is_at_end() {
                 self.line = Cursor::new(self.lines.next()?.as_bytes());
                 continue;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use push_crypto::vapid::CHALLENGE;
 use serde::Serialize;
 
 use crate::Refusal;
@@ -26,7 +27,7 @@ pub(super) fn response(refusal: &Refusal) -> Response<Bytes> {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("vapid"));
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         let allow = if *refusal == Refusal::METHOD_POST_ONLY { "POST" } else { "GET, DELETE" };

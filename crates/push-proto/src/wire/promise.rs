@@ -1,5 +1,7 @@
 //! Messages and receipts as server pushes (RFC 8030 §6, §6.1, §6.3; RFC 9113 §8.4).
 
+use core::fmt;
+
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 
@@ -10,7 +12,7 @@ use super::{
 use crate::{Message, Receipt, UnixTime, store::Item};
 
 /// One server push. An empty `body` means that the headers of the response end the stream.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Promise {
     /// For the PUSH_PROMISE: a GET of the message URL (`8030-6-3`).
     pub request: Request<()>,
@@ -18,6 +20,14 @@ pub struct Promise {
     pub response: Response<()>,
     /// Its body.
     pub body: Bytes,
+}
+
+/// A promise is made of capabilities and a payload: logs get the status and the length (G6).
+impl fmt::Debug for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.response.status().as_u16();
+        f.debug_struct("Promise").field("status", &status).field("octets", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 impl Door {

@@ -1,17 +1,19 @@
-//! Reading responses: fields that user agents and application servers look at. What cannot be read counts as absent.
+//! Fields of responses that user agents and application servers look at. What cannot be read counts as absent.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{HeaderMap, HeaderName, header};
 
-use super::{lexer::trim, prefer::seconds, reference::resolve, request::TTL};
-use crate::{Ttl, UnixTime};
+use super::{lexer::trim, prefer::seconds, request::TTL};
+use crate::{
+    Ttl, UnixTime,
+    user_agent::{Reference, RetryAfter},
+};
 
-/// Where a response's `Location` leads, if it is one http or https URL; relative to `base`, the URL of the request
-/// (`8030-4-2`, `8030-5-2`).
+/// `Location`, as it stands there (`8030-4-2`, `8030-5-2`).
 #[must_use]
-pub fn location(headers: &HeaderMap, base: &Uri) -> Option<Uri> {
-    resolve(base, std::str::from_utf8(only(headers, &header::LOCATION)?).ok()?)
+pub fn location(headers: &HeaderMap) -> Option<Reference> {
+    std::str::from_utf8(only(headers, &header::LOCATION)?).ok().map(Reference::new)
 }
 
 /// The TTL that the service grants (`8030-5.2-6`); absent means as requested.
@@ -20,14 +22,11 @@ pub fn granted_ttl(headers: &HeaderMap) -> Option<Ttl> {
     Ttl::parse(only(headers, &TTL)?)
 }
 
-/// How long to wait before trying again (`8030-8.4-3`): seconds, or a date, which may be past (RFC 9110 §10.2.3).
+/// When to try again (`8030-8.4-3`): seconds or a date.
 #[must_use]
-pub fn retry_after(headers: &HeaderMap, now: UnixTime) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
     let value = only(headers, &header::RETRY_AFTER)?;
-    seconds(value).or_else(|| {
-        let until = date(value)?;
-        Some(Duration::from_secs(until.as_secs().saturating_sub(now.as_secs())))
-    })
+    seconds(value).map(RetryAfter::In).or_else(|| date(value).map(RetryAfter::At))
 }
 
 /// When a message was accepted (`8030-7.2-2`).
@@ -43,7 +42,7 @@ fn date(value: &[u8]) -> Option<UnixTime> {
 }
 
 /// The value of a field with one line.
-pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name).iter();
     match (lines.next(), lines.next()) {
         (Some(line), None) => Some(trim(line.as_bytes())),

@@ -1,24 +1,24 @@
 //! HTTP requests to what the service understands (RFC 8030 §4 to §6, RFC 8292).
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest, header, request::Parts};
+use http::{HeaderMap, HeaderName, Request as HttpRequest, header, request::Parts};
 use push_crypto::{
-    PublicKey,
     capability::Capability,
-    message,
-    vapid::{self, Credentials},
+    vapid::{OPTIONS_MEDIA_TYPE, restriction_from_json},
 };
 
 use super::{
     Admitted, Door, Preferences, Relation, Verify, content,
     door::Action,
-    lexer::{Cursor, is_token, trim},
+    lexer::trim,
     link::Links,
     prefer::PREFER,
+    vapid,
 };
 use crate::{
     AgentId, Refusal, Slot, SubscriptionId, Topic, Ttl, UnixTime, Urgency,
     service::{Monitor, ReceiptRequest, Request, Send, Subscribe},
+    user_agent::Reference,
 };
 
 impl Door {
@@ -43,10 +43,9 @@ impl Door {
             Action::Subscribe => self.subscribe(&head, &body).map(Request::Subscribe),
             Action::Send(agent, subscription) => {
                 let mut send = self.send((agent, subscription), &head, body)?;
-                if let Some(credentials) = self.credentials(&head.headers)? {
-                    check_keys_differ(credentials.key(), &send.content.body)?;
-                    let verified = verify.verify(self, &credentials, now).map_err(vapid_refusal)?;
-                    send.sender = Some(verified);
+                if let Some(credentials) = vapid::credentials(&head.headers)? {
+                    vapid::check_keys_differ(&credentials, &send.content)?;
+                    send.sender = Some(verify.verify(self, &credentials, now).map_err(vapid::refusal)?);
                 }
                 Ok(Request::Send(send))
             }
@@ -69,7 +68,7 @@ impl Door {
         };
         // A body of any other type means nothing (`8292-4.1-3`, A-35).
         let restricted_to = if is_options(&head.headers) {
-            vapid::restriction_from_json(body).map_err(|_| Refusal::OPTIONS_MALFORMED)?
+            restriction_from_json(body).map_err(|_| Refusal::OPTIONS_MALFORMED)?
         } else {
             None
         };
@@ -107,7 +106,7 @@ impl Door {
                 .map(Slot::from_octets),
             receipt: if wanted { linked } else { ReceiptRequest::No },
             sender: None,
-            content: content::read(headers, body, self.limits.content_field_octets)?,
+            content: content::accept(headers, body, self.limits.content_field_octets)?,
         })
     }
 
@@ -132,9 +131,7 @@ impl Door {
             if !link.has(relation) {
                 continue;
             }
-            let base = self.url.uri(head.uri.path()).ok_or(invalid)?;
-            let target = link.resolve(&base).filter(|target| self.url.serves(target)).ok_or(invalid)?;
-            let capability = self.url.below(target.path()).and_then(|path| self.open(path)).ok_or(invalid)?;
+            let capability = link.target().and_then(|target| self.open_reference(&target, head)).ok_or(invalid)?;
             if found.replace(capability).is_some() {
                 return Err(invalid);
             }
@@ -142,21 +139,11 @@ impl Door {
         Ok(found)
     }
 
-    /// The VAPID credentials. Fields of other schemes are as absent; so is `Proxy-Authorization`
-    /// (`8292-3-1`).
-    fn credentials(&self, headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
-        let mut fields = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).filter(|field| {
-            Cursor::new(trim(field)).take_while(is_token).eq_ignore_ascii_case(b"vapid")
-        });
-        let Some(field) = fields.next() else { return Ok(None) };
-        if fields.next().is_some() {
-            return Err(Refusal::CREDENTIALS_MALFORMED);
-        }
-        if field.len() > self.limits.authorization_octets {
-            return Err(Refusal::FIELDS_TOO_LARGE);
-        }
-        let field = std::str::from_utf8(field).map_err(|_| Refusal::CREDENTIALS_MALFORMED)?;
-        Credentials::parse(field).map(Some).map_err(vapid_refusal)
+    /// The capability that a URL reference in a request means; none for other origins.
+    fn open_reference(&self, reference: &Reference, head: &Parts) -> Option<Capability> {
+        let url = reference.resolve(&self.url.request_url(head.uri.path())?)?;
+        let path = url.path_and_query().split('?').next()?;
+        self.open(self.url.below(path).filter(|_| url.origin() == *self.url.origin())?)
     }
 }
 
@@ -185,20 +172,9 @@ fn urgency(headers: &HeaderMap) -> Result<Option<Urgency>, Refusal> {
 fn is_options(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_TYPE).iter().any(|line| {
         let media_type = line.as_bytes().split(|octet| *octet == b';').next().unwrap_or_default();
-        trim(media_type).eq_ignore_ascii_case(OPTIONS.as_bytes())
+        trim(media_type).eq_ignore_ascii_case(OPTIONS_MEDIA_TYPE.as_bytes())
     })
 }
-
-/// The key that signs must not be the key that encrypts (`8292-3.2-3`).
-fn check_keys_differ(signing: &PublicKey, body: &[u8]) -> Result<(), Refusal> {
-    match message::sender_key(body) {
-        Some(key) if key == *signing.as_bytes() => Err(Refusal::KEYS_IDENTICAL),
-        _ => Ok(()),
-    }
-}
-
-/// The media type of subscription options (RFC 8292 §4.1).
-pub(super) const OPTIONS: &str = "application/webpush-options+json";
 
 /// `TTL`
 pub(super) const TTL: HeaderName = HeaderName::from_static("ttl");

@@ -20,8 +20,8 @@ impl Door {
             Response::Subscribed(agent, subscription) => fresh(self.subscribed(*agent, *subscription)),
             Response::Accepted(accepted) => fresh(self.accepted(accepted)),
             Response::Message(message) => self.message(message),
-            Response::Done | Response::MonitorEnded { pushed: false } => fresh(empty(StatusCode::NO_CONTENT)),
-            Response::MonitorEnded { pushed: true } => fresh(empty(StatusCode::OK)),
+            Response::Done | Response::MonitorEnded { empty: true } => fresh(empty(StatusCode::NO_CONTENT)),
+            Response::MonitorEnded { empty: false } => fresh(empty(StatusCode::OK)),
             Response::Refused(refusal) => fresh(problem::response(refusal)),
         };
         dated(response, now)
@@ -30,9 +30,9 @@ impl Door {
     fn subscribed(&self, agent: AgentId, subscription: SubscriptionId) -> HttpResponse<Bytes> {
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
-        headers.insert(header::LOCATION, value(self.subscription_url(agent, subscription)));
-        headers.append(header::LINK, value(Relation::Push.link(&self.push_url(agent, subscription))));
-        headers.append(header::LINK, value(Relation::Set.link(&self.set_url(agent))));
+        headers.insert(header::LOCATION, secret(self.subscription_url(agent, subscription)));
+        headers.append(header::LINK, secret(Relation::Push.link(&self.push_url(agent, subscription))));
+        headers.append(header::LINK, secret(Relation::Set.link(&self.set_url(agent))));
         response
     }
 
@@ -40,10 +40,10 @@ impl Door {
         let status = if accepted.receipt.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
         let mut response = empty(status);
         let headers = response.headers_mut();
-        headers.insert(header::LOCATION, value(self.message_url(accepted.handle)));
+        headers.insert(header::LOCATION, secret(self.message_url(accepted.handle)));
         headers.insert(TTL, accepted.ttl.as_secs().into());
         if let Some(agent) = accepted.receipt {
-            headers.insert(header::LINK, value(Relation::Receipt.link(&self.receipts_url(agent))));
+            headers.insert(header::LINK, secret(Relation::Receipt.link(&self.receipts_url(agent))));
         }
         response
     }
@@ -142,6 +142,13 @@ pub(super) fn date(time: UnixTime) -> HeaderValue {
 /// A field value of what we made ourselves, so it is one.
 pub(super) fn value(text: String) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The same, of a capability: not printable, and in no compression table, which it would only fill.
+pub(super) fn secret(text: String) -> HeaderValue {
+    let mut value = value(text);
+    value.set_sensitive(true);
+    value
 }
 
 /// A URL that we made ourselves, so it is one.

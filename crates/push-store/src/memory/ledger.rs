@@ -54,8 +54,7 @@ const NOW: UnixTime = UnixTime::from_secs(0);
 
 impl Ledger {
     pub(super) const fn new(quotas: Quotas) -> Self {
-        let (agents, due) = (BTreeMap::new(), BTreeSet::new());
-        Self { quotas, agents, due, last: Position::START, clock: NOW }
+        Self { quotas, agents: BTreeMap::new(), due: BTreeSet::new(), last: Position::START, clock: NOW }
     }
 
     pub(super) fn apply(
@@ -114,7 +113,8 @@ impl Ledger {
             let budget = self.quotas.expire - ended;
             match due {
                 Due::Entry(agent, position) => {
-                    self.end(agent, position, Cause::Expired, &mut |item| news.push(item));
+                    let gone = self.end(agent, position, Cause::Expired, news);
+                    news.extend(gone.map(|handle| News::all(agent, Hint::Ended(handle))));
                     ended += 1;
                 }
                 Due::Closing(agent, subscription) => {
@@ -142,9 +142,8 @@ impl Ledger {
             Operation::Put(put) => self.put(put, news).map(Done::Put),
             Operation::End(handle, cause) => {
                 let position = self.live_entry(&handle).ok_or(Unmet::NotLive)?;
-                self.end(handle.agent, position, cause, &mut |item| {
-                    news.push(News { own: item.own && item.agent != handle.agent, ..item });
-                });
+                self.end(handle.agent, position, cause, news);
+                news.push(News::others(handle.agent, Hint::Ended(handle)));
                 Ok(Done::Ended)
             }
             Operation::Close(agent, subscription) => self.close(agent, subscription).inspect(|_| {
@@ -167,7 +166,8 @@ impl Ledger {
         id: SubscriptionId,
         record: SubscriptionRecord,
     ) -> Result<Done, Unmet> {
-        let agent = self.agents.get_mut(&agent).filter(|agent| agent.takes_messages()).ok_or(Unmet::NoAgent)?;
+        let agent =
+            self.agents.get_mut(&agent).filter(|agent| agent.takes_messages()).ok_or(Unmet::NoAgent)?;
         if agent.subscriptions.contains_key(&id) {
             return Err(Unmet::Exists);
         }
@@ -255,9 +255,11 @@ impl Ledger {
         let mut steps = 0;
         while steps < budget {
             let Some(agent) = self.agents.get_mut(&id) else { return (steps, true) };
-            let mut slots = agent.slots.iter().filter(|((of, _), _)| subscription.is_none_or(|one| one == *of));
+            let mut slots =
+                agent.slots.iter().filter(|((of, _), _)| subscription.is_none_or(|one| one == *of));
             if let Some(position) = slots.next().map(|(_, position)| *position) {
-                self.end(id, position, Cause::SubscriptionGone, &mut |item| news.push(item));
+                let gone = self.end(id, position, Cause::SubscriptionGone, news);
+                news.extend(gone.map(|handle| News::all(id, Hint::Ended(handle))));
             } else if let Some(one) = subscription {
                 let removed = agent.subscriptions.remove(&one).is_some();
                 return (steps + u32::from(removed), true);
@@ -271,15 +273,21 @@ impl Ledger {
     }
 
     /// Takes the entry out and queues the receipt it owes.
-    fn end(&mut self, agent: AgentId, position: Position, cause: Cause, tell: &mut dyn FnMut(News)) {
-        let Some(item) = self.remove(agent, position) else { return };
-        tell(News::all(agent, Hint::Ended(item.handle())));
-        if let Item::Message(message) = item
-            && let Some(receipt) = self.receipt(&message, cause)
+    fn end(
+        &mut self,
+        agent: AgentId,
+        position: Position,
+        cause: Cause,
+        news: &mut Vec<News>,
+    ) -> Option<Handle> {
+        let item = self.remove(agent, position)?;
+        if let Item::Message(message) = &item
+            && let Some(receipt) = self.receipt(message, cause)
         {
             self.insert(Item::Receipt(receipt));
-            tell(News::all(receipt.agent, Hint::Arrived));
+            news.push(News::all(receipt.agent, Hint::Arrived));
         }
+        Some(item.handle())
     }
 
     /// The receipt to keep, if one is owed, its receipt subscription still takes it, and there is none yet (G4).

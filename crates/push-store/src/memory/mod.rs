@@ -194,7 +194,12 @@ impl Memory {
         self.said = said;
     }
 
-    fn hand_over(&mut self, client: Client, completion: Completion, emit: &mut dyn FnMut(Client, Completion)) {
+    fn hand_over(
+        &mut self,
+        client: Client,
+        completion: Completion,
+        emit: &mut dyn FnMut(Client, Completion),
+    ) {
         if self.faults.hold || !self.held.is_empty() {
             self.held.push_back((client, completion));
         } else {

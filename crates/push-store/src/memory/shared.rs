@@ -79,7 +79,7 @@ impl Store for SharedMemory {
 }
 
 /// Hands out what is in the outbox, unless another thread (or a caller up this stack) is at it and will see it.
-fn deliver(mutex: &Mutex<Shared>, mut shared: MutexGuard<'_, Shared>) {
+fn deliver<'a>(mutex: &'a Mutex<Shared>, mut shared: MutexGuard<'a, Shared>) {
     if mem::replace(&mut shared.delivering, true) {
         return;
     }

@@ -1,0 +1,139 @@
+//! Files that hold secrets: readable by their owner only, never half written.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// Makes a folder that only its owner can look into; one that exists is left as it is.
+pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| Error::file("create the folder", path, why(&error)))
+}
+
+/// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there
+/// is the old one or the new one.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = folder_of(path);
+    let failed = |error: &io::Error| Error::file("write", path, why(error));
+    // A temporary file has mode 0600 from its creation on.
+    let mut file = tempfile::Builder::new().prefix(".webpush-").tempfile_in(folder).map_err(|e| failed(&e))?;
+    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&e))?;
+    file.persist(path).map_err(|error| failed(&error.error))?;
+    sync_folder(folder).map_err(|e| failed(&e))
+}
+
+/// As [`write_private`], but refuses to replace anything.
+pub(crate) fn create_private(path: &Path, content: &[u8]) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|error| {
+        let made = Error::file("create", path, why(&error));
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => made.hint("it is not overwritten: name another file, or move this one"),
+            _ => made,
+        }
+    })?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    written.and_then(|()| sync_folder(folder_of(path))).map_err(|error| Error::file("write", path, why(&error)))
+}
+
+/// Renames a file, durably.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to)
+        .and_then(|()| sync_folder(folder_of(to)))
+        .map_err(|error| Error::file("create", to, why(&error)))
+}
+
+/// The content of a file that has at most `octets_max`; wiped when dropped.
+pub(crate) fn read_secret(path: &Path, octets_max: u64) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error: &io::Error| Error::file("read", path, why(error));
+    let file = File::open(path).map_err(|e| failed(&e))?;
+    read_all(file, octets_max).map_err(|e| failed(&e))
+}
+
+/// All that a reader has, if it is at most `octets_max`; wiped when dropped.
+pub(crate) fn read_all(reader: impl io::Read, octets_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut content = Zeroizing::new(Vec::new());
+    let read = reader.take(octets_max.saturating_add(1)).read_to_end(&mut content)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > octets_max {
+        return Err(io::Error::other(format!("it is longer than {octets_max} octets")));
+    }
+    Ok(content)
+}
+
+/// As [`read_secret`], for text.
+pub(crate) fn read_secret_text(path: &Path, octets_max: u64) -> Result<Zeroizing<String>> {
+    let content = read_secret(path, octets_max)?;
+    match std::str::from_utf8(&content) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(Error::file("read", path, "it is not text")),
+    }
+}
+
+/// An error of the operating system in plain words.
+pub(crate) fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::AlreadyExists => "it exists already".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder, not a file".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::StorageFull => "no space is left".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    // Elsewhere a folder is no file that could be synchronised.
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_for_their_owner_only_and_are_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create_private(&path, b"one").unwrap();
+        let error = create_private(&path, b"two").unwrap_err();
+        assert!(error.to_string().contains("not overwritten"), "{error}");
+        write_private(&path, b"three").unwrap();
+        assert_eq!(read_secret(&path, 5).unwrap().as_slice(), b"three");
+        assert!(read_secret(&path, 4).unwrap_err().to_string().contains("longer than 4"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            let inner = folder.path().join("a/b");
+            create_private_folder(&inner).unwrap();
+            assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
+}

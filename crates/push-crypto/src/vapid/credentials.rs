@@ -1,0 +1,209 @@
+//! The Authorization field: RFC 9110 grammar, no more and no less (A-23).
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::{MAX_CREDENTIALS_LEN, SCHEME, VapidError};
+use crate::key::PublicKey;
+
+/// What an Authorization field claims. Nothing of it is true before [`super::verify`] says so (`8292-2-7`).
+///
+/// `Debug` does not show the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    token: String,
+    key: PublicKey,
+}
+
+impl Credentials {
+    /// Reads a field value. `k` must be unpadded base64url (A-22).
+    ///
+    /// White space around `=`, quoted values, empty list elements, any order and any case of names are part of the
+    /// grammar; unknown parameters, `realm` among them, are ignored (`8292-3-3`, `8292-3-4`).
+    ///
+    /// # Errors
+    ///
+    /// [`VapidError::Scheme`] if there are no credentials of this scheme; else what is wrong with them.
+    pub fn parse(field: impl AsRef<[u8]>) -> Result<Self, VapidError> {
+        Self::parse_with(field.as_ref(), PublicKey::parse_strict)
+    }
+
+    /// As [`Credentials::parse`], but `k` may be padded or in the standard alphabet, as some senders have it (A-22).
+    ///
+    /// # Errors
+    ///
+    /// As [`Credentials::parse`].
+    pub fn parse_lenient(field: impl AsRef<[u8]>) -> Result<Self, VapidError> {
+        Self::parse_with(field.as_ref(), str::parse)
+    }
+
+    /// The key that signed the token, if the token is what it claims to be. Not proved: use it only to refuse early.
+    #[must_use]
+    pub const fn claimed_key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// A digest over token and key: where to remember a verification (`8292-5-3`).
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::new_with_prefix(self.key.as_bytes()).chain_update(self.token.as_bytes()).finalize().into()
+    }
+
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    fn parse_with(
+        field: &[u8],
+        parse_key: impl Fn(&str) -> Result<PublicKey, crate::key::KeyError>,
+    ) -> Result<Self, VapidError> {
+        if field.len() > MAX_CREDENTIALS_LEN {
+            return Err(VapidError::TooLong);
+        }
+        let parameters = Parameters::read(parameters_of(field)?)?;
+        let token = parameters.token.ok_or(VapidError::MissingToken)?;
+        let key = parameters.key.ok_or(VapidError::MissingKey)?;
+        Ok(Self { token, key: parse_key(&key).map_err(VapidError::Key)? })
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials(t: .., k: {})", self.key)
+    }
+}
+
+/// What follows the scheme, if it is ours.
+fn parameters_of(field: &[u8]) -> Result<&[u8], VapidError> {
+    let field = field.trim_ascii();
+    let end = field.iter().position(|&octet| !is_token_char(octet)).unwrap_or(field.len());
+    let (scheme, rest) = field.split_at_checked(end).ok_or(VapidError::Syntax)?;
+    if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
+        return Err(VapidError::Scheme);
+    }
+    match rest.first() {
+        None | Some(b' ') => Ok(rest),
+        Some(_) => Err(VapidError::Syntax),
+    }
+}
+
+/// The two parameters that mean something.
+#[derive(Default)]
+struct Parameters {
+    token: Option<String>,
+    key: Option<String>,
+}
+
+impl Parameters {
+    /// `#auth-param`: a list with commas, whose elements may be empty.
+    fn read(list: &[u8]) -> Result<Self, VapidError> {
+        let mut found = Self::default();
+        let mut seen: Vec<Vec<u8>> = Vec::new();
+        let mut cursor = Cursor(list);
+        loop {
+            cursor.skip_white_space();
+            if cursor.0.is_empty() {
+                return Ok(found);
+            }
+            if cursor.take(b',') {
+                continue;
+            }
+            let (name, value) = cursor.parameter()?;
+            if seen.contains(&name) {
+                return Err(VapidError::DuplicateParameter);
+            }
+            match name.as_slice() {
+                b"t" => found.token = Some(value),
+                b"k" => found.key = Some(value),
+                _ => {}
+            }
+            seen.push(name);
+            cursor.skip_white_space();
+            if !cursor.0.is_empty() && !cursor.take(b',') {
+                return Err(VapidError::Syntax);
+            }
+        }
+    }
+}
+
+/// What has not been read yet.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    /// `token BWS "=" BWS ( token / quoted-string )`; the name in lower case.
+    fn parameter(&mut self) -> Result<(Vec<u8>, String), VapidError> {
+        let name = self.token()?.to_ascii_lowercase();
+        self.skip_white_space();
+        if !self.take(b'=') {
+            return Err(VapidError::Syntax);
+        }
+        self.skip_white_space();
+        let value = if self.take(b'"') { self.quoted()? } else { text(self.token()?)?.to_string() };
+        Ok((name, value))
+    }
+
+    fn token(&mut self) -> Result<&'a [u8], VapidError> {
+        let end = self.0.iter().position(|&octet| !is_token_char(octet)).unwrap_or(self.0.len());
+        match self.0.split_at_checked(end) {
+            Some((token, rest)) if !token.is_empty() => {
+                self.0 = rest;
+                Ok(token)
+            }
+            _ => Err(VapidError::Syntax),
+        }
+    }
+
+    /// What is between the quotes, without the backslashes. A value that means something is ASCII; others are ignored, so
+    /// their further octets become a replacement character.
+    fn quoted(&mut self) -> Result<String, VapidError> {
+        let mut value = Vec::new();
+        loop {
+            match self.next() {
+                Some(b'"') => return Ok(String::from_utf8_lossy(&value).into_owned()),
+                Some(b'\\') => match self.next() {
+                    Some(octet) if is_quotable(octet) => value.push(octet),
+                    _ => return Err(VapidError::Syntax),
+                },
+                Some(octet) if is_quotable(octet) => value.push(octet),
+                _ => return Err(VapidError::Syntax),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let (&octet, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(octet)
+    }
+
+    fn take(&mut self, wanted: u8) -> bool {
+        match self.0.split_first() {
+            Some((&octet, rest)) if octet == wanted => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn skip_white_space(&mut self) {
+        while self.take(b' ') || self.take(b'\t') {}
+    }
+}
+
+fn text(octets: &[u8]) -> Result<&str, VapidError> {
+    core::str::from_utf8(octets).map_err(|_| VapidError::Syntax)
+}
+
+/// `tchar`.
+fn is_token_char(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+}
+
+/// `HTAB / SP / VCHAR / obs-text`.
+fn is_quotable(octet: u8) -> bool {
+    octet == b'\t' || (octet >= b' ' && octet != 0x7f)
+}

@@ -1,0 +1,150 @@
+//! The application server's side: tokens.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use super::{MAX_LIFETIME_SECS, SigningKey, Subject};
+use crate::base64;
+use crate::key::PublicKey;
+use crate::provider::Provider;
+use crate::time::UnixTime;
+use crate::url::Origin;
+
+/// An application server: its key and its contact.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    key: SigningKey,
+    subject: Option<Subject>,
+}
+
+impl Signer {
+    /// A subject is not needed by the standard (`8292-2.1-1`), but some push services refuse tokens without one.
+    #[must_use]
+    pub const fn new(key: SigningKey, subject: Option<Subject>) -> Self {
+        Self { key, subject }
+    }
+
+    /// The key that subscriptions are made with.
+    #[must_use]
+    pub const fn public_key(&self) -> &PublicKey {
+        self.key.public_key()
+    }
+
+    /// The key and its secret half.
+    #[must_use]
+    pub const fn signing_key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// The contact.
+    #[must_use]
+    pub const fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
+    /// Makes a token for one push service: good for every push resource there until it expires, so keep and reuse it
+    /// (`8292-5-3`). Claims: `aud` (`8292-2-2`), `exp` (`8292-2-3`) and `sub`, nothing else (`8292-2.2-2`).
+    ///
+    /// # Errors
+    ///
+    /// An expiry that is past, or more than 24 h away (`8292-2-4`); a failure of our library.
+    pub fn sign(
+        &self,
+        provider: &Provider,
+        audience: &Origin,
+        expires: UnixTime,
+        now: UnixTime,
+    ) -> Result<Token, SignError> {
+        if expires <= now {
+            return Err(SignError::Past);
+        }
+        if expires > now.saturating_add_secs(MAX_LIFETIME_SECS) {
+            return Err(SignError::TooFar);
+        }
+        let mut jwt = base64::encode(JWT_HEADER);
+        jwt.push('.');
+        jwt.push_str(&base64::encode(self.claims(audience, expires).as_bytes()));
+        let pair = self.key.pair();
+        let signature = provider.signature.sign(pair, jwt.as_bytes()).map_err(|_| SignError::Library)?;
+        jwt.push('.');
+        jwt.push_str(&base64::encode(&signature));
+        Ok(Token { jwt, key: *self.public_key(), expires })
+    }
+
+    /// An origin and a subject hold nothing that JSON would have to escape.
+    fn claims(&self, audience: &Origin, expires: UnixTime) -> String {
+        let expires = expires.as_secs();
+        match &self.subject {
+            Some(subject) => format!(r#"{{"aud":"{audience}","exp":{expires},"sub":"{subject}"}}"#),
+            None => format!(r#"{{"aud":"{audience}","exp":{expires}}}"#),
+        }
+    }
+}
+
+/// A signed token. Whoever has it can pretend to be the application server until it expires (`8292-5-1`), so `Debug`
+/// does not show it.
+#[derive(Clone)]
+pub struct Token {
+    jwt: String,
+    key: PublicKey,
+    expires: UnixTime,
+}
+
+impl Token {
+    /// The value of the Authorization field (`8292-2-5`, `8292-3.1-1`, `8292-3.2-1`).
+    #[must_use]
+    pub fn authorization(&self) -> String {
+        format!("vapid t={}, k={}", self.jwt, self.key)
+    }
+
+    /// The token alone.
+    #[must_use]
+    pub fn jwt(&self) -> &str {
+        &self.jwt
+    }
+
+    /// The key that it was signed with.
+    #[must_use]
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// When it expires.
+    #[must_use]
+    pub const fn expires(&self) -> UnixTime {
+        self.expires
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token(.., expires: {})", self.expires.as_secs())
+    }
+}
+
+/// Why no token was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignError {
+    /// Our library failed.
+    Library,
+    /// The expiry is now or past.
+    Past,
+    /// The expiry is more than 24 h away (`8292-2-4`).
+    TooFar,
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Library => "the cryptographic library failed",
+            Self::Past => "the token would expire at once",
+            Self::TooFar => "the token would live longer than 24 hours",
+        })
+    }
+}
+
+impl core::error::Error for SignError {}
+
+const JWT_HEADER: &[u8] = br#"{"typ":"JWT","alg":"ES256"}"#;

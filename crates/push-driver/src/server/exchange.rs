@@ -1,0 +1,129 @@
+//! One request, whatever HTTP version it came by: admitted, read, understood, handed to its shard.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{Request as HttpRequest, Response as HttpResponse, request::Parts};
+use push_proto::{
+    Refusal,
+    service::{Exchange, Request},
+    wire::{BodyLimit, Door},
+};
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    mailbox::{Admitted, Effects, Mailboxes},
+    verified::Verified,
+};
+use crate::{Limits, Runtime, runtime::within};
+
+/// What the connections of one shard share.
+pub(super) struct Local<R> {
+    pub(super) runtime: R,
+    pub(super) limits: Limits,
+    pub(super) door: Door,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) origin: u16,
+    pub(super) numbers: Cell<u64>,
+    pub(super) verified: RefCell<Verified>,
+    /// Turns true when the server drains.
+    pub(super) draining: watch::Receiver<bool>,
+}
+
+/// A request's body, piece by piece.
+pub(super) trait Body {
+    /// The next piece; `None` at its end, an error if the peer cut it short. Not cancel safe.
+    async fn next(&mut self) -> Option<Result<Bytes, Broken>>;
+}
+
+/// The peer cut a body short: nobody waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Broken;
+
+impl<R: Runtime> Local<R> {
+    /// Reads and understands a request. `Ok(Err(..))` is what it is refused by.
+    pub(super) async fn understand(&self, head: Parts, body: impl Body) -> Result<Result<Request, Refusal>, Broken> {
+        let admitted = match self.door.admit(&head) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let body = match admitted.body_limit() {
+            BodyLimit::Ignored => Bytes::new(),
+            BodyLimit::AtMost(octets_max) => {
+                match within(&self.runtime, self.limits.body, read(body, octets_max)).await {
+                    Some(Ok(Ok(body))) => body,
+                    Some(Ok(Err(refusal))) => return Ok(Err(refusal)),
+                    Some(Err(broken)) => return Err(broken),
+                    None => return Ok(Err(BODY_SLOW)),
+                }
+            }
+        };
+        let request = HttpRequest::from_parts(head, body);
+        let now = self.runtime.now().wall;
+        Ok(self.door.request(admitted, request, &mut *self.verified.borrow_mut(), now))
+    }
+
+    /// Hands a request to the shard that owns its agent.
+    pub(super) fn submit(&self, request: Request, effects: Effects) -> Result<Admitted, Refusal> {
+        let number = self.numbers.get() + 1;
+        self.numbers.set(number);
+        let exchange = Exchange { origin: self.origin, number };
+        self.mailboxes.admit(exchange, request, effects, &self.limits)
+    }
+
+    /// The response to a request that has one. Dropping the future tells the service that nobody waits any more.
+    pub(super) async fn answer(&self, request: Request) -> HttpResponse<Bytes> {
+        let (sender, response) = oneshot::channel();
+        let mut admitted = match self.submit(request, Effects::Once(sender)) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.refuse(&refusal),
+        };
+        let response = response.await;
+        admitted.answered();
+        match response {
+            Ok(response) => self.door.respond(&response, self.runtime.now().wall),
+            // The shard ended at the deadline of its drain.
+            Err(_ended) => self.refuse(&Refusal::DRAINING.retry_in(self.limits.retry_after)),
+        }
+    }
+
+    /// The response to a request that did not get as far as the service.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> HttpResponse<Bytes> {
+        tracing::debug!(status = refusal.status(), reason = refusal.reason(), "refused");
+        self.door.refuse(refusal, self.runtime.now().wall)
+    }
+}
+
+/// Waits until the server drains.
+pub(super) async fn drained<R>(local: Rc<Local<R>>) {
+    let mut draining = local.draining.clone();
+    // The server itself has gone: that drains as well.
+    drop(draining.wait_for(|draining| *draining).await);
+}
+
+/// The whole body, if it is no longer than `octets_max`. One piece, the usual case, is not copied.
+async fn read(mut body: impl Body, octets_max: usize) -> Result<Result<Bytes, Refusal>, Broken> {
+    let mut whole = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece?;
+        let octets = whole.len() + more.len();
+        if piece.len() > octets_max.saturating_sub(octets) {
+            return Ok(Err(Refusal::BODY_TOO_LARGE));
+        }
+        if octets == 0 {
+            whole = piece;
+            continue;
+        }
+        more.extend_from_slice(&std::mem::take(&mut whole));
+        more.extend_from_slice(&piece);
+    }
+    Ok(Ok(if more.is_empty() { whole } else { more.freeze() }))
+}
+
+/// RFC 9110 §15.5.9
+const BODY_SLOW: Refusal =
+    Refusal::new(408, "body-slow", "RFC 9110 §15.5.9", "The body of the request did not come in time.");

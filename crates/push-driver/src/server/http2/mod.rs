@@ -1,0 +1,326 @@
+//! The server's side of an HTTP/2 connection, server push included (RFC 9113 §8.4).
+//!
+//! One task owns the connection, its requests, its monitors and its pushes. It stores no waker of its own: it polls
+//! h2, its requests and the channel of its monitors, and then starts whatever pushes there is room for.
+
+mod alive;
+mod pushes;
+mod request;
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream as _, stream::FuturesUnordered};
+use h2::{
+    Reason, RecvStream, SendStream,
+    server::{Builder, SendResponse},
+};
+use http::{Request as HttpRequest, Response as HttpResponse};
+use push_proto::{
+    Refusal,
+    service::{Delivery, Exchange, Monitor, Request, Response, Transfer},
+    store::Item,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
+
+use self::{
+    alive::{Activity, Verdict},
+    pushes::{Push, Pushes},
+};
+use super::{
+    exchange::{Local, drained},
+    mailbox::{Admitted, Effect, Effects},
+};
+use crate::{
+    Limits, Runtime,
+    io::{Ending, PREFACE, Seen, Watched},
+    runtime::{sleep, within},
+};
+
+/// Serves a connection until it ends. Dropping the future closes it; the service is told of everything that was open.
+pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(local: Rc<Local<R>>, io: Io) {
+    let seen = Rc::new(RefCell::new(Seen::new(PREFACE.len())));
+    let handshake = builder(&local.limits).handshake(Watched::new(io, Rc::clone(&seen)));
+    let Some(Ok(mut h2)) = within(&local.runtime, local.limits.handshake, handshake).await else {
+        return tracing::debug!("no HTTP/2 handshake");
+    };
+    let activity = Rc::new(Activity::default());
+    let tasks: FuturesUnordered<Task> = FuturesUnordered::new();
+    let draining = drained(Rc::clone(&local));
+    tasks.push(Box::pin(async move {
+        draining.await;
+        Event::Drain
+    }));
+    if let Some(ping) = h2.ping_pong() {
+        let alive = alive::watch(local.runtime.clone(), local.limits, ping, Rc::clone(&activity));
+        tasks.push(Box::pin(async move { Event::Alive(alive.await) }));
+    }
+    let (effects, effected) = mpsc::unbounded_channel();
+    let pushes = Pushes::new(&local.limits);
+    let monitors = BTreeMap::new();
+    let mut connection =
+        Connection { local, h2, seen, tasks, activity, effects, effected, monitors, pushes, streams: BTreeMap::new() };
+    std::future::poll_fn(|context| connection.poll(context)).await;
+}
+
+/// Resets of streams are left to h2: its defaults end a connection that floods it with them (CVE-2023-44487).
+fn builder(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_header_list_size(limits.header_octets)
+        .max_concurrent_streams(limits.streams)
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window);
+    builder
+}
+
+type Task = Pin<Box<dyn Future<Output = Event>>>;
+
+/// What a task of the connection ends with.
+enum Event {
+    /// A request was answered, or needs no answer.
+    Answered,
+    /// A request is a monitor.
+    Monitor(Box<(Monitor, SendResponse<Bytes>)>),
+    /// The peer is gone, or of no more use.
+    Alive(Verdict),
+    /// The server drains.
+    Drain,
+}
+
+/// An open monitor.
+struct Monitored {
+    respond: SendResponse<Bytes>,
+    admitted: Admitted,
+    /// Its response, as soon as there is one; sent after its last promise (`9113-8.4-4`).
+    response: Option<Response>,
+}
+
+struct Connection<R, Io> {
+    local: Rc<Local<R>>,
+    h2: h2::server::Connection<Watched<Io>, Bytes>,
+    seen: Rc<RefCell<Seen>>,
+    tasks: FuturesUnordered<Task>,
+    activity: Rc<Activity>,
+    effects: mpsc::UnboundedSender<(Exchange, Effect)>,
+    effected: mpsc::UnboundedReceiver<(Exchange, Effect)>,
+    monitors: BTreeMap<Exchange, Monitored>,
+    pushes: Pushes,
+    /// Pushes under way, by the stream promised; kept so that they can be reset.
+    streams: BTreeMap<u32, SendStream<Bytes>>,
+}
+
+impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io> {
+    /// One wake-up: everything that can be done without waiting, up to a budget.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..BUDGET {
+            // h2 first: the rest acts on what it has read.
+            let mut idle = match self.h2.poll_accept(context) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.accept(request, respond);
+                    continue;
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(%error, "connection failed");
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => true,
+            };
+            self.observe();
+            while let Poll::Ready(Some((exchange, effect))) = self.effected.poll_recv(context) {
+                self.effect(exchange, effect);
+                idle = false;
+            }
+            if let Poll::Ready(Some(event)) = Pin::new(&mut self.tasks).poll_next(context) {
+                idle = false;
+                if self.happened(event).is_break() {
+                    return Poll::Ready(());
+                }
+            }
+            if self.push().is_break() {
+                return Poll::Ready(());
+            }
+            self.respond();
+            if idle {
+                return Poll::Pending;
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn accept(&mut self, request: HttpRequest<RecvStream>, respond: SendResponse<Bytes>) {
+        self.activity.requested();
+        let answer = request::serve(Rc::clone(&self.local), request, respond);
+        self.tasks.push(Box::pin(async move {
+            match answer.await {
+                Some(monitor) => Event::Monitor(Box::new(monitor)),
+                None => Event::Answered,
+            }
+        }));
+    }
+
+    /// Acts on the frames that have passed.
+    fn observe(&mut self) {
+        let mut seen = self.seen.borrow_mut();
+        while let Some((stream, ending)) = seen.written.pop_front() {
+            self.streams.remove(&stream);
+            let transfer = match ending {
+                Ending::Whole => Transfer::Written,
+                Ending::Reset => Transfer::Reset,
+            };
+            self.pushes.end(stream, transfer);
+        }
+        while let Some(stream) = seen.reset.pop_front() {
+            if stream.is_multiple_of(2) {
+                self.streams.remove(&stream);
+                self.pushes.end(stream, Transfer::Reset);
+            } else {
+                let left = self.monitors.extract_if(.., |_, monitor| monitor.respond.stream_id() == stream);
+                for (exchange, _cancels) in left {
+                    self.pushes.abandon(exchange);
+                }
+            }
+        }
+        self.activity.monitors(self.monitors.len());
+    }
+
+    /// What the service wants of a monitor.
+    fn effect(&mut self, exchange: Exchange, effect: Effect) {
+        let monitor = self.monitors.get_mut(&exchange);
+        match (effect, monitor) {
+            (Effect::Push(delivery, item), Some(monitor)) => {
+                self.pushes.wait(Push::new(exchange, delivery, monitor.admitted.mailbox.clone()), item);
+            }
+            (Effect::Respond(response), Some(monitor)) => {
+                monitor.admitted.answered();
+                monitor.response = Some(response);
+            }
+            (Effect::Retract(delivery), _) => self.retract(exchange, delivery),
+            // It was reset meanwhile, and the service has been told so.
+            (Effect::Push(..) | Effect::Respond(_), None) => {}
+        }
+    }
+
+    /// A push under way is reset; its place is free when that is written.
+    fn retract(&mut self, exchange: Exchange, delivery: Delivery) {
+        match self.pushes.stream(exchange, delivery).and_then(|stream| self.streams.get_mut(&stream)) {
+            Some(stream) => stream.send_reset(Reason::CANCEL),
+            None => self.pushes.retract(exchange, delivery),
+        }
+    }
+
+    fn happened(&mut self, event: Event) -> std::ops::ControlFlow<()> {
+        match event {
+            Event::Answered => {}
+            Event::Monitor(monitor) => self.monitor(*monitor),
+            Event::Drain => self.h2.graceful_shutdown(),
+            Event::Alive(Verdict::Idle) => {
+                self.h2.graceful_shutdown();
+                // A peer that does not take part in that is cut off.
+                let late = sleep(self.local.runtime.clone(), self.local.limits.pong);
+                self.tasks.push(Box::pin(async move {
+                    late.await;
+                    Event::Alive(Verdict::Dead)
+                }));
+            }
+            Event::Alive(Verdict::Dead) => {
+                tracing::debug!("the peer does not answer");
+                return std::ops::ControlFlow::Break(());
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Opens a monitor, or refuses it at once: a peer that takes no pushes would wait for ever.
+    fn monitor(&mut self, (monitor, mut respond): (Monitor, SendResponse<Bytes>)) {
+        let refusal = if !self.pushable() {
+            Refusal::PUSH_UNSUPPORTED
+        } else if self.monitors.len() >= self.local.limits.monitors {
+            Refusal::OVERLOADED.retry_in(self.local.limits.retry_after)
+        } else {
+            match self.local.submit(Request::Monitor(monitor), Effects::Monitor(self.effects.clone())) {
+                Ok(admitted) => {
+                    self.monitors.insert(admitted.exchange, Monitored { respond, admitted, response: None });
+                    return;
+                }
+                Err(refusal) => refusal,
+            }
+        };
+        request::send(&mut respond, self.local.refuse(&refusal));
+    }
+
+    /// Whether the peer takes pushes at all (`9113-8.4-1`).
+    fn pushable(&self) -> bool {
+        self.seen.borrow().push_enabled && self.h2.max_concurrent_send_streams() > 0
+    }
+
+    /// Promises and writes what there is room for.
+    fn push(&mut self) -> std::ops::ControlFlow<()> {
+        if self.pushes.any_waits() && !self.pushable() {
+            self.pushes.refuse_all();
+        }
+        while let Some((push, item)) = self.pushes.next(self.h2.max_concurrent_send_streams()) {
+            if let Err(error) = self.promise(push, &item) {
+                tracing::debug!(%error, "no push could be promised");
+                return std::ops::ControlFlow::Break(());
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Hands one push to h2: promise, headers and body.
+    fn promise(&mut self, push: Push, item: &Item) -> Result<(), h2::Error> {
+        let Some(monitor) = self.monitors.get_mut(&push.exchange) else {
+            push.report(Transfer::Reset);
+            return Ok(());
+        };
+        let promise = self.local.door.promise(item, self.local.runtime.now().wall);
+        let begun = monitor.respond.push_request(promise.request).and_then(|mut pushed| {
+            let mut stream = pushed.send_response(promise.response, promise.body.is_empty())?;
+            if !promise.body.is_empty() {
+                stream.send_data(promise.body, true)?;
+            }
+            Ok(stream)
+        });
+        match begun {
+            Ok(stream) => {
+                let id = stream.stream_id().as_u32();
+                self.streams.insert(id, stream);
+                self.pushes.begin(id, push, pushes::octets(item));
+                Ok(())
+            }
+            Err(error) => {
+                push.report(Transfer::Reset);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the monitors whose promises are all made.
+    fn respond(&mut self) {
+        let ended = |exchange: &Exchange, monitor: &mut Monitored| {
+            monitor.response.is_some() && !self.pushes.waits(*exchange)
+        };
+        let ended: Vec<_> = self.monitors.extract_if(.., ended).collect();
+        for (_, mut monitor) in ended {
+            let Some(response) = &monitor.response else { continue };
+            let response: HttpResponse<Bytes> = self.local.door.respond(response, self.local.runtime.now().wall);
+            request::send(&mut monitor.respond, response);
+        }
+        self.activity.monitors(self.monitors.len());
+    }
+}
+
+/// Requests, events and rounds of one wake-up.
+const BUDGET: usize = 64;

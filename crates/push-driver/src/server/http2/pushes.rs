@@ -1,0 +1,260 @@
+//! The pushes of one connection: in order, within limits, each ending in exactly one report.
+//!
+//! Plain data: what is written and when is for the connection. A push counts as unfinished from its promise until its
+//! last frame was *written to the transport*, or it was reset. Only that keeps us below the peer's
+//! `MAX_CONCURRENT_STREAMS` in h2's own books as well, and bounds what h2 buffers for a peer that does not read: a
+//! peer that resets a push which h2 holds back for want of a stream kills its whole connection.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use push_proto::{
+    service::{Delivery, Exchange, Transfer},
+    store::Item,
+};
+
+use crate::{Limits, server::mailbox::Mailbox};
+
+/// What waits to be pushed and what is under way. Dropped, it reports all of it as reset.
+pub(super) struct Pushes {
+    waiting: VecDeque<(Push, Item)>,
+    /// By the stream promised.
+    unfinished: BTreeMap<u32, (Push, usize)>,
+    octets: usize,
+    unfinished_max: usize,
+    octets_max: usize,
+}
+
+/// One push, and whom to report to.
+pub(super) struct Push {
+    pub(super) exchange: Exchange,
+    pub(super) delivery: Delivery,
+    mailbox: Mailbox,
+}
+
+impl Push {
+    /// A push that has not been reported.
+    pub(super) const fn new(exchange: Exchange, delivery: Delivery, mailbox: Mailbox) -> Self {
+        Self { exchange, delivery, mailbox }
+    }
+
+    /// Says what became of it; the monitor gets the credit back.
+    pub(super) fn report(self, transfer: Transfer) {
+        self.mailbox.pushed(self.exchange, self.delivery, transfer);
+        if transfer != Transfer::Unsupported {
+            self.mailbox.credit(self.exchange);
+        }
+    }
+}
+
+impl Pushes {
+    /// None.
+    pub(super) const fn new(limits: &Limits) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            unfinished: BTreeMap::new(),
+            octets: 0,
+            unfinished_max: limits.pushes,
+            octets_max: limits.push_octets,
+        }
+    }
+
+    /// Puts a push behind all others. Its monitor's credit is what bounds this.
+    pub(super) fn wait(&mut self, push: Push, item: Item) {
+        self.waiting.push_back((push, item));
+    }
+
+    /// The next push that may be promised to a peer that allows `streams` at once.
+    pub(super) fn next(&mut self, streams: usize) -> Option<(Push, Item)> {
+        let (_, item) = self.waiting.front()?;
+        let octets = octets(item);
+        let fits = self.unfinished.is_empty() || self.octets.saturating_add(octets) <= self.octets_max;
+        if !fits || self.unfinished.len() >= streams.min(self.unfinished_max) {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// A push was promised on this stream and handed to h2 whole.
+    pub(super) fn begin(&mut self, stream: u32, push: Push, octets: usize) {
+        self.octets = self.octets.saturating_add(octets);
+        self.unfinished.insert(stream, (push, octets));
+    }
+
+    /// A stream has ended; says whether it was one of these.
+    pub(super) fn end(&mut self, stream: u32, transfer: Transfer) -> bool {
+        let Some((push, octets)) = self.unfinished.remove(&stream) else { return false };
+        self.octets = self.octets.saturating_sub(octets);
+        push.report(transfer);
+        true
+    }
+
+    /// The stream of a push that is under way.
+    pub(super) fn stream(&self, exchange: Exchange, delivery: Delivery) -> Option<u32> {
+        let found = |push: &Push| push.exchange == exchange && push.delivery == delivery;
+        self.unfinished.iter().find(|(_, (push, _))| found(push)).map(|(stream, _)| *stream)
+    }
+
+    /// Drops a push that waits.
+    pub(super) fn retract(&mut self, exchange: Exchange, delivery: Delivery) {
+        self.report_waiting(Transfer::Reset, |push| push.exchange == exchange && push.delivery == delivery);
+    }
+
+    /// Drops what waits for a monitor that has gone.
+    pub(super) fn abandon(&mut self, exchange: Exchange) {
+        self.report_waiting(Transfer::Reset, |push| push.exchange == exchange);
+    }
+
+    /// The peer takes no pushes: nothing that waits will be pushed.
+    pub(super) fn refuse_all(&mut self) {
+        self.report_waiting(Transfer::Unsupported, |_| true);
+    }
+
+    /// Whether anything waits for this monitor.
+    pub(super) fn waits(&self, exchange: Exchange) -> bool {
+        self.waiting.iter().any(|(push, _)| push.exchange == exchange)
+    }
+
+    /// Whether anything waits.
+    pub(super) fn any_waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn report_waiting(&mut self, transfer: Transfer, which: impl Fn(&Push) -> bool) {
+        for (push, item) in std::mem::take(&mut self.waiting) {
+            if which(&push) {
+                push.report(transfer);
+            } else {
+                self.waiting.push_back((push, item));
+            }
+        }
+    }
+}
+
+impl Drop for Pushes {
+    fn drop(&mut self) {
+        self.report_waiting(Transfer::Reset, |_| true);
+        for (_, (push, _)) in std::mem::take(&mut self.unfinished) {
+            push.report(Transfer::Reset);
+        }
+    }
+}
+
+/// What an item's body takes.
+pub(super) fn octets(item: &Item) -> usize {
+    match item {
+        Item::Message(message) => message.content.body.len(),
+        Item::Receipt(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use push_proto::{
+        AgentId, Content, Handle, Message, MessageId, Slot, SubscriptionId, UnixTime, Urgency, service::Input,
+    };
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    use super::*;
+    use crate::server::mailbox::Letter;
+
+    const MONITOR: Exchange = Exchange { origin: 0, number: 1 };
+    const OTHER: Exchange = Exchange { origin: 0, number: 2 };
+
+    fn message(octets: usize) -> Item {
+        let handle = Handle {
+            agent: AgentId::from_octets([0; 16]),
+            subscription: SubscriptionId::from_octets([0; 16]),
+            slot: Slot::from_octets([0; 16]),
+            id: MessageId::from_octets([0; 16]),
+        };
+        Item::Message(Arc::new(Message {
+            handle,
+            accepted: UnixTime::from_secs(0),
+            expires: UnixTime::from_secs(1),
+            urgency: Urgency::Normal,
+            receipt: None,
+            content: Content { body: Bytes::from(vec![0; octets]), ..Content::default() },
+        }))
+    }
+
+    fn pushes(limits: &Limits) -> (Pushes, Mailbox, UnboundedReceiver<Letter>) {
+        let (mailbox, letters) = Mailbox::new(limits);
+        (Pushes::new(limits), mailbox, letters)
+    }
+
+    fn reports(letters: &mut UnboundedReceiver<Letter>) -> Vec<(u64, Transfer)> {
+        std::iter::from_fn(|| letters.try_recv().ok())
+            .filter_map(|letter| match letter {
+                Letter::Reply(Input::Pushed(_, delivery, transfer)) => Some((delivery.0, transfer)),
+                _credit => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn never_more_unfinished_than_the_peer_or_we_allow() {
+        for (streams, own, expected) in [(1, 64, 1), (3, 64, 3), (usize::MAX, 2, 2), (0, 64, 0)] {
+            let limits = Limits { pushes: own, ..Limits::default() };
+            let (mut pushes, mailbox, _letters) = pushes(&limits);
+            for delivery in 0..8 {
+                pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone()), message(1));
+            }
+            let mut begun = 0;
+            while let Some((push, item)) = pushes.next(streams) {
+                begun += 1;
+                pushes.begin(2 * begun, push, octets(&item));
+            }
+            assert_eq!(begun, expected);
+            if expected > 0 {
+                assert!(pushes.end(2, Transfer::Written));
+                let (push, _) = pushes.next(streams).unwrap();
+                assert_eq!(push.delivery, Delivery(u64::from(expected)), "in order");
+            }
+        }
+    }
+
+    #[test]
+    fn octets_in_flight_are_bounded_but_one_always_fits() {
+        let limits = Limits { push_octets: 10, ..Limits::default() };
+        let (mut pushes, mailbox, _letters) = pushes(&limits);
+        for (delivery, octets) in [(0, 100), (1, 4), (2, 6), (3, 1)] {
+            pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone()), message(octets));
+        }
+        let (push, item) = pushes.next(8).unwrap();
+        pushes.begin(2, push, octets(&item));
+        assert!(pushes.next(8).is_none());
+        pushes.end(2, Transfer::Written);
+        for stream in [4, 6] {
+            let (push, item) = pushes.next(8).unwrap();
+            pushes.begin(stream, push, octets(&item));
+        }
+        assert!(pushes.next(8).is_none());
+    }
+
+    #[test]
+    fn each_push_is_reported_once() {
+        let limits = Limits::default();
+        let (mut pushes, mailbox, mut letters) = pushes(&limits);
+        for (delivery, exchange) in [(0, MONITOR), (1, MONITOR), (2, MONITOR), (3, OTHER), (4, OTHER), (5, MONITOR)] {
+            pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone()), message(1));
+        }
+        for stream in [2, 4] {
+            let (push, item) = pushes.next(8).unwrap();
+            pushes.begin(stream, push, octets(&item));
+        }
+        assert_eq!(pushes.stream(MONITOR, Delivery(1)), Some(4));
+        assert!(pushes.end(2, Transfer::Written));
+        assert!(!pushes.end(2, Transfer::Reset));
+        pushes.retract(MONITOR, Delivery(2));
+        assert_eq!(reports(&mut letters), [(0, Transfer::Written), (2, Transfer::Reset)]);
+        pushes.abandon(OTHER);
+        assert!(pushes.waits(MONITOR) && !pushes.waits(OTHER));
+        assert_eq!(reports(&mut letters), [(3, Transfer::Reset), (4, Transfer::Reset)]);
+        pushes.refuse_all();
+        drop(pushes);
+        assert_eq!(reports(&mut letters), [(5, Transfer::Unsupported), (1, Transfer::Reset)]);
+    }
+}

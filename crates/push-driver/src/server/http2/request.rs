@@ -1,0 +1,72 @@
+//! One request of an HTTP/2 connection.
+
+use std::{future::poll_fn, rc::Rc};
+
+use bytes::Bytes;
+use h2::{RecvStream, server::SendResponse};
+use http::{Request as HttpRequest, Response as HttpResponse};
+use push_proto::service::{Monitor, Request};
+
+use crate::{
+    Runtime,
+    server::exchange::{Body, Broken, Local},
+};
+
+/// Answers a request, unless it is a monitor: that is for the connection to go on with.
+///
+/// The response is handed to h2 whole. A peer that does not read it keeps one of its own streams busy, of which it has
+/// as many as [`Limits::streams`](crate::Limits::streams).
+pub(super) async fn serve<R: Runtime>(
+    local: Rc<Local<R>>,
+    request: HttpRequest<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) -> Option<(Monitor, SendResponse<Bytes>)> {
+    let (head, body) = request.into_parts();
+    let answer = async {
+        match local.understand(head, body).await {
+            Ok(Ok(Request::Monitor(monitor))) => Answer::Monitor(monitor),
+            Ok(Ok(request)) => Answer::Response(local.answer(request).await),
+            Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
+            Err(Broken) => Answer::Nobody,
+        }
+    };
+    let answer = tokio::select! {
+        biased;
+        answer = answer => answer,
+        _reset = poll_fn(|context| respond.poll_reset(context)) => Answer::Nobody,
+    };
+    match answer {
+        Answer::Monitor(monitor) => Some((monitor, respond)),
+        Answer::Response(response) => {
+            send(&mut respond, response);
+            None
+        }
+        Answer::Nobody => None,
+    }
+}
+
+/// Hands a response to h2. A peer that has gone needs none.
+pub(super) fn send(respond: &mut SendResponse<Bytes>, response: HttpResponse<Bytes>) {
+    let (head, body) = response.into_parts();
+    if let Ok(mut stream) = respond.send_response(HttpResponse::from_parts(head, ()), body.is_empty())
+        && !body.is_empty()
+    {
+        drop(stream.send_data(body, true));
+    }
+}
+
+enum Answer {
+    Monitor(Monitor),
+    Response(HttpResponse<Bytes>),
+    Nobody,
+}
+
+impl Body for RecvStream {
+    async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+        let piece = self.data().await?;
+        Some(piece.map_err(|_| Broken).inspect(|piece| {
+            // What was received is taken: the peer may send as much again.
+            drop(self.flow_control().release_capacity(piece.len()));
+        }))
+    }
+}

@@ -1,0 +1,135 @@
+//! G5: each limit of a shard is hit here.
+
+use std::time::Duration;
+
+use push_proto::{
+    Refusal,
+    service::{Input, Limits, Request, Response, Target},
+};
+use push_store::Quotas;
+
+use crate::world::{World, message, refusal};
+
+#[test]
+fn requests_in_flight() {
+    let mut world = World::with(Limits { requests_in_flight: 2, ..Limits::default() }, Quotas::default());
+    let to = world.subscribe(None);
+    world.hold();
+    // One place is taken by the sweep that is always on its way or due.
+    let mut posts = Vec::new();
+    for _ in 0..3 {
+        posts.push(world.start(Request::Send(message(to, "x"))));
+    }
+    let over = refusal(&world.response(posts[2]).expect("refused at once"));
+    assert_eq!((over.status(), over.reason()), (503, Refusal::OVERLOADED.reason()));
+    assert!(over.retry_after().is_some());
+    world.release();
+    assert!(matches!(world.response(posts[0]), Some(Response::Accepted(_))), "the others are served");
+    assert!(matches!(world.ask(Request::Send(message(to, "y"))), Response::Accepted(_)));
+}
+
+#[test]
+fn monitors() {
+    let mut world = World::with(Limits { monitors: 1, ..Limits::default() }, Quotas::default());
+    let (first, second) = (world.subscribe(None), world.subscribe(None));
+    let monitor = world.monitor(Target::Set(first.0), 8);
+    let over = world.monitor(Target::Set(second.0), 8);
+    assert_eq!(refusal(&world.response(over).expect("refused")).status(), 503);
+    let again = world.monitor(Target::Set(first.0), 8);
+    assert!(world.response(monitor).is_some() && world.response(again).is_none(), "replacing one is no more");
+}
+
+#[test]
+fn unacknowledged() {
+    let mut world = World::with(Limits { unacknowledged: 3, ..Limits::default() }, Quotas::default());
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 100);
+    let sent: Vec<_> = (0..5).map(|number| world.send(message(to, &number.to_string())).handle).collect();
+    assert_eq!(world.write_all(monitor), sent[..3]);
+    world.acknowledge(sent[0]);
+    assert_eq!(world.write_all(monitor), sent[3..4], "an acknowledgement makes room for one");
+    world.acknowledge(sent[1]);
+    world.acknowledge(sent[2]);
+    assert_eq!(world.write_all(monitor), sent[4..]);
+}
+
+#[test]
+fn page_entries() {
+    let mut world = World::with(Limits { page_entries: 2, ..Limits::default() }, Quotas::default());
+    let to = world.subscribe(None);
+    for number in 0..7 {
+        world.send(message(to, &number.to_string()));
+    }
+    let monitor = world.monitor(Target::Set(to.0), 100);
+    assert_eq!(world.take_bodies(monitor).len(), 7, "in four pages");
+}
+
+#[test]
+fn how_long_a_monitor_stays() {
+    let limits = Limits { monitor: Duration::from_secs(100), ..Limits::default() };
+    let mut world = World::with(limits, Quotas::default());
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    world.pass(99);
+    assert!(world.response(monitor).is_none());
+    world.pass(1);
+    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false })), "A-11");
+}
+
+#[test]
+fn a_full_queue() {
+    let mut world = World::with(Limits::default(), Quotas { entries: 2, ..Quotas::default() });
+    let to = world.subscribe(None);
+    let first = world.send(message(to, "1"));
+    world.send(message(to, "2"));
+    let over = refusal(&world.ask(Request::Send(message(to, "3"))));
+    assert_eq!((over.status(), over.reason()), (429, Refusal::QUEUE_FULL.reason()));
+    assert!(over.retry_after().is_some(), "8030-8.4-3");
+    world.acknowledge(first.handle);
+    world.send(message(to, "4"));
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    assert_eq!(world.take_bodies(monitor), ["2", "4"], "nothing that was accepted is lost");
+}
+
+#[test]
+fn a_full_set() {
+    let mut world = World::with(Limits::default(), Quotas { subscriptions: 1, ..Quotas::default() });
+    let to = world.subscribe(None);
+    let join = push_proto::service::Subscribe { set: Some(to.0), restricted_to: None };
+    assert_eq!(refusal(&world.ask(Request::Subscribe(join))), Refusal::SET_FULL);
+}
+
+#[test]
+fn a_drain_ends_monitors_and_finishes_what_is_in_flight() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let sent = world.send(message(to, "x"));
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    world.hold();
+    let post = world.start(Request::Send(message(to, "y")));
+    let deadline = world.now().mono.after(Duration::from_secs(10));
+    world.handle(Input::Drain(deadline));
+    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false })));
+    assert!(!world.service.is_drained());
+    assert_eq!(refusal(&world.ask(Request::Read(sent.handle))).reason(), Refusal::DRAINING.reason());
+    let acknowledge = world.start(Request::Acknowledge(sent.handle));
+    world.release();
+    assert!(matches!(world.response(post), Some(Response::Accepted(_))));
+    assert!(matches!(world.response(acknowledge), Some(Response::Done)), "acknowledgements are still taken");
+    assert!(world.service.is_drained());
+}
+
+#[test]
+fn a_drain_has_a_deadline() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    world.hold();
+    let post = world.start(Request::Send(message(to, "y")));
+    let deadline = world.now().mono.after(Duration::from_secs(10));
+    world.handle(Input::Drain(deadline));
+    world.pass(9);
+    assert!(world.response(post).is_none());
+    world.pass(1);
+    assert_eq!(refusal(&world.response(post).expect("given up")).status(), 503);
+    assert!(world.service.is_drained());
+}

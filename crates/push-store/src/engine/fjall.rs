@@ -1,0 +1,120 @@
+//! The engine on a real disk: fjall, a log-structured merge tree.
+
+use std::{io, ops::ControlFlow, path::Path};
+
+use bytes::Bytes;
+use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+
+use super::{Engine, EngineError, Keyspace, Span, Visit, Write, folder::Folder};
+use crate::OpenError;
+
+/// An embedded store's folder on a real disk. Every commit is synced before it returns: fjall's default, flushing to
+/// the operating system's buffers, would lose acknowledged messages with the power (G1).
+pub struct FjallEngine {
+    folder: Folder,
+    /// None while closed, or after a reopening that failed.
+    open: Option<Open>,
+}
+
+struct Open {
+    database: Database,
+    /// In the order of [`Keyspace::ALL`].
+    keyspaces: [fjall::Keyspace; Keyspace::ALL.len()],
+}
+
+impl FjallEngine {
+    /// Opens the folder at `path`, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// Why not, precisely.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let folder = Folder::open(path.as_ref())?;
+        let open = Some(Open::open(&folder)?);
+        Ok(Self { folder, open })
+    }
+
+    fn open_ref(&self, during: &'static str) -> Result<&Open, EngineError> {
+        self.open.as_ref().ok_or_else(|| EngineError::new(during, "it is not open"))
+    }
+}
+
+impl Engine for FjallEngine {
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        let found = self.open_ref("get")?.keyspace(keyspace).get(key);
+        // Copied: fjall's slice would keep the whole block that it lies in.
+        Ok(found.map_err(|error| EngineError::new("get", error))?.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn scan(&self, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError> {
+        if span.from >= span.to {
+            return Ok(());
+        }
+        for guard in self.open_ref("scan")?.keyspace(span.keyspace).range(span.from..span.to) {
+            let (key, value) = guard.into_inner().map_err(|error| EngineError::new("scan", error))?;
+            if let ControlFlow::Break(()) = visit(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &mut dyn Iterator<Item = Write<'_>>) -> Result<(), EngineError> {
+        let open = self.open_ref("commit")?;
+        let mut writes = open.database.batch().durability(Some(PersistMode::SyncAll));
+        for Write { keyspace, key, value } in batch {
+            match value {
+                Some(value) => writes.insert(open.keyspace(keyspace), key, value),
+                None => writes.remove(open.keyspace(keyspace), key),
+            }
+        }
+        writes.commit().map_err(|error| EngineError::new("commit", error))
+    }
+
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        self.open = None;
+        self.open = Some(Open::open(&self.folder)?);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.open = None;
+    }
+}
+
+impl Open {
+    fn open(folder: &Folder) -> Result<Self, OpenError> {
+        let refuse = |error| refuse(folder.path(), error);
+        let database = Database::builder(folder.data()).open().map_err(refuse)?;
+        let keyspace = |keyspace: Keyspace| database.keyspace(keyspace.name(), KeyspaceCreateOptions::default);
+        let [messages, slots, due, records, counters] = Keyspace::ALL.map(keyspace);
+        let keyspaces = [
+            messages.map_err(refuse)?,
+            slots.map_err(refuse)?,
+            due.map_err(refuse)?,
+            records.map_err(refuse)?,
+            counters.map_err(refuse)?,
+        ];
+        Ok(Self { database, keyspaces })
+    }
+
+    const fn keyspace(&self, keyspace: Keyspace) -> &fjall::Keyspace {
+        let [messages, slots, due, records, counters] = &self.keyspaces;
+        match keyspace {
+            Keyspace::Messages => messages,
+            Keyspace::Slots => slots,
+            Keyspace::Due => due,
+            Keyspace::Records => records,
+            Keyspace::Counters => counters,
+        }
+    }
+}
+
+fn refuse(path: &Path, error: fjall::Error) -> OpenError {
+    let denied = |kind| matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
+    match error {
+        fjall::Error::Locked => OpenError::InUse(path.to_owned()),
+        fjall::Error::Io(error) if denied(error.kind()) => OpenError::NotWritable(path.to_owned(), error.into()),
+        other => OpenError::Engine(EngineError::new("open", other)),
+    }
+}

@@ -1,0 +1,106 @@
+//! The data folder: who may use it, and which format it has.
+//!
+//! ```text
+//! FORMAT   one line, "webpush-store 1"
+//! LOCK     locked by the operating system while a process uses the folder
+//! data/    the engine's
+//! ```
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::OpenError;
+
+/// A folder that is ours, in the newest format, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if need be, locks it, and brings it to [`FORMAT`].
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let refuse = |source: io::Error| OpenError::NotWritable(path.to_owned(), source.into());
+        fs::create_dir_all(path).map_err(refuse)?;
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).open(path.join(LOCK_FILE)).map_err(refuse)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),
+            TryLockError::Error(source) => refuse(source),
+        })?;
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        match folder.format()? {
+            None => folder.write_format().map_err(refuse)?,
+            Some(format) => folder.upgrade(format)?,
+        }
+        Ok(folder)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.path.join(DATA_FOLDER)
+    }
+
+    /// The format of what is there, `None` for nothing.
+    fn format(&self) -> Result<Option<u32>, OpenError> {
+        let unreadable = |source: io::Error| OpenError::NotWritable(self.path.clone(), source.into());
+        let text = match fs::read(self.path.join(FORMAT_FILE)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                for entry in fs::read_dir(&self.path).map_err(unreadable)? {
+                    let name = entry.map_err(unreadable)?.file_name();
+                    if name != LOCK_FILE && name != FORMAT_DRAFT {
+                        return Err(OpenError::NotAStore(self.path.clone()));
+                    }
+                }
+                return Ok(None);
+            }
+            Err(error) => return Err(unreadable(error)),
+        };
+        let number = text.strip_prefix(FORMAT_NAME.as_bytes()).and_then(|rest| rest.trim_ascii().split_first());
+        let digits = number.filter(|(first, _)| first.is_ascii_digit()).map(|_| text.get(FORMAT_NAME.len()..));
+        let digits = digits.flatten().and_then(|digits| str::from_utf8(digits.trim_ascii()).ok());
+        let format = digits.and_then(|digits| digits.parse().ok());
+        format.map(Some).ok_or_else(|| OpenError::NotAStore(self.path.clone()))
+    }
+
+    /// Step by step from an older format; each step leaves a folder that the next one can be resumed from.
+    fn upgrade(&self, found: u32) -> Result<(), OpenError> {
+        match found {
+            FORMAT => Ok(()),
+            // An upgrade from `n` goes here as an arm `n`: change the data, write the number, go on with `n + 1`.
+            0 => Err(OpenError::NotAStore(self.path.clone())),
+            newer => {
+                Err(OpenError::NewerFormat { path: self.path.clone(), found: newer, supported: FORMAT })
+            }
+        }
+    }
+
+    /// Whole or not at all, and durable before any data is.
+    fn write_format(&self) -> io::Result<()> {
+        let draft = self.path.join(FORMAT_DRAFT);
+        let mut file = File::create(&draft)?;
+        writeln!(file, "{FORMAT_NAME}{FORMAT}")?;
+        file.sync_all()?;
+        fs::rename(&draft, self.path.join(FORMAT_FILE))?;
+        if cfg!(unix) {
+            File::open(&self.path)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// The format that this version writes.
+const FORMAT: u32 = 1;
+const FORMAT_NAME: &str = "webpush-store ";
+const FORMAT_FILE: &str = "FORMAT";
+const FORMAT_DRAFT: &str = "FORMAT.draft";
+const LOCK_FILE: &str = "LOCK";
+const DATA_FOLDER: &str = "data";

@@ -1,0 +1,165 @@
+//! What the embedded store needs of a disk: ordered keys and values, and atomic batches that are durable when they
+//! return. [`FjallEngine`] is one on a real disk, [`SimulatedDisk`] one that loses and tears what it was told to.
+
+#[cfg(feature = "fjall")]
+mod fjall;
+#[cfg(feature = "fjall")]
+mod folder;
+mod simulated;
+
+use std::{error, fmt, ops::ControlFlow, sync::Arc};
+
+use bytes::Bytes;
+
+#[cfg(feature = "fjall")]
+pub use self::fjall::FjallEngine;
+pub use simulated::{Mishap, SimulatedDisk};
+
+use crate::OpenError;
+
+/// An open engine, owned by the writer alone.
+pub trait Engine: Send + 'static {
+    /// The value of `key`, as of the last commit.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed; so it does for all methods here.
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
+
+    /// Shows `visit` the keys and values of `span` as of the last commit, in the order of the keys, until it breaks.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed.
+    fn scan(&self, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError>;
+
+    /// Makes all of `batch` durable, or nothing. When this returns `Ok` it survives loss of power (G1). An error
+    /// means that nobody knows; from then on the engine is not asked for anything but [`Engine::reopen`].
+    ///
+    /// # Errors
+    ///
+    /// The disk failed.
+    fn commit(&mut self, batch: &mut dyn Iterator<Item = Write<'_>>) -> Result<(), EngineError>;
+
+    /// Forgets everything but what is durable, and opens that again.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be opened.
+    fn reopen(&mut self) -> Result<(), OpenError>;
+
+    /// Lets go of the disk. Everything committed is durable already.
+    fn close(&mut self);
+}
+
+/// What [`Engine::scan`] shows keys and values to.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// A keyspace: keys are ordered within one, and a batch spans several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Keyspace {
+    /// agent, position → message or receipt.
+    Messages,
+    /// agent, subscription, slot → position, id and what ending the entry takes.
+    Slots,
+    /// time, then what must happen → where.
+    Due,
+    /// agent → agent record; agent, subscription → subscription record.
+    Records,
+    /// agent → how much its queue holds; and the high-water marks of the store.
+    Counters,
+}
+
+impl Keyspace {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Messages, Self::Slots, Self::Due, Self::Records, Self::Counters];
+
+    /// The name on disk and in errors.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Slots => "slots",
+            Self::Due => "due",
+            Self::Records => "records",
+            Self::Counters => "counters",
+        }
+    }
+
+    /// Its place in [`Keyspace::ALL`], and its octet in checksums and journals: never to change.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Messages => 0,
+            Self::Slots => 1,
+            Self::Due => 2,
+            Self::Records => 3,
+            Self::Counters => 4,
+        }
+    }
+}
+
+/// A range of keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// Of which keyspace.
+    pub keyspace: Keyspace,
+    /// The first key that may be in it.
+    pub from: &'a [u8],
+    /// The first key after it.
+    pub to: &'a [u8],
+}
+
+/// One write of a batch. No two of a batch have the same key.
+#[derive(Clone, Copy)]
+pub struct Write<'a> {
+    /// Where.
+    pub keyspace: Keyspace,
+    /// The key.
+    pub key: &'a [u8],
+    /// The new value; `None` removes the key.
+    pub value: Option<&'a [u8]>,
+}
+
+/// Lengths only: values hold payloads, keys hold ids (G6).
+impl fmt::Debug for Write<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("keyspace", &self.keyspace)
+            .field("octets", &self.value.map(<[u8]>::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The disk failed, or what keeps order on it.
+#[derive(Clone, Debug)]
+pub struct EngineError {
+    during: &'static str,
+    source: Arc<dyn error::Error + Send + Sync>,
+}
+
+impl EngineError {
+    /// `source` happened in `during`, a step such as "commit".
+    #[must_use]
+    pub fn new(during: &'static str, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        Self { during, source: source.into().into() }
+    }
+
+    /// The step that failed.
+    #[must_use]
+    pub const fn during(&self) -> &'static str {
+        self.during
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the storage engine failed in {}: {}", self.during, self.source)
+    }
+}
+
+impl error::Error for EngineError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
