@@ -167,6 +167,14 @@ pub struct Monitor {
     pub wait: Option<Duration>,
 }
 
+impl Monitor {
+    /// Everything, for as long as both sides like.
+    #[must_use]
+    pub const fn of(target: Target) -> Self {
+        Self { target, urgency: Urgency::VeryLow, wait: None }
+    }
+}
+
 /// One effect of the service.
 #[derive(Clone, Debug)]
 pub enum Output {

@@ -148,7 +148,10 @@ fn rfc8030_6_8_wait_0_with_nothing_to_push_ends_with_204() {
     let to = world.subscribe(None);
     let wanted = Monitor { target: Target::Set(to.0), urgency: Urgency::VeryLow, wait: Some(Duration::ZERO) };
     let monitor = world.start(Request::Monitor(wanted));
-    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: true })), "without credit too");
+    assert!(
+        matches!(world.response(monitor), Some(Response::MonitorEnded { empty: true })),
+        "without credit too"
+    );
 }
 
 #[test]

@@ -66,11 +66,7 @@ fn rfc8030_5_1_9_an_invalid_receipt_subscription_is_refused_and_nothing_is_store
 fn rfc8030_6_3_5_expiry_and_unsubscribing_yield_410() {
     let mut world = World::new();
     let to = world.subscribe(None);
-    let asking = |secs| Send {
-        receipt: ReceiptRequest::New,
-        ttl: Ttl::from_secs(secs),
-        ..message(to, "x")
-    };
+    let asking = |secs| Send { receipt: ReceiptRequest::New, ttl: Ttl::from_secs(secs), ..message(to, "x") };
     let expiring = world.send(asking(5));
     let agent = expiring.receipt.expect("asked");
     let dropped = world.send(Send { receipt: ReceiptRequest::On(agent), ..asking(500) });

@@ -67,11 +67,8 @@ fn rfc8030_5_4_7_replacement_takes_ttl_urgency_and_receipt_along() {
         ..about(topic(1), message(to, "first"))
     };
     let receipts = world.send(first).receipt.expect("asked for");
-    let second = Send {
-        ttl: Ttl::from_secs(1),
-        urgency: Urgency::Low,
-        ..about(topic(1), message(to, "second"))
-    };
+    let second =
+        Send { ttl: Ttl::from_secs(1), urgency: Urgency::Low, ..about(topic(1), message(to, "second")) };
     world.send(second);
     let high = Monitor { target: Target::Set(to.0), urgency: Urgency::High, wait: None };
     let high = world.monitor_with(high, 8);

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc, time::Duratio
 
 use bytes::Bytes;
 use push_proto::{
-    AgentId, Content, Handle, Message, Mono, Now, Outcome, Refusal, Seed, Slot, SubscriptionId, Ttl, UnixTime,
-    Urgency,
+    AgentId, Content, Handle, Message, Mono, Now, Outcome, Refusal, Seed, Slot, SubscriptionId, Ttl,
+    UnixTime, Urgency,
     service::{
-        Accepted, Config, Delivery, Exchange, Input, Limits, Monitor, Output, Reason, ReceiptRequest, Request,
-        Response, Send, Service, Subscribe, Target, Transfer,
+        Accepted, Config, Delivery, Exchange, Input, Limits, Monitor, Output, Reason, ReceiptRequest,
+        Request, Response, Send, Service, Subscribe, Target, Transfer,
     },
     store::{Command, Completion, Item},
 };
@@ -88,7 +88,10 @@ impl World {
                     assert!(earlier.is_none(), "two responses to one exchange");
                 }
                 Output::Push(exchange, delivery, item) => {
-                    assert!(!self.responses.contains_key(&exchange), "a push after the response (9113-8.4-4)");
+                    assert!(
+                        !self.responses.contains_key(&exchange),
+                        "a push after the response (9113-8.4-4)"
+                    );
                     self.pushes.entry(exchange).or_default().push((delivery, item));
                 }
                 Output::Retract(exchange, delivery) => {
@@ -96,7 +99,10 @@ impl World {
                 }
                 Output::Retire(exchange) => assert!(self.retired.insert(exchange), "retired twice"),
                 Output::Wait(deadline, reason) => {
-                    assert!(deadline.is_none_or(|at| at > self.now.mono), "a deadline in the past: {reason:?}");
+                    assert!(
+                        deadline.is_none_or(|at| at > self.now.mono),
+                        "a deadline in the past: {reason:?}"
+                    );
                     self.wait = (deadline, reason);
                     return;
                 }
@@ -200,7 +206,7 @@ impl World {
 
     /// A monitor with this much credit.
     pub fn monitor(&mut self, target: Target, credit: u32) -> Exchange {
-        self.monitor_with(Monitor { target, urgency: Urgency::VeryLow, wait: None }, credit)
+        self.monitor_with(Monitor::of(target), credit)
     }
 
     pub fn monitor_with(&mut self, monitor: Monitor, credit: u32) -> Exchange {

@@ -64,10 +64,8 @@ impl Folder {
             }
             Err(error) => return Err(unreadable(error)),
         };
-        let number = text.strip_prefix(FORMAT_NAME.as_bytes()).and_then(|rest| rest.trim_ascii().split_first());
-        let digits = number.filter(|(first, _)| first.is_ascii_digit()).map(|_| text.get(FORMAT_NAME.len()..));
-        let digits = digits.flatten().and_then(|digits| str::from_utf8(digits.trim_ascii()).ok());
-        let format = digits.and_then(|digits| digits.parse().ok());
+        let digits = text.strip_prefix(FORMAT_NAME.as_bytes()).map(<[u8]>::trim_ascii);
+        let format = digits.and_then(|digits| str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
         format.map(Some).ok_or_else(|| OpenError::NotAStore(self.path.clone()))
     }
 

@@ -1,0 +1,67 @@
+//! A push service driven by hand: no socket, no runtime, no thread. `cargo run -p push-store --example embed`
+
+use std::collections::VecDeque;
+
+use push_proto::{
+    Content, Mono, Now, Seed, Ttl, UnixTime, Urgency,
+    service::{
+        Config, Exchange, Input, Monitor, Output, ReceiptRequest, Request, Response, Send, Service,
+        Subscribe, Target, Transfer,
+    },
+    store::Item,
+};
+use push_store::{Memory, Quotas};
+
+fn main() {
+    // Time, entropy and storage are inputs: here a fixed clock, a fixed seed, and the memory store.
+    let now = Now { mono: Mono::ZERO, wall: UnixTime::from_secs(1_800_000_000) };
+    let mut service = Service::new(Config::default(), &Seed::from_octets([1; 32]));
+    let mut store = Memory::new(Quotas::default());
+    let shard = store.attach();
+
+    // The peers, as a queue of inputs that each answer adds to.
+    let [subscribing, monitoring, sending, receiving, acknowledging] =
+        [1, 2, 3, 4, 5].map(|number| Exchange { origin: 0, number });
+    let mut inputs = VecDeque::from([Input::Request(subscribing, Request::Subscribe(Subscribe::default()))]);
+
+    while let Some(input) = inputs.pop_front() {
+        service.handle(input, now);
+        loop {
+            match service.poll(now) {
+                Output::Store(command) => {
+                    store.run(shard, command, &mut |_, done| inputs.push_back(Input::Store(done)));
+                }
+                Output::Respond(_, Response::Subscribed(agent, subscription)) => {
+                    println!("user agent: subscribed, now monitoring its set");
+                    let monitor = Monitor::of(Target::Set(agent));
+                    inputs.push_back(Input::Request(monitoring, Request::Monitor(monitor)));
+                    inputs.push_back(Input::Credit(monitoring, 1));
+                    let content = Content { body: "hello".into(), ..Content::default() };
+                    let (ttl, urgency) = (Ttl::from_secs(60), Urgency::Normal);
+                    let (topic, receipt, sender) = (None, ReceiptRequest::New, None);
+                    let send = Send { agent, subscription, ttl, urgency, topic, receipt, sender, content };
+                    inputs.push_back(Input::Request(sending, Request::Send(send)));
+                }
+                Output::Respond(_, Response::Accepted(accepted)) => {
+                    println!("application server: accepted for {} s", accepted.ttl.as_secs());
+                    let monitor = Monitor::of(Target::Receipts(accepted.receipt.expect("asked for")));
+                    inputs.push_back(Input::Request(receiving, Request::Monitor(monitor)));
+                    inputs.push_back(Input::Credit(receiving, 1));
+                }
+                Output::Push(exchange, delivery, Item::Message(message)) => {
+                    println!("user agent: got {:?}, acknowledges it", message.content.body);
+                    inputs.push_back(Input::Pushed(exchange, delivery, Transfer::Written));
+                    inputs.push_back(Input::Request(acknowledging, Request::Acknowledge(message.handle)));
+                }
+                Output::Push(exchange, delivery, Item::Receipt(receipt)) => {
+                    println!("application server: the message was {:?}", receipt.outcome);
+                    inputs.push_back(Input::Pushed(exchange, delivery, Transfer::Written));
+                }
+                Output::Respond(_, response) => println!("user agent: {response:?}"),
+                Output::Retract(..) | Output::Retire(_) => {}
+                // A real driver sleeps until an input or the deadline in here, and then sends `Input::Tick`.
+                Output::Wait(..) => break,
+            }
+        }
+    }
+}
