@@ -286,7 +286,10 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
-    // The colons of an IPv6 address are behind a bracket.
+    // The colons of an IPv6 address are within brackets.
+    if authority.starts_with('[') && !authority.contains(']') {
+        return Err(UrlError::Host);
+    }
     let host_end = authority.rfind(']').map_or(0, |bracket| bracket.saturating_add(1));
     let colon = authority.get(host_end..).and_then(|rest| rest.find(':'));
     let Some(colon) = colon else { return Ok((authority, None)) };

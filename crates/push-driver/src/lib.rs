@@ -1,1 +1,18 @@
-//! driver
+//! Drives the machines of [`push_proto`] over any transport and runtime: HTTP/2 with server push, HTTP/1.1, TLS.
+//!
+//! The driver is generic at exactly what a [`Runtime`] is: sockets, threads with a local executor, timers, clocks. It
+//! never reads a clock itself, and stores no waker: everything that wakes it is a channel, a timer or h2.
+#![forbid(unsafe_code)]
+
+mod fault;
+mod io;
+mod limits;
+mod runtime;
+mod server;
+mod tls;
+
+pub use fault::Fault;
+pub use limits::Limits;
+pub use runtime::Runtime;
+pub use server::{Config, Listen, Server};
+pub use tls::{ClientTls, ServerTls};

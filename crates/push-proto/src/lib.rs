@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod application_server;
 mod entropy;
 mod id;
 mod message;
@@ -16,6 +17,9 @@ mod refusal;
 pub mod service;
 pub mod store;
 mod time;
+pub mod user_agent;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use entropy::{Entropy, Seed};
 pub use id::{AgentId, Handle, ID_OCTETS, MessageId, Slot, SubscriptionId};

@@ -66,7 +66,7 @@ pub enum Operation {
     /// [`Unmet::Full`] (too many subscriptions).
     CreateSubscription(AgentId, SubscriptionId, SubscriptionRecord),
     /// Accept a message. Unmet: [`Unmet::NoSubscription`], [`Unmet::Credentials`], [`Unmet::NoReceiptSubscription`],
-    /// [`Unmet::Full`].
+    /// [`Unmet::Full`]; [`Unmet::Exists`] if the id of its new receipt subscription is taken.
     Put(Put),
     /// End a message or receipt, once. Unmet: [`Unmet::NotLive`].
     End(Handle, Cause),
@@ -229,7 +229,7 @@ impl Item {
 }
 
 /// What the service is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completion {
     /// What each operation did, up to and with the first that was unmet. All that is [`Ok`] is durable.
     Applied(Ticket, Vec<Result<Done, Unmet>>),
@@ -291,7 +291,7 @@ pub enum Unmet {
 }
 
 /// What happened to a watched agent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// There are new entries to load.
     Arrived,

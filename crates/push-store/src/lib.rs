@@ -36,6 +36,10 @@
 //! - Each completion comes before the hints of its own command. `Expire` is nobody's batch: all that watch are hinted.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod embedded;
+pub mod engine;
 pub mod memory;
 mod quotas;
 mod watch;
@@ -47,6 +51,7 @@ use push_proto::{
     store::{Cause, Command, Completion, Item, Ticket},
 };
 
+pub use embedded::{Embedded, Fault, OpenError};
 pub use memory::{Memory, SharedMemory};
 pub use quotas::Quotas;
 

@@ -22,13 +22,7 @@ impl<Io: AsyncRead + Unpin> Read for HyperIo<Io> {
         let mut octets = [MaybeUninit::uninit(); READ_OCTETS];
         let room = into.remaining().min(READ_OCTETS);
         let mut read = ReadBuf::uninit(octets.get_mut(..room).unwrap_or_default());
-        match Pin::new(&mut self.0).poll_read(context, &mut read) {
-            Poll::Ready(Ok(())) => {
-                into.put_slice(read.filled());
-                Poll::Ready(Ok(()))
-            }
-            other => other,
-        }
+        Pin::new(&mut self.0).poll_read(context, &mut read).map_ok(|()| into.put_slice(read.filled()))
     }
 }
 

@@ -18,7 +18,7 @@ use push_proto::{
     store::{Availability, Completion, Item},
 };
 use push_store::Completions;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::Limits;
 
@@ -28,6 +28,7 @@ pub(crate) struct Mailbox {
     letters: mpsc::UnboundedSender<Letter>,
     requests: Arc<Semaphore>,
     hints: Arc<Semaphore>,
+    store_up: Arc<watch::Sender<bool>>,
 }
 
 /// What a shard reads.
@@ -83,11 +84,14 @@ pub(crate) enum Effect {
 
 impl Mailbox {
     /// An empty mailbox and its reading end.
-    pub(crate) fn new(limits: &Limits) -> (Self, mpsc::UnboundedReceiver<Letter>) {
+    pub(crate) fn new(
+        limits: &Limits,
+        store_up: Arc<watch::Sender<bool>>,
+    ) -> (Self, mpsc::UnboundedReceiver<Letter>) {
         let (letters, reading) = mpsc::unbounded_channel();
         let requests = Arc::new(Semaphore::new(limits.mailbox.min(Semaphore::MAX_PERMITS)));
         let hints = Arc::new(Semaphore::new(limits.hints.min(Semaphore::MAX_PERMITS)));
-        (Self { letters, requests, hints }, reading)
+        (Self { letters, requests, hints, store_up }, reading)
     }
 
     /// Writes a letter that never waits. A shard that has ended reads nothing more, and nobody needs to know.
@@ -119,8 +123,11 @@ impl Completions for Mailbox {
             }
             return;
         }
-        if let Completion::Availability(Availability::Down) = completion {
-            tracing::warn!("the store is down");
+        if let Completion::Availability(availability) = completion {
+            let up = availability == Availability::Up;
+            if self.store_up.send_replace(up) != up {
+                tracing::warn!(up, "the store went down or came back");
+            }
         }
         self.reply(Input::Store(completion));
     }
@@ -201,7 +208,7 @@ mod tests {
     #[test]
     fn a_full_mailbox_refuses_requests_and_nothing_else() {
         let limits = Limits { mailbox: 2, hints: 1, ..Limits::default() };
-        let (mailbox, mut letters) = Mailbox::new(&limits);
+        let (mailbox, mut letters) = Mailbox::new(&limits, Arc::new(watch::Sender::new(true)));
         let mailboxes = Mailboxes::new(Arc::from([mailbox.clone()]), 0);
         let first = admit(&mailboxes, &limits, 1).unwrap();
         let _second = admit(&mailboxes, &limits, 2).unwrap();

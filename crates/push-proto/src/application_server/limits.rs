@@ -33,6 +33,8 @@ pub struct Limits {
     pub receipts: usize,
     /// Receipt subscriptions at one push service.
     pub receipt_subscriptions: usize,
+    /// Receipts that came before the answer which names their message, and wait for it.
+    pub early_receipts: usize,
     /// How long a receipt is awaited after the message's expiry.
     pub receipt: Duration,
     /// A receipt monitor that the service ends sooner than this is not reopened at once.
@@ -57,6 +59,7 @@ impl Default for Limits {
             token_margin: Duration::from_secs(300),
             receipts: 16_384,
             receipt_subscriptions: 8,
+            early_receipts: 256,
             receipt: Duration::from_secs(3600),
             monitor: Duration::from_secs(5),
             backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) },

@@ -112,7 +112,9 @@ impl Class {
 }
 
 fn contains_any(haystack: &[u8], needles: &[&[u8]]) -> bool {
-    needles.iter().any(|needle| haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle)))
+    needles
+        .iter()
+        .any(|needle| haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle)))
 }
 
 /// How services say that the key is another one: ours, Apple, Mozilla, FCM.

@@ -98,7 +98,12 @@ impl Agenda {
 
     /// The most urgent work that can be asked now, and on which connection. At most `limit` requests are in flight on
     /// one, monitors aside.
-    pub(super) fn next(&self, connections: &Connections, limit: usize, now: Now) -> Option<(Work, ConnectionId)> {
+    pub(super) fn next(
+        &self,
+        connections: &Connections,
+        limit: usize,
+        now: Now,
+    ) -> Option<(Work, ConnectionId)> {
         let subscribing = self.flights.values().any(|flight| flight.work.is_subscribe());
         self.chores.iter().find_map(|(work, chore)| {
             let connection = connections.established(&chore.origin)?;
@@ -114,7 +119,13 @@ impl Agenda {
     }
 
     /// It is asked now.
-    pub(super) fn start(&mut self, work: Work, id: RequestId, connection: ConnectionId, times: (Now, Option<Mono>)) {
+    pub(super) fn start(
+        &mut self,
+        work: Work,
+        id: RequestId,
+        connection: ConnectionId,
+        times: (Now, Option<Mono>),
+    ) {
         let (now, deadline) = times;
         if let Some(chore) = self.chores.get_mut(&work) {
             chore.task.request = Some(id);
@@ -130,6 +141,10 @@ impl Agenda {
             chore.task.request = None;
         }
         Some(work)
+    }
+
+    pub(super) fn is_in_flight(&self, id: RequestId) -> bool {
+        self.flights.contains_key(&id)
     }
 
     /// That connection has gone: what was on it is due again, and waits for the next.

@@ -45,14 +45,23 @@ impl Inbox {
     }
 
     pub(super) fn owed(&self) -> Vec<PushUrl> {
-        let owed = |(url, standing): (&PushUrl, &Standing)| (*standing == Standing::Owed).then(|| url.clone());
+        let owed =
+            |(url, standing): (&PushUrl, &Standing)| (*standing == Standing::Owed).then(|| url.clone());
         self.messages.iter().filter_map(owed).collect()
     }
 
-    pub(super) fn monitoring(&mut self, request: RequestId, target: PushUrl, limits: &Limits) {
+    /// A monitor is opened; `open` knows which of the others still are.
+    pub(super) fn monitoring(
+        &mut self,
+        request: RequestId,
+        target: PushUrl,
+        open: impl Fn(RequestId) -> bool,
+    ) {
         self.monitored.insert(request, target);
-        while self.monitored.len() > limits.subscriptions.saturating_add(ENDED_MONITORS) {
-            self.monitored.pop_first();
+        let ended = self.monitored.keys().filter(|id| **id != request && !open(**id));
+        let (count, first) = (ended.clone().count(), ended.copied().next());
+        if let Some(first) = first.filter(|_| count > ENDED_MONITORS) {
+            self.monitored.remove(&first);
         }
     }
 
@@ -150,7 +159,8 @@ impl UserAgent {
         let response = reply.ok();
         let attempts = self.limits().acknowledgement_attempts;
         let work = Work::Acknowledge(url);
-        let last = self.agenda.get_mut(&work).is_none_or(|chore| chore.task.failures.saturating_add(1) >= attempts);
+        let last =
+            self.agenda.get_mut(&work).is_none_or(|chore| chore.task.failures.saturating_add(1) >= attempts);
         let again = match response.as_ref().map(|response| Answer::of(response.status)) {
             None | Some(Answer::Later) => !last,
             // Gone is as good as acknowledged. What is refused would be refused again; if the service pushes the

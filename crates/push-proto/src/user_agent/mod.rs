@@ -44,8 +44,8 @@ pub use output::{
     SubscriptionEvent,
 };
 pub use reference::Reference;
+pub(crate) use retry::{Answer, Task, sooner};
 pub use retry::{Backoff, Failure, RequestId, RetryAfter};
-pub(crate) use retry::{Task, sooner};
 pub use state::{State, StateError};
 
 use crate::{Entropy, Mono, Now, PublicKey, PushUrl, Seed, Urgency};
@@ -178,8 +178,8 @@ impl UserAgent {
         }
     }
 
-    /// How many more messages can be delivered before the application answers for some. A driver stops taking pushes
-    /// at zero; one that comes all the same is discarded, and comes again.
+    /// How many more messages can be delivered before the application answers for some. A driver takes no more pushes
+    /// than that, those included that are not whole yet; one that comes all the same is discarded, and comes again.
     #[must_use]
     pub fn room(&self) -> usize {
         self.config.limits.unacknowledged.saturating_sub(self.inbox.unacknowledged())
@@ -209,7 +209,9 @@ impl UserAgent {
         let limit = self.limits().requests_in_flight;
         while let Some((work, connection)) = self.agenda.next(&self.connections, limit, now) {
             let request = match &work {
-                Work::Monitor(url) => Some(Request::Monitor { url: url.clone(), urgency: self.config.urgency }),
+                Work::Monitor(url) => {
+                    Some(Request::Monitor { url: url.clone(), urgency: self.config.urgency })
+                }
                 Work::Unsubscribe(tag) => self.unsubscribe_request(*tag),
                 Work::Subscribe(tag) => self.subscribe_request(*tag),
                 Work::Acknowledge(url) => Some(Request::Acknowledge { url: url.clone() }),
@@ -221,7 +223,7 @@ impl UserAgent {
             let id = RequestId(self.next_id());
             let mut deadline = Some(now.mono.after(self.limits().response));
             if let Work::Monitor(url) = &work {
-                self.inbox.monitoring(id, url.clone(), &self.config.limits);
+                self.inbox.monitoring(id, url.clone(), |id| self.agenda.is_in_flight(id));
                 deadline = None;
             }
             self.agenda.start(work, id, connection, (now, deadline));

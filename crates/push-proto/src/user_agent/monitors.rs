@@ -14,6 +14,12 @@ use crate::{Now, PushUrl};
 impl UserAgent {
     pub(super) fn monitor_answered(&mut self, target: PushUrl, reply: Result<Response, Failure>, now: Now) {
         let work = Work::Monitor(target);
+        let steady = self.config.limits.monitor;
+        if let Some(chore) = self.agenda.get_mut(&work)
+            && now.mono.since(chore.started) >= steady
+        {
+            chore.task.failures = 0;
+        }
         let Ok(response) = reply else { return self.postpone(&work, None, now) };
         let status = response.status;
         match Answer::of(status) {
@@ -39,7 +45,6 @@ impl UserAgent {
         let Some(chore) = self.agenda.get_mut(work) else { return };
         chore.troubled = false;
         if now.mono.since(chore.started) >= limits.monitor {
-            chore.task.failures = 0;
             return chore.task.again(now);
         }
         let wait = match chore.task.failures {

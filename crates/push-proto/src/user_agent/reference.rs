@@ -162,7 +162,9 @@ mod tests {
         let base = PushUrl::parse("https://push.example.net/subscribe").unwrap();
         assert!(Reference::new("/s/1").resolve_at_home(&base).is_some());
         assert!(Reference::new("https://push.example.net:443/s/1").resolve_at_home(&base).is_some());
-        for elsewhere in ["https://evil.example/s/1", "http://push.example.net/s/1", "//push.example.net:8443/s/1"] {
+        for elsewhere in
+            ["https://evil.example/s/1", "http://push.example.net/s/1", "//push.example.net:8443/s/1"]
+        {
             assert!(Reference::new(elsewhere).resolve_at_home(&base).is_none(), "{elsewhere}");
         }
     }

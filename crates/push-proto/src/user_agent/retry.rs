@@ -134,7 +134,8 @@ mod tests {
     fn backoff_doubles_is_capped_and_jitters_in_its_upper_half() {
         let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
         let mut entropy = Entropy::new(&Seed::from_octets([1; 32]));
-        for (failures, whole) in [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (40, 60), (u32::MAX, 60)] {
+        for (failures, whole) in [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (40, 60), (u32::MAX, 60)]
+        {
             for _ in 0..50 {
                 let wait = backoff.wait(failures, &mut entropy);
                 assert!(wait <= Duration::from_secs(whole), "{failures}: {wait:?}");

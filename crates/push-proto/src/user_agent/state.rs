@@ -1,6 +1,6 @@
 //! What a user agent must not forget: a versioned value, octets on the outside.
 
-use alloc::{collections::BTreeSet, string::ToString, vec::Vec};
+use alloc::{collections::BTreeSet, vec::Vec};
 use core::fmt;
 
 use super::input::{Secret, Tag};
@@ -107,7 +107,9 @@ impl fmt::Display for StateError {
         match self {
             Self::Damaged => f.write_str("the user agent's state is damaged"),
             Self::Foreign => f.write_str("this is not the state of a user agent"),
-            Self::Version(version) => write!(f, "the user agent's state has version {version}; this is {VERSION}"),
+            Self::Version(version) => {
+                write!(f, "the user agent's state has version {version}; this is {VERSION}")
+            }
         }
     }
 }
@@ -253,7 +255,11 @@ mod tests {
 
     #[test]
     fn debug_shows_no_capability() {
-        let shown = example().subscriptions.iter().map(|kept| kept.url.as_str().to_string()).collect::<Vec<_>>();
+        let shown = example()
+            .subscriptions
+            .iter()
+            .map(|kept| alloc::string::String::from(kept.url.as_str()))
+            .collect::<Vec<_>>();
         let debug = alloc::format!("{:?}", example());
         assert!(shown.iter().all(|url| !debug.contains(url.as_str())));
     }

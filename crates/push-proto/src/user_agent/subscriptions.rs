@@ -168,10 +168,15 @@ impl UserAgent {
     }
 
     pub(super) fn unsubscribe(&mut self, tag: Tag) {
-        let Some(subscription) = self.subscriptions.all.get_mut(&tag) else { return };
+        let Some(subscription) = self.subscriptions.all.get_mut(&tag) else {
+            return self.tell(tag, SubscriptionEvent::Unsubscribed); // As wanted.
+        };
         match &mut subscription.phase {
             Phase::Making(making) => {
-                let in_flight = self.agenda.get_mut(&Work::Subscribe(tag)).is_some_and(|chore| chore.task.request.is_some());
+                let in_flight = self
+                    .agenda
+                    .get_mut(&Work::Subscribe(tag))
+                    .is_some_and(|chore| chore.task.request.is_some());
                 // It may exist at the service by now: its end must wait for its name.
                 making.unwanted = true;
                 if !in_flight {
@@ -309,7 +314,9 @@ impl UserAgent {
             Answer::Later => false,
             Answer::Redirect | Answer::Refused => {
                 let attempts = self.limits().unsubscribe_attempts;
-                self.agenda.get_mut(&work).is_none_or(|chore| chore.task.failures.saturating_add(1) >= attempts)
+                self.agenda
+                    .get_mut(&work)
+                    .is_none_or(|chore| chore.task.failures.saturating_add(1) >= attempts)
             }
         };
         if ended {
@@ -347,10 +354,11 @@ impl UserAgent {
     }
 
     fn fail(&mut self, tag: Tag, fault: SubscribeFault) {
-        let unwanted = self.subscriptions.all.get(&tag).is_some_and(|subscription| match &subscription.phase {
-            Phase::Making(making) => making.unwanted,
-            Phase::Active(_) | Phase::Leaving(_) => false,
-        });
+        let unwanted =
+            self.subscriptions.all.get(&tag).is_some_and(|subscription| match &subscription.phase {
+                Phase::Making(making) => making.unwanted,
+                Phase::Active(_) | Phase::Leaving(_) => false,
+            });
         let failed = SubscriptionEvent::Failed(fault);
         self.forget(tag, if unwanted { SubscriptionEvent::Unsubscribed } else { failed });
     }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, header, request::Builder, response::Parts,
+    HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, header, request::Builder,
+    response::Parts,
 };
 
 use super::{
@@ -75,8 +76,5 @@ pub fn response(head: &Parts, reason: Bytes) -> Response {
 /// A receipt that was pushed: the promised request and its response.
 #[must_use]
 pub fn receipt(promise: &HttpRequest<()>, response: &HttpResponse<()>) -> PushedReceipt {
-    PushedReceipt {
-        message: Reference::new(&promise.uri().to_string()),
-        status: response.status().as_u16(),
-    }
+    PushedReceipt { message: Reference::new(&promise.uri().to_string()), status: response.status().as_u16() }
 }

@@ -54,7 +54,9 @@ impl Door {
     pub fn admit(&self, head: &Parts) -> Result<Admitted, Refusal> {
         let action = match self.resource(head.uri.path())? {
             Resource::Service if head.method == Method::POST => Action::Subscribe,
-            Resource::Push(agent, subscription) if head.method == Method::POST => Action::Send(agent, subscription),
+            Resource::Push(agent, subscription) if head.method == Method::POST => {
+                Action::Send(agent, subscription)
+            }
             Resource::Service | Resource::Push(..) => return Err(Refusal::METHOD_POST_ONLY),
             Resource::Message(handle) if head.method == Method::GET => Action::Read(handle),
             Resource::Message(handle) if head.method == Method::DELETE => Action::Acknowledge(handle),
@@ -193,7 +195,12 @@ pub trait Verify {
     /// # Errors
     ///
     /// What is wrong with the token.
-    fn verify(&mut self, door: &Door, credentials: &Credentials, now: UnixTime) -> Result<Verified, VapidError>;
+    fn verify(
+        &mut self,
+        door: &Door,
+        credentials: &Credentials,
+        now: UnixTime,
+    ) -> Result<Verified, VapidError>;
 }
 
 /// Remembers nothing.
@@ -201,7 +208,12 @@ pub trait Verify {
 pub struct Unremembered;
 
 impl Verify for Unremembered {
-    fn verify(&mut self, door: &Door, credentials: &Credentials, now: UnixTime) -> Result<Verified, VapidError> {
+    fn verify(
+        &mut self,
+        door: &Door,
+        credentials: &Credentials,
+        now: UnixTime,
+    ) -> Result<Verified, VapidError> {
         door.verify(credentials, now)
     }
 }

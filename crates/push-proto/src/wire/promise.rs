@@ -26,7 +26,10 @@ pub struct Promise {
 impl fmt::Debug for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.response.status().as_u16();
-        f.debug_struct("Promise").field("status", &status).field("octets", &self.body.len()).finish_non_exhaustive()
+        f.debug_struct("Promise")
+            .field("status", &status)
+            .field("octets", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 

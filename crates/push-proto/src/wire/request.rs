@@ -8,12 +8,8 @@ use push_crypto::{
 };
 
 use super::{
-    Admitted, Door, Preferences, Relation, Verify, content,
-    door::Action,
-    lexer::trim,
-    link::Links,
-    prefer::PREFER,
-    vapid,
+    Admitted, Door, Preferences, Relation, Verify, content, door::Action, lexer::trim, link::Links,
+    prefer::PREFER, vapid,
 };
 use crate::{
     AgentId, Refusal, Slot, SubscriptionId, Topic, Ttl, UnixTime, Urgency,
@@ -131,7 +127,8 @@ impl Door {
             if !link.has(relation) {
                 continue;
             }
-            let capability = link.target().and_then(|target| self.open_reference(&target, head)).ok_or(invalid)?;
+            let capability =
+                link.target().and_then(|target| self.open_reference(&target, head)).ok_or(invalid)?;
             if found.replace(capability).is_some() {
                 return Err(invalid);
             }

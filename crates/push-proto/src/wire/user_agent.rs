@@ -4,12 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, header, response::Parts};
 use push_crypto::vapid::OPTIONS_MEDIA_TYPE;
 
-use super::{
-    Relation, content, link, location,
-    request::URGENCY,
-    respond::secret,
-    retry_after,
-};
+use super::{Relation, content, link, location, request::URGENCY, respond::secret, retry_after};
 use crate::user_agent::{Pushed, Reference, Request, Response};
 
 /// The HTTP request. HTTP/2 and server push are up to whoever sends it.
@@ -30,14 +25,18 @@ pub fn request(request: &Request) -> Result<HttpRequest<Bytes>, http::Error> {
                 built.headers_mut().insert(header::LINK, secret(Relation::Set.link(set.as_str())));
             }
             if let Some(key) = restricted_to {
-                built.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OPTIONS_MEDIA_TYPE));
+                built
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static(OPTIONS_MEDIA_TYPE));
                 *built.body_mut() = format!("{{\"vapid\":\"{key}\"}}").into();
             }
         }
         Request::Monitor { urgency: Some(urgency), .. } => {
             built.headers_mut().insert(URGENCY, HeaderValue::from_static(urgency.as_str()));
         }
-        Request::Monitor { urgency: None, .. } | Request::Acknowledge { .. } | Request::Unsubscribe { .. } => {}
+        Request::Monitor { urgency: None, .. }
+        | Request::Acknowledge { .. }
+        | Request::Unsubscribe { .. } => {}
     }
     Ok(built)
 }

@@ -12,7 +12,8 @@ use crate::{Content, ContentField, Refusal};
 /// The credentials, if there are any. Fields of other schemes are as absent, and so is `Proxy-Authorization`
 /// (`8292-3-1`).
 pub(super) fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
-    let mut fields = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).filter(is_vapid);
+    let mut fields =
+        headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).filter(is_vapid);
     match (fields.next(), fields.next()) {
         (None, _) => Ok(None),
         (Some(field), None) => Credentials::parse(field).map(Some).map_err(refusal),
@@ -43,12 +44,16 @@ pub(super) fn refusal(error: VapidError) -> Refusal {
 const fn detail(error: VapidError) -> &'static str {
     match error {
         VapidError::Algorithm => "The token is not signed with ES256, the only algorithm there is.",
-        VapidError::Audience => "The token is for another push service: aud must be the origin of the push resource.",
+        VapidError::Audience => {
+            "The token is for another push service: aud must be the origin of the push resource."
+        }
         VapidError::DuplicateParameter => "A parameter occurs twice in Authorization.",
         VapidError::Expired => "The token has expired: make a new one, and check the clock.",
         VapidError::Expiry => "The exp of the token is not a number of seconds since 1970.",
         VapidError::Key(_) => "The parameter k is not an uncompressed P-256 key in unpadded base64url.",
-        VapidError::Lifetime => "The token expires more than 24 hours from now: make one that does not, and check the clock.",
+        VapidError::Lifetime => {
+            "The token expires more than 24 hours from now: make one that does not, and check the clock."
+        }
         VapidError::MissingAudience => "The token has no aud: the origin of the push resource.",
         VapidError::MissingExpiry => "The token has no exp.",
         VapidError::MissingKey => "The parameter k, the public key, is missing in Authorization.",

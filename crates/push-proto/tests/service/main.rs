@@ -3,6 +3,7 @@
 
 mod delivery;
 mod failure;
+mod interleavings;
 mod limits;
 mod receipts;
 mod replacement;

@@ -22,6 +22,8 @@ pub struct World {
     client: Client,
     now: Now,
     exchanges: u64,
+    /// How often it has been started: a seed is never used twice.
+    lives: u8,
     /// Commands that the store has not seen yet, while it is held back.
     held: Option<Vec<Command>>,
     /// Everything that came out, by exchange, in order.
@@ -47,6 +49,7 @@ impl World {
             client,
             now: Now { mono: Mono::from_nanos(1_000_000_000), wall: UnixTime::from_secs(START) },
             exchanges: 0,
+            lives: 7,
             held: None,
             pushes: BTreeMap::new(),
             retracted: BTreeSet::new(),
@@ -64,7 +67,8 @@ impl World {
 
     /// A new service over the same store: what was in flight or connected is forgotten.
     pub fn restart(&mut self) {
-        self.service = Service::new(Config::default(), &Seed::from_octets([8; 32]));
+        self.lives += 1;
+        self.service = Service::new(Config::default(), &Seed::from_octets([self.lives; 32]));
         self.held = None;
         self.client = self.memory.attach();
         self.drain();
@@ -160,6 +164,13 @@ impl World {
             self.handle(Input::Tick);
         }
         self.now = Now { mono: end, wall: wall.saturating_add_secs(secs) };
+        self.handle(Input::Tick);
+    }
+
+    /// Lets time pass in one step, as if the shard had been asleep: every tick is late.
+    pub fn leap(&mut self, secs: u64) {
+        let Now { mono, wall } = self.now;
+        self.now = Now { mono: mono.after(Duration::from_secs(secs)), wall: wall.saturating_add_secs(secs) };
         self.handle(Input::Tick);
     }
 

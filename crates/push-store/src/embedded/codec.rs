@@ -19,8 +19,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use push_crypto::PublicKey;
 use push_proto::{
-    AgentId, Content, ContentField, Handle, Message, MessageId, Outcome, Receipt, Slot, SubscriptionId, UnixTime,
-    Urgency,
+    AgentId, Content, ContentField, Handle, Message, MessageId, Outcome, Receipt, Slot, SubscriptionId,
+    UnixTime, Urgency,
     store::{AgentKind, AgentRecord, Item, Position, SubscriptionRecord},
 };
 

@@ -50,9 +50,21 @@ impl Key {
         Self::new(Keyspace::Due, &[&time.as_secs().to_be_bytes()])
     }
 
-    /// The key as it lies in the due keyspace.
-    pub(super) fn due_raw(octets: &[u8]) -> Self {
-        Self::new(Keyspace::Due, &[octets])
+    /// What keys begin with, or a key as the engine has it.
+    pub(super) fn prefix(keyspace: Keyspace, octets: &[u8]) -> Self {
+        Self::new(keyspace, &[octets])
+    }
+
+    /// What the slots of an agent, or of one of its subscriptions, begin with.
+    pub(super) fn slots(agent: &AgentId, subscription: Option<&SubscriptionId>) -> Self {
+        let subscription = subscription.map_or(&[][..], |subscription| subscription.octets());
+        Self::new(Keyspace::Slots, &[agent.octets(), subscription])
+    }
+
+    /// From where to where the subscriptions of an agent lie.
+    pub(super) fn subscriptions(agent: &AgentId) -> (Self, Self) {
+        let from = Self::new(Keyspace::Records, &[agent.octets(), &[1]]);
+        (from, from.after_prefix())
     }
 
     pub(super) fn agent(agent: &AgentId) -> Self {
@@ -97,13 +109,11 @@ impl Key {
         self.octets.get(..usize::from(self.length)).unwrap_or(&self.octets)
     }
 
-    /// Of a prefix of another key: what all keys that begin with this agent begin with.
-    pub(super) fn agent_prefix(keyspace: Keyspace, agent: &AgentId) -> Self {
-        Self::new(keyspace, &[agent.octets()])
-    }
-
-    pub(super) fn subscription_prefix(agent: &AgentId, subscription: &SubscriptionId) -> Self {
-        Self::new(Keyspace::Slots, &[agent.octets(), subscription.octets()])
+    /// Of the key of a slot: the subscription and the slot.
+    pub(super) fn place(&self) -> Option<(SubscriptionId, Slot)> {
+        let (_agent, rest) = self.octets().split_first_chunk::<16>()?;
+        let (subscription, slot) = rest.split_first_chunk()?;
+        Some((SubscriptionId::from_octets(*subscription), Slot::from_octets(slot.try_into().ok()?)))
     }
 
     fn new(keyspace: Keyspace, parts: &[&[u8]]) -> Self {
@@ -155,7 +165,8 @@ pub(super) fn position_of(key: &[u8]) -> Option<Position> {
     key.last_chunk().map(|octets| Position(u64::from_be_bytes(*octets)))
 }
 
-const KEY_OCTETS: usize = 48;
+/// The longest key, and one more for its successor.
+const KEY_OCTETS: usize = 49;
 const CLOSING: u8 = 0;
 const EXPIRING: u8 = 1;
 

@@ -3,7 +3,7 @@
 use std::{io, ops::ControlFlow, path::Path};
 
 use bytes::Bytes;
-use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use fjall::{CompressionType, Database, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
 
 use super::{Engine, EngineError, Keyspace, Span, Visit, Write, folder::Folder};
 use crate::OpenError;
@@ -13,10 +13,10 @@ use crate::OpenError;
 pub struct FjallEngine {
     folder: Folder,
     /// None while closed, or after a reopening that failed.
-    open: Option<Open>,
+    open: Option<Opened>,
 }
 
-struct Open {
+struct Opened {
     database: Database,
     /// In the order of [`Keyspace::ALL`].
     keyspaces: [fjall::Keyspace; Keyspace::ALL.len()],
@@ -30,11 +30,11 @@ impl FjallEngine {
     /// Why not, precisely.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let folder = Folder::open(path.as_ref())?;
-        let open = Some(Open::open(&folder)?);
+        let open = Some(Opened::within(&folder)?);
         Ok(Self { folder, open })
     }
 
-    fn open_ref(&self, during: &'static str) -> Result<&Open, EngineError> {
+    fn open_ref(&self, during: &'static str) -> Result<&Opened, EngineError> {
         self.open.as_ref().ok_or_else(|| EngineError::new(during, "it is not open"))
     }
 }
@@ -73,7 +73,7 @@ impl Engine for FjallEngine {
 
     fn reopen(&mut self) -> Result<(), OpenError> {
         self.open = None;
-        self.open = Some(Open::open(&self.folder)?);
+        self.open = Some(Opened::within(&self.folder)?);
         Ok(())
     }
 
@@ -82,11 +82,19 @@ impl Engine for FjallEngine {
     }
 }
 
-impl Open {
-    fn open(folder: &Folder) -> Result<Self, OpenError> {
+impl Opened {
+    fn within(folder: &Folder) -> Result<Self, OpenError> {
         let refuse = |error| refuse(folder.path(), error);
-        let database = Database::builder(folder.data()).open().map_err(refuse)?;
-        let keyspace = |keyspace: Keyspace| database.keyspace(keyspace.name(), KeyspaceCreateOptions::default);
+        // Payloads are ciphertext and keys are random: nothing compresses.
+        let builder = Database::builder(folder.data()).journal_compression(CompressionType::None);
+        let database = builder.open().map_err(refuse)?;
+        let options = || {
+            let policy = CompressionPolicy::all(CompressionType::None);
+            KeyspaceCreateOptions::default()
+                .data_block_compression_policy(policy)
+                .max_memtable_size(MEMTABLE_OCTETS)
+        };
+        let keyspace = |keyspace: Keyspace| database.keyspace(keyspace.name(), options);
         let [messages, slots, due, records, counters] = Keyspace::ALL.map(keyspace);
         let keyspaces = [
             messages.map_err(refuse)?,
@@ -110,11 +118,17 @@ impl Open {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "fjall's error is open-ended")]
 fn refuse(path: &Path, error: fjall::Error) -> OpenError {
     let denied = |kind| matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
     match error {
         fjall::Error::Locked => OpenError::InUse(path.to_owned()),
-        fjall::Error::Io(error) if denied(error.kind()) => OpenError::NotWritable(path.to_owned(), error.into()),
+        fjall::Error::Io(error) if denied(error.kind()) => {
+            OpenError::NotWritable(path.to_owned(), error.into())
+        }
         other => OpenError::Engine(EngineError::new("open", other)),
     }
 }
+
+/// Of each keyspace: what is in memory and in the journal only. Bounds memory, and the time that reopening takes.
+const MEMTABLE_OCTETS: u64 = 16 << 20;

@@ -27,7 +27,8 @@ impl Folder {
         let refuse = |source: io::Error| OpenError::NotWritable(path.to_owned(), source.into());
         fs::create_dir_all(path).map_err(refuse)?;
         let mut options = OpenOptions::new();
-        let lock = options.create(true).truncate(false).write(true).open(path.join(LOCK_FILE)).map_err(refuse)?;
+        let lock =
+            options.create(true).truncate(false).write(true).open(path.join(LOCK_FILE)).map_err(refuse)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),
             TryLockError::Error(source) => refuse(source),
@@ -65,7 +66,8 @@ impl Folder {
             Err(error) => return Err(unreadable(error)),
         };
         let digits = text.strip_prefix(FORMAT_NAME.as_bytes()).map(<[u8]>::trim_ascii);
-        let format = digits.and_then(|digits| str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
+        let format =
+            digits.and_then(|digits| str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
         format.map(Some).ok_or_else(|| OpenError::NotAStore(self.path.clone()))
     }
 
@@ -75,9 +77,7 @@ impl Folder {
             FORMAT => Ok(()),
             // An upgrade from `n` goes here as an arm `n`: change the data, write the number, go on with `n + 1`.
             0 => Err(OpenError::NotAStore(self.path.clone())),
-            newer => {
-                Err(OpenError::NewerFormat { path: self.path.clone(), found: newer, supported: FORMAT })
-            }
+            newer => Err(OpenError::NewerFormat { path: self.path.clone(), found: newer, supported: FORMAT }),
         }
     }
 

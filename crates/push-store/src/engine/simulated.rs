@@ -143,7 +143,7 @@ fn replay(log: &[u8], maps: &mut BTreeMap<(Keyspace, Vec<u8>), Bytes>) -> usize 
     while let Some((frame, after)) = split_frame(rest) {
         rest = after;
         let mut writes = frame;
-        while let Some((keyspace, key, value)) = split_write(&mut writes) {
+        while let Some(Write { keyspace, key, value }) = split_write(&mut writes) {
             match value {
                 Some(value) => maps.insert((keyspace, key.to_vec()), Bytes::copy_from_slice(value)),
                 None => maps.remove(&(keyspace, key.to_vec())),
@@ -160,13 +160,13 @@ fn split_frame(log: &[u8]) -> Option<(&[u8], &[u8])> {
     (crc32c::crc32c(frame) == u32::from_be_bytes(*checksum)).then_some((frame, rest))
 }
 
-fn split_write<'a>(writes: &mut &'a [u8]) -> Option<(Keyspace, &'a [u8], Option<&'a [u8]>)> {
+fn split_write<'a>(writes: &mut &'a [u8]) -> Option<Write<'a>> {
     let ([number, present], rest) = writes.split_first_chunk()?;
     let keyspace = Keyspace::ALL.get(usize::from(*number))?;
     let (key, rest) = split_part(rest)?;
     let (value, rest) = split_part(rest)?;
     *writes = rest;
-    Some((*keyspace, key, (*present == 1).then_some(value)))
+    Some(Write { keyspace: *keyspace, key, value: (*present == 1).then_some(value) })
 }
 
 fn split_part(octets: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -292,7 +292,7 @@ impl Ledger {
 
     /// The receipt to keep, if one is owed, its receipt subscription still takes it, and there is none yet (G4).
     fn receipt(&self, message: &Message, cause: Cause) -> Option<Receipt> {
-        let expires = self.clock.saturating_add_secs(self.quotas.receipt_secs);
+        let expires = self.clock.saturating_add_secs(self.quotas.receipt_secs.max(1));
         let receipt = receipt_owed(message.receipt, message.handle, cause, expires)?;
         let agent = self.agents.get(&receipt.agent).filter(|agent| agent.takes_receipts())?;
         let handle = receipt.handle();

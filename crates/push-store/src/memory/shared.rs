@@ -55,7 +55,7 @@ impl Store for SharedMemory {
         let mut shared = self.lock();
         let client = shared.memory.attach();
         shared.sinks.push(sink);
-        if shared.memory.availability() == Availability::Down {
+        if shared.closed || shared.memory.availability() == Availability::Down {
             shared.outbox.push_back((client, Completion::Availability(Availability::Down)));
         }
         deliver(&self.0, shared);

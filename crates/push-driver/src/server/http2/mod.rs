@@ -186,7 +186,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 self.streams.remove(&stream);
                 self.pushes.end(stream, Transfer::Reset);
             } else {
-                let left = self.monitors.extract_if(.., |_, monitor| monitor.respond.stream_id() == stream);
+                let left = self.monitors.extract_if(.., |_, monitor| monitor.respond.stream_id().as_u32() == stream);
                 for (exchange, _cancels) in left {
                     self.pushes.abandon(exchange);
                 }

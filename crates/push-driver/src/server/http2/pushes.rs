@@ -181,15 +181,15 @@ mod tests {
     }
 
     fn pushes(limits: &Limits) -> (Pushes, Mailbox, UnboundedReceiver<Letter>) {
-        let (mailbox, letters) = Mailbox::new(limits);
+        let (mailbox, letters) = Mailbox::new(limits, Arc::new(tokio::sync::watch::Sender::new(true)));
         (Pushes::new(limits), mailbox, letters)
     }
 
     fn reports(letters: &mut UnboundedReceiver<Letter>) -> Vec<(u64, Transfer)> {
         std::iter::from_fn(|| letters.try_recv().ok())
-            .filter_map(|letter| match letter {
-                Letter::Reply(Input::Pushed(_, delivery, transfer)) => Some((delivery.0, transfer)),
-                _credit => None,
+            .filter_map(|letter| {
+                let Letter::Reply(Input::Pushed(_, delivery, transfer)) = letter else { return None };
+                Some((delivery.0, transfer))
             })
             .collect()
     }

@@ -1,0 +1,16 @@
+//! What is measured, said once: each layer is a list of [`Contest`]s, in which the project stands beside its peers and
+//! the raw limit of the machine. `cargo bench` runs them under criterion, the binary `table` interleaved.
+
+mod contest;
+mod meter;
+
+pub mod core_turn;
+pub mod decrypt;
+pub mod encrypt;
+mod raw_message;
+mod receiver;
+pub mod store_commit;
+pub mod vapid;
+
+pub use contest::{Contest, Kind, Party, compare};
+pub use meter::{Clock, Meter, Spent};

@@ -1,0 +1,286 @@
+//! The command line, and what `--help` says.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use push_proto::{PublicKey, Topic, Ttl, Urgency, wire::PublicUrl};
+
+use crate::log::Level;
+
+/// Web push on one machine: a push service, a sender, a receiver.
+#[derive(Debug, Parser)]
+#[command(name = "webpush", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Args {
+    /// How much to log on standard error; never shows keys, payloads or capability URLs
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn", env = "WEBPUSH_LOG", global = true)]
+    pub(crate) log: Level,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole job on this machine: subscribe, send, crash, deliver, receipt. Needs nothing
+    Demo(DemoArgs),
+    /// Make the key that identifies a sender to push services (VAPID)
+    Keygen(KeygenArgs),
+    /// Subscribe, then print messages as they come
+    Listen(ListenArgs),
+    /// Encrypt a message for a subscription and send it
+    Send(SendArgs),
+    /// Run a push service
+    Serve(Box<ServeArgs>),
+}
+
+/// What `demo` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Starts the service as a child process on a free port of 127.0.0.1, with TLS and a store in a
+temporary folder, which is removed at the end. Exit code 0 means that every step really held.")]
+pub(crate) struct DemoArgs {
+    /// Leave the temporary folder there, to look into it
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// What `keygen` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush keygen --out vapid.pem             key into a file for `webpush send --key`,
+                                             public key on standard output
+  webpush keygen --format json               the form of other tools: publicKey, privateKey
+
+The public key is what a web page passes as `applicationServerKey`. Subscriptions made with it
+accept messages signed with this key only, so keep the key as long as the subscriptions.")]
+pub(crate) struct KeygenArgs {
+    /// How to write the key: PKCS#8 PEM, 32 octets in base64url, or JSON with both halves
+    #[arg(long, value_enum, default_value = "pem")]
+    pub(crate) format: KeyFormat,
+    /// Write the private key to this new file, readable by its owner only, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How a VAPID key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyFormat {
+    Base64url,
+    Json,
+    Pem,
+}
+
+/// What `listen` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush listen --url https://localhost:8443 --ca data/dev/ca.pem \\
+      --state me.state --subscription-out me.json
+  webpush send --to me.json --ca data/dev/ca.pem 'hello'
+
+The first run subscribes and prints the subscription, which is what senders need: give it to them
+over a confidential channel. Later runs with the same --state take up that subscription and get
+what came in between. Each message is acknowledged after it was printed. Ctrl-C ends.")]
+pub(crate) struct ListenArgs {
+    /// The push service, as `webpush serve` prints it
+    #[arg(long, value_name = "URL", value_parser = service_url)]
+    pub(crate) url: PublicUrl,
+    /// Keep the subscription and its keys in this file (mode 0600), and take it up if it exists; without it they end
+    /// with this program
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Write the subscription's JSON to this file (mode 0600) too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) subscription_out: Option<PathBuf>,
+    /// Trust the certificates in this PEM file instead of those of the system
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Only the holder of this VAPID key may send (87 characters of base64url)
+    #[arg(long, value_name = "PUBLIC_KEY")]
+    pub(crate) vapid: Option<PublicKey>,
+    /// One JSON object a line: first the subscription, then each message
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End after this many messages
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+}
+
+/// What `send` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush send --to me.json 'hello'
+  webpush send --to me.json --key vapid.pem --subject mailto:ops@example.org --file message.json
+  echo 'disk is full' | webpush send --to - <me.json          (reads the subscription)
+  webpush send --to me.json --topic disk --ttl 1h --urgency high --wait-receipt 30 'disk is full'
+
+Exit code 0 means that the push service accepted the message, and with --wait-receipt that it was
+delivered as well.")]
+pub(crate) struct SendArgs {
+    /// The subscription's JSON, as the browser or `webpush listen` gives it; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// Sign with this VAPID key: PEM, base64url or JSON, as `webpush keygen` writes them
+    #[arg(long, value_name = "FILE", env = "WEBPUSH_KEY_FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Whom the push service may write to if something is wrong: mailto:.. or https://..
+    #[arg(long, value_name = "URI", requires = "key")]
+    pub(crate) subject: Option<String>,
+    /// How long the service may keep the message: 90, 90s, 15m, 1h, 7d. 0 means deliver now or never
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = ttl)]
+    pub(crate) ttl: Ttl,
+    /// How much it matters: very-low, low, normal, high
+    #[arg(long, value_name = "URGENCY", default_value = "normal", value_parser = urgency)]
+    pub(crate) urgency: Urgency,
+    /// Replace an undelivered message with this topic: 1 to 32 characters of A-Z a-z 0-9 - _
+    #[arg(long, value_parser = topic)]
+    pub(crate) topic: Option<Topic>,
+    /// Ask for a receipt
+    #[arg(long)]
+    pub(crate) receipt: bool,
+    /// Ask for a receipt and wait this long for it
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) wait_receipt: Option<Duration>,
+    /// Trust the certificates in this PEM file instead of those of the system
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Show the URL of the message too; whoever has it can read and remove the message
+    #[arg(long)]
+    pub(crate) verbose: bool,
+    /// Send the content of this file
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+    /// What to send; without it and without --file, standard input
+    pub(crate) text: Option<String>,
+}
+
+/// What `serve` can be told, by flag or by environment. [`ServeArgs::config`] makes sense of it.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush serve --dev                                   try it: https://localhost:8443
+  webpush serve --data /var/lib/webpush --public-url https://push.example.org \\
+      --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
+  webpush serve --data /var/lib/webpush --public-url https://push.example.org --behind-proxy
+
+Prints one line on standard output when it is ready. SIGTERM or Ctrl-C: it accepts nothing new,
+finishes what is under way and ends; a second one ends it at once.
+
+Every URL that the service hands out begins with the public URL and holds a secret sealed with the
+key in DIR/sealing.key. Back up the folder as a whole: without that key every subscription is lost.
+Web push by server push needs HTTP/2 end to end, which few proxies pass on: prefer TLS here.")]
+pub(crate) struct ServeArgs {
+    /// The folder for everything that must outlive a restart; made if it does not exist
+    #[arg(long, value_name = "DIR", default_value = "webpush-data", env = "WEBPUSH_DATA")]
+    pub(crate) data: PathBuf,
+    /// Where the world finds this service, for example https://push.example.org; with --dev by default
+    /// https://localhost:PORT
+    #[arg(long, value_name = "URL", value_parser = public_url, env = "WEBPUSH_PUBLIC_URL")]
+    pub(crate) public_url: Option<PublicUrl>,
+    /// Where to listen; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", env = "WEBPUSH_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// The certificate chain, PEM, our own certificate first
+    #[arg(long, value_name = "PEM", env = "WEBPUSH_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "PEM", env = "WEBPUSH_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// For trying things out: a certificate of our own, made into the data folder
+    #[arg(long, env = "WEBPUSH_DEV", value_parser = FalseyValueParser::new())]
+    pub(crate) dev: bool,
+    /// With --dev: no TLS at all
+    #[arg(long, env = "WEBPUSH_CLEARTEXT", value_parser = FalseyValueParser::new())]
+    pub(crate) cleartext: bool,
+    /// No TLS here: a proxy in front sees to it, and nobody else reaches this address
+    #[arg(long, env = "WEBPUSH_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
+    pub(crate) behind_proxy: bool,
+    /// Threads that serve; by default one for each processor
+    #[arg(long, value_name = "N", env = "WEBPUSH_SHARDS")]
+    pub(crate) shards: Option<NonZeroUsize>,
+    /// How long to wait for what is under way when asked to end
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, env = "WEBPUSH_DRAIN")]
+    pub(crate) drain: Duration,
+}
+
+const EXAMPLES: &str = "\
+Start here:
+  webpush demo                               everything at once, nothing to set up
+  webpush serve --dev                        a push service at https://localhost:8443
+  webpush listen --url https://localhost:8443 --ca webpush-data/dev/ca.pem --subscription-out me.json
+  webpush send --to me.json --ca webpush-data/dev/ca.pem 'hello'
+
+Exit codes: 0 it worked, 1 it did not, 2 wrong use.";
+
+fn public_url(text: &str) -> Result<PublicUrl, String> {
+    PublicUrl::parse(text).map_err(|error| error.to_string())
+}
+
+/// A service's URL, with or without the last step to where one subscribes.
+fn service_url(text: &str) -> Result<PublicUrl, String> {
+    let text = text.trim_end_matches('/');
+    public_url(text.strip_suffix("/subscribe").unwrap_or(text))
+}
+
+fn ttl(text: &str) -> Result<Ttl, String> {
+    let seconds = duration(text)?.as_secs();
+    Ok(Ttl::from_secs(u32::try_from(seconds).unwrap_or(u32::MAX)))
+}
+
+/// `90`, `90s`, `15m`, `1h`, `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic()) {
+        digits => (digits, text.get(digits.len()..).unwrap_or_default()),
+    };
+    let seconds: u64 = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(format!("`{unit}` is no unit of time; use s, m, h or d")),
+    };
+    let number = digits.parse::<u64>().map_err(|_| "not a time; write 90s, 15m, 1h or 7d".to_owned())?;
+    let whole = number.checked_mul(seconds).ok_or_else(|| "too long".to_owned())?;
+    Ok(Duration::from_secs(whole))
+}
+
+fn urgency(text: &str) -> Result<Urgency, String> {
+    Urgency::parse(text.as_bytes()).ok_or_else(|| "use very-low, low, normal or high".to_owned())
+}
+
+fn topic(text: &str) -> Result<Topic, String> {
+    let wrong = "a topic has 1 to 32 characters of A-Z a-z 0-9 - _ (RFC 8030 section 5.4)";
+    Topic::parse(text.as_bytes()).ok_or_else(|| wrong.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "1y", "-1s", "1.5h", "1 h", "99999999999999999999", "18446744073709551615d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(ttl("9999999d"), Ok(Ttl::MAX));
+    }
+
+    #[test]
+    fn the_service_may_be_named_with_or_without_its_last_step() {
+        for text in ["https://a.example/x", "https://a.example/x/", "https://a.example/x/subscribe"] {
+            assert_eq!(service_url(text).unwrap().subscribe(), "https://a.example/x/subscribe");
+        }
+        assert!(service_url("a.example").is_err());
+    }
+}

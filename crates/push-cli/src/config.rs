@@ -1,0 +1,152 @@
+//! What `serve` is to do, once it is known to make sense.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use push_proto::wire::PublicUrl;
+
+use crate::{
+    args::ServeArgs,
+    error::{Error, Result},
+};
+
+/// A push service, as its operator wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// Where the world finds the service; `None` for localhost at whatever port it gets.
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) transport: Transport,
+    pub(crate) shards: NonZeroUsize,
+    /// How long the end may take.
+    pub(crate) drain: Duration,
+}
+
+/// What goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// TLS with the operator's certificate.
+    Tls { certificate: PathBuf, key: PathBuf },
+    /// TLS with a certificate of our own.
+    DevTls,
+    /// No TLS, on this machine only.
+    DevCleartext,
+    /// No TLS here, but in front.
+    BehindProxy,
+}
+
+impl ServeArgs {
+    /// What these flags and variables ask for.
+    ///
+    /// # Errors
+    ///
+    /// They contradict each other, or leave open what nobody should guess.
+    pub(crate) fn config(self) -> Result<Config> {
+        let transport = self.transport()?;
+        check_public_url(self.public_url.as_ref(), &transport)?;
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Ok(Config {
+            data: self.data,
+            public_url: self.public_url,
+            listen: self.listen,
+            transport,
+            shards: self.shards.unwrap_or_else(processors),
+            drain: self.drain,
+        })
+    }
+
+    fn transport(&self) -> Result<Transport> {
+        let certificate = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            (Some(_), None) => return Err(Error::usage("--tls-cert needs --tls-key")),
+            (None, Some(_)) => return Err(Error::usage("--tls-key needs --tls-cert")),
+        };
+        let transport = match (certificate, self.dev, self.behind_proxy) {
+            (Some((certificate, key)), false, false) => Transport::Tls { certificate, key },
+            (None, true, false) if self.cleartext => Transport::DevCleartext,
+            (None, true, false) => Transport::DevTls,
+            (None, false, true) => Transport::BehindProxy,
+            (None, false, false) => return Err(Error::usage("no TLS: how is this service to be reached?").hint(WAYS)),
+            _ => return Err(Error::usage("--tls-cert, --dev and --behind-proxy exclude each other").hint(WAYS)),
+        };
+        if self.cleartext && !self.dev {
+            return Err(Error::usage("--cleartext goes with --dev only").hint(WAYS));
+        }
+        Ok(transport)
+    }
+}
+
+fn check_public_url(url: Option<&PublicUrl>, transport: &Transport) -> Result<()> {
+    let Some(url) = url else {
+        return match transport {
+            Transport::DevTls | Transport::DevCleartext => Ok(()),
+            Transport::Tls { .. } | Transport::BehindProxy => Err(Error::usage("--public-url is missing").hint(
+                "say where the world finds this service, for example --public-url https://push.example.org",
+            )),
+        };
+    };
+    match (url.origin().is_https(), transport) {
+        (true, Transport::DevCleartext) => {
+            Err(Error::usage(format!("the public URL {url} is https, but --cleartext serves http")))
+        }
+        (false, Transport::Tls { .. } | Transport::DevTls) => {
+            Err(Error::usage(format!("the public URL {url} is http, but this serves https")))
+        }
+        (false, Transport::BehindProxy) => Err(Error::usage(format!("the public URL {url} is http"))
+            .hint("web push needs https (RFC 8030 section 3): give the URL that the proxy serves")),
+        (true, _) | (false, Transport::DevCleartext) => Ok(()),
+    }
+}
+
+const WAYS: &str = "give --tls-cert and --tls-key, or --behind-proxy if a proxy does TLS, \
+                    or --dev to try it with a certificate of our own";
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn config(flags: &str) -> Result<Config> {
+        let words = ["webpush", "serve"].into_iter().chain(flags.split_whitespace());
+        match Args::try_parse_from(words).unwrap().command {
+            Command::Serve(args) => args.config(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_that_make_sense() {
+        let tls = config("--tls-cert c --tls-key k --public-url https://p.example --shards 3").unwrap();
+        assert_eq!(tls.transport, Transport::Tls { certificate: "c".into(), key: "k".into() });
+        assert_eq!(tls.shards.get(), 3);
+        assert_eq!(config("--dev").unwrap().transport, Transport::DevTls);
+        assert_eq!(config("--dev --cleartext").unwrap().transport, Transport::DevCleartext);
+        let proxied = config("--behind-proxy --public-url https://p.example/x").unwrap();
+        assert_eq!(proxied.transport, Transport::BehindProxy);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_a_way_out() {
+        for (flags, says) in [
+            ("", "--tls-cert and --tls-key"),
+            ("--public-url https://p.example", "--behind-proxy"),
+            ("--tls-cert c", "needs --tls-key"),
+            ("--tls-key k", "needs --tls-cert"),
+            ("--dev --behind-proxy", "exclude each other"),
+            ("--dev --tls-cert c --tls-key k", "exclude each other"),
+            ("--cleartext --behind-proxy --public-url https://p.example", "--dev only"),
+            ("--behind-proxy", "--public-url is missing"),
+            ("--tls-cert c --tls-key k", "--public-url is missing"),
+            ("--behind-proxy --public-url http://p.example", "needs https"),
+            ("--dev --public-url http://p.example", "serves https"),
+            ("--dev --cleartext --public-url https://p.example", "serves http"),
+        ] {
+            let error = config(flags).unwrap_err();
+            assert!(error.to_string().contains(says), "{flags}: {error}");
+        }
+    }
+}

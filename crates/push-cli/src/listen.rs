@@ -1,0 +1,3 @@
+//! `webpush listen`
+use crate::{args::ListenArgs, error::Result};
+pub(crate) fn run(_: ListenArgs) -> Result<()> { Ok(()) }

@@ -1,0 +1,117 @@
+//! The sealing key: what every URL of the service stands and falls with. It is made together with the store, and
+//! belongs to it for ever.
+//!
+//! ```text
+//! DIR/store/           the store
+//! DIR/sealing.key      the keyring as text, mode 0600
+//! DIR/sealing.key.new  only between the first start and the creation of the store
+//! ```
+//!
+//! At the first start the key is drafted, then the store is made, then the draft becomes the key: whenever that is cut
+//! short, the next start finds what it needs to go on, and no URL has been handed out yet.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use push_crypto::capability::Keyring;
+
+use crate::{
+    error::{Error, Result},
+    files,
+};
+
+/// Before the store is opened: refuses a store whose key is missing and a key whose store is missing, and drafts a key
+/// where there is neither.
+pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
+    let (key, draft) = (key_path(data), draft_path(data));
+    match (store_exists, exists(&key)?) {
+        (true, true) => Ok(()),
+        (true, false) if exists(&draft)? => Ok(()),
+        (true, false) => Err(Error::failed(format!("the sealing key {} is missing", key.display())).hint(
+            "the store needs it: without it no subscription in it works any more. Restore it from the backup of this \
+             folder; to give up all subscriptions and start anew, use an empty folder",
+        )),
+        (false, true) => {
+            Err(Error::failed(format!("there is a sealing key {} without its store", key.display())).hint(
+                "restore the store from the backup of this folder; to give up all subscriptions and start anew, use \
+                 an empty folder",
+            ))
+        }
+        (false, false) => {
+            let keyring = Keyring::generate(&push_crypto::aws_lc::provider())
+                .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
+            files::write_private(&draft, keyring.to_text().expose().as_bytes())
+        }
+    }
+}
+
+/// After the store was opened, so that this process has the folder for itself: the key.
+pub(crate) fn settle(data: &Path) -> Result<Keyring> {
+    let (key, draft) = (key_path(data), draft_path(data));
+    if !exists(&key)? {
+        files::rename(&draft, &key)?;
+    }
+    // Always what is on disk: another process may have drafted one at the same time.
+    let text = files::read_secret_text(&key, FILE_OCTETS_MAX)?;
+    text.parse().map_err(|error| {
+        Error::file("use the sealing key", &key, error).hint("restore it from the backup of this folder")
+    })
+}
+
+fn key_path(data: &Path) -> PathBuf {
+    data.join("sealing.key")
+}
+
+fn draft_path(data: &Path) -> PathBuf {
+    data.join("sealing.key.new")
+}
+
+fn exists(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::file("look at", path, files::why(&error))),
+    }
+}
+
+/// A full keyring has less than 4 KiB.
+const FILE_OCTETS_MAX: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_read_ever_after() {
+        let data = tempfile::tempdir().unwrap();
+        prepare(data.path(), false).unwrap();
+        let first = settle(data.path()).unwrap();
+        prepare(data.path(), true).unwrap();
+        let again = settle(data.path()).unwrap();
+        assert_eq!(first.to_text().expose(), again.to_text().expose());
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_short_goes_on() {
+        let data = tempfile::tempdir().unwrap();
+        prepare(data.path(), false).unwrap();
+        // Killed before the store was made: drafted again. Killed after: the draft is the key.
+        prepare(data.path(), false).unwrap();
+        prepare(data.path(), true).unwrap();
+        settle(data.path()).unwrap();
+        assert!(!draft_path(data.path()).exists());
+    }
+
+    #[test]
+    fn key_and_store_belong_together() {
+        let data = tempfile::tempdir().unwrap();
+        let lost = prepare(data.path(), true).unwrap_err().to_string();
+        assert!(lost.contains("is missing") && lost.contains("backup"), "{lost}");
+        fs::write(key_path(data.path()), "x").unwrap();
+        let lone = prepare(data.path(), false).unwrap_err().to_string();
+        assert!(lone.contains("without its store"), "{lone}");
+        assert!(settle(data.path()).unwrap_err().to_string().contains("cannot use the sealing key"));
+    }
+}

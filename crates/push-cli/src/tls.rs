@@ -1,0 +1,35 @@
+//! Certificates from files.
+
+use std::path::Path;
+
+use push_driver::{ClientTls, ServerTls};
+
+use crate::{
+    error::{Error, Result},
+    files,
+};
+
+/// A server's certificate chain and key.
+pub(crate) fn server(certificate: &Path, key: &Path) -> Result<ServerTls> {
+    let chain = files::read_secret(certificate, PEM_OCTETS_MAX)?;
+    let secret = files::read_secret(key, PEM_OCTETS_MAX)?;
+    ServerTls::from_pem(&chain, &secret).map_err(|error| {
+        Error::failed(format!("cannot use {} with {}: {error}", certificate.display(), key.display()))
+            .hint("--tls-cert is the chain in PEM, our own certificate first; --tls-key its unencrypted key in PEM")
+    })
+}
+
+/// Whom a client trusts: the certificates in `ca` only, or those of this machine.
+pub(crate) fn client(ca: Option<&Path>) -> Result<ClientTls> {
+    let Some(path) = ca else {
+        return ClientTls::native().map_err(|error| {
+            Error::failed(error.to_string())
+                .hint("install them (package ca-certificates), or name a file of certificates to trust with --ca")
+        });
+    };
+    let pem = files::read_secret(path, PEM_OCTETS_MAX)?;
+    ClientTls::from_pem(&pem).map_err(|error| Error::file("trust the certificates in", path, error))
+}
+
+/// The certificates of a whole operating system have about 250 KiB.
+const PEM_OCTETS_MAX: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,108 @@
+//! Accepts connections and deals them to the shards, round robin.
+
+use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+};
+
+use super::{
+    Listen,
+    connection::{Incoming, Transport},
+};
+use crate::{Runtime, runtime::sleep};
+
+/// Where the connections of one shard go in, and how many it still takes.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    pub(super) deal: mpsc::UnboundedSender<Incoming>,
+    pub(super) places: Arc<Semaphore>,
+}
+
+/// Deals to all shards in turn.
+#[derive(Clone, Debug)]
+pub(super) struct Dealer {
+    doors: Arc<[Door]>,
+}
+
+impl Dealer {
+    pub(super) const fn new(doors: Arc<[Door]>) -> Self {
+        Self { doors }
+    }
+
+    /// Deals to the shard whose turn it is, or the next that has a place. Without any, the transport is dropped, which
+    /// closes the connection.
+    pub(super) fn deal(&self, turn: usize, transport: Transport) {
+        let turn = turn.checked_rem(self.doors.len()).unwrap_or(0);
+        let (after, first) = self.doors.split_at_checked(turn).unwrap_or_default();
+        let place = |door: &Door| Arc::clone(&door.places).try_acquire_owned().ok();
+        let free = first.iter().chain(after).find_map(|door| Some((door, place(door)?)));
+        let Some((door, place)): Option<(&Door, OwnedSemaphorePermit)> = free else {
+            return tracing::warn!("a connection was closed: every shard has as many as it can have");
+        };
+        drop(door.deal.send(Incoming { transport, place }));
+    }
+
+    /// Deals a transport that the caller brought along, to the shard with most places; comes back at its end.
+    pub(super) async fn deal_given(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let (ended, end) = oneshot::channel();
+        let freest = self.doors.iter().enumerate().max_by_key(|(_, door)| door.places.available_permits());
+        self.deal(freest.map_or(0, |(index, _)| index), Transport::Given(Box::new(io), ended));
+        drop(end.await);
+    }
+}
+
+/// Accepts until the server drains.
+pub(super) async fn run<R: Runtime>(
+    runtime: R,
+    listens: Vec<Listen>,
+    dealer: Dealer,
+    draining: watch::Receiver<bool>,
+    open: mpsc::Sender<Infallible>,
+) {
+    let turn = Rc::new(Cell::new(0));
+    let mut ends = Vec::new();
+    for listen in listens {
+        let (ended, end) = oneshot::channel::<Infallible>();
+        ends.push(end);
+        let accept = accept(runtime.clone(), listen, dealer.clone(), Rc::clone(&turn));
+        let (mut draining, open) = (draining.clone(), open.clone());
+        runtime.spawn_local(async move {
+            tokio::select! {
+                biased;
+                _drained = draining.wait_for(|draining| *draining) => {}
+                () = accept => {}
+            }
+            drop((ended, open));
+        });
+    }
+    drop(open);
+    for end in ends {
+        drop(end.await);
+    }
+}
+
+async fn accept<R: Runtime>(runtime: R, listen: Listen, dealer: Dealer, turn: Rc<Cell<usize>>) {
+    let Listen { listener, tls } = listen;
+    let mut listener = match runtime.listen(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "a listener was not taken"),
+    };
+    loop {
+        match runtime.accept(&mut listener).await {
+            Ok(socket) => {
+                dealer.deal(turn.get(), Transport::Socket(socket, tls.clone()));
+                turn.set(turn.get().wrapping_add(1));
+            }
+            // Usually there are no file descriptors left. Some connection will end.
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                sleep(runtime.clone(), PAUSE).await;
+            }
+        }
+    }
+}
+
+/// How long to wait when the machine gives no connection.
+const PAUSE: Duration = Duration::from_millis(100);

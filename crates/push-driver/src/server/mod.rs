@@ -1,0 +1,264 @@
+//! The push service on the network.
+//!
+//! ```text
+//!             ┌ acceptor ┐      round robin
+//! listeners ──┤          ├──┬───────────────┬─ ..
+//!             └──────────┘  ▼               ▼
+//!                     ┌ shard thread ┐┌ shard thread ┐
+//!    peers ──────────▶│ connections  ││ connections  │
+//!                     │  │ ▲         ││  │ ▲         │
+//!                     │  ▼ │ effects ││  ▼ │         │     requests cross to the shard that owns their agent;
+//!                     │ mailbox ◀────┼┼──┼─┼──▶ ..   │     no shard waits for another's mailbox
+//!                     │  ▼           ││  ▼           │
+//!                     │ Service      ││ Service      │
+//!                     └──┼───▲───────┘└──┼───▲───────┘
+//!                        ▼   │ completions   │
+//!                      Store ┴───────────────┘
+//! ```
+
+mod acceptor;
+mod connection;
+mod exchange;
+mod http1;
+mod http2;
+pub(crate) mod mailbox;
+mod shard;
+mod verified;
+
+use std::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+    fmt,
+    net::TcpListener,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use push_proto::{
+    Entropy, Mono, Now, Seed,
+    service::{self},
+    wire::Door,
+};
+use push_store::Store;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Mutex, Semaphore, mpsc, oneshot, watch},
+};
+
+use self::{
+    acceptor::Dealer,
+    exchange::Local,
+    mailbox::{Letter, Mailbox, Mailboxes},
+    verified::Verified,
+};
+use crate::{Fault, Limits, Runtime, ServerTls};
+
+/// What a push service is made of.
+pub struct Config {
+    /// URLs, keys and the bounds of a request.
+    pub door: Door,
+    /// Where messages are kept.
+    pub store: Arc<dyn Store>,
+    /// 32 octets from a good source, never used twice: all ids come from it.
+    pub seed: Seed,
+    /// Threads that serve. 0 counts as 1.
+    pub shards: u16,
+    /// Bounds of the service on each shard.
+    pub service: service::Limits,
+    /// Bounds of the connections and mailboxes.
+    pub limits: Limits,
+}
+
+/// A socket to accept connections on.
+#[derive(Debug)]
+pub struct Listen {
+    /// The socket, listening.
+    pub listener: TcpListener,
+    /// Without it connections are cleartext: for development, or behind a proxy that does TLS.
+    pub tls: Option<ServerTls>,
+}
+
+/// A running push service. Clones are the same service.
+///
+/// When the last handle is dropped everything is cut off and the store is left open; use [`Server::drain`].
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    now: Box<dyn Fn() -> Now + Send + Sync>,
+    mailboxes: Arc<[Mailbox]>,
+    dealer: Dealer,
+    store: Arc<dyn Store>,
+    store_up: watch::Receiver<bool>,
+    draining: watch::Sender<bool>,
+    ends: Mutex<Ends>,
+}
+
+/// Each end says `None` when nobody is left who holds its sender.
+struct Ends {
+    connections: mpsc::Receiver<Infallible>,
+    shards: mpsc::Receiver<Infallible>,
+    closed: bool,
+}
+
+impl Server {
+    /// Starts the threads and accepts connections on `listens`; it may be empty if connections are given to
+    /// [`Server::serve_connection`].
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Io`]: a thread could not be started.
+    pub fn start<R: Runtime>(runtime: R, config: Config, listens: Vec<Listen>) -> Result<Self, Fault> {
+        let shards = config.shards.max(1);
+        let (store_up_sender, store_up) = watch::channel(true);
+        let store_up_sender = Arc::new(store_up_sender);
+        let pairs = (0..shards).map(|_| Mailbox::new(&config.limits, Arc::clone(&store_up_sender)));
+        let (mailboxes, letters): (Vec<_>, Vec<_>) = pairs.unzip();
+        let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let (draining, drained) = watch::channel(false);
+        let (open, connections) = mpsc::channel(1);
+        let (running, shards_ended) = mpsc::channel(1);
+        let mut entropy = Entropy::new(&config.seed);
+        let mut doors = Vec::new();
+        for (shard, (letters, mailbox)) in (0..shards).zip(letters.into_iter().zip(mailboxes.iter())) {
+            let mut seed = [0; 32];
+            entropy.fill(&mut seed);
+            let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
+            let (deal, dealt) = mpsc::unbounded_channel();
+            doors.push(acceptor::Door { deal, places: Arc::new(Semaphore::new(places)) });
+            let start = Start {
+                parts: shard::Parts {
+                    letters,
+                    client: config.store.attach(Arc::new(mailbox.clone())),
+                    store: Arc::clone(&config.store),
+                    limits: config.limits,
+                    config: service::Config { shard, shards, sweeper: shard == 0, limits: config.service },
+                    seed: Seed::from_octets(seed),
+                },
+                door: config.door.clone(),
+                mailboxes: Mailboxes::new(Arc::clone(&mailboxes), shard),
+                origin: shard,
+                dealt,
+                open: open.clone(),
+                running: running.clone(),
+                draining: drained.clone(),
+            };
+            let on = runtime.clone();
+            runtime.start_thread(format!("push-shard-{shard}"), move || start.run(on))?;
+        }
+        let dealer = Dealer::new(doors.into());
+        if !listens.is_empty() {
+            let (on, dealer) = (runtime.clone(), dealer.clone());
+            let accept = move || acceptor::run(on, listens, dealer, drained, open);
+            runtime.start_thread("push-accept".to_owned(), accept)?;
+        }
+        Ok(Self(Arc::new(Inner {
+            now: Box::new(move || runtime.now()),
+            mailboxes,
+            dealer,
+            store: config.store,
+            store_up,
+            draining,
+            ends: Mutex::new(Ends { connections, shards: shards_ended, closed: false }),
+        })))
+    }
+
+    /// Serves a connection that the caller accepted, by HTTP/2 with prior knowledge or HTTP/1.1: whatever it takes to
+    /// get there, such as TLS, is done. Comes back when it has ended. It counts like any other connection, and is
+    /// dropped where there is no place for it.
+    ///
+    /// Cancel safe: dropping the future leaves the connection to the service.
+    pub async fn serve_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        self.0.dealer.deal_given(io).await;
+    }
+
+    /// Whether it promises anything: the store is up, and the service is not being stopped (G7).
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.0.store_up.borrow() && !*self.0.draining.borrow()
+    }
+
+    /// Stops: accepts no more connections, sends GOAWAY, finishes what was asked, ends monitors with 200, flushes the
+    /// store. What is not done after `grace` is cut off.
+    ///
+    /// Cancel safe: a drain once begun goes on; call it again to wait for its end, with the first `grace`. The store
+    /// is closed only by a call that is waited for.
+    pub async fn drain(&self, grace: Duration) {
+        let Inner { now, mailboxes, store, draining, ends, .. } = &*self.0;
+        if !draining.send_replace(true) {
+            let deadline = now().mono.after(grace);
+            mailboxes.iter().for_each(|mailbox| mailbox.write(Letter::Drain(deadline)));
+        }
+        let mut ends = ends.lock().await;
+        wait(&mut ends.connections).await;
+        mailboxes.iter().for_each(|mailbox| mailbox.write(Letter::Quiet));
+        wait(&mut ends.shards).await;
+        if !ends.closed {
+            close(Arc::clone(store)).await;
+            ends.closed = true;
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("shards", &self.0.mailboxes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.write(Letter::Drain(Mono::ZERO)));
+    }
+}
+
+/// Waits until every sender has gone.
+async fn wait(end: &mut mpsc::Receiver<Infallible>) {
+    while end.recv().await.is_some() {}
+}
+
+/// Closes the store on a thread of its own, since that may block.
+async fn close(store: Arc<dyn Store>) {
+    let (sender, closed) = oneshot::channel();
+    let close = move || {
+        store.close();
+        let _waited_for = sender.send(());
+    };
+    match std::thread::Builder::new().name("push-close".to_owned()).spawn(close) {
+        Ok(_detached) => drop(closed.await),
+        Err(error) => tracing::error!(%error, "the store was not closed"),
+    }
+}
+
+/// What crosses to a new shard thread.
+struct Start {
+    parts: shard::Parts,
+    door: Door,
+    mailboxes: Mailboxes,
+    origin: u16,
+    dealt: mpsc::UnboundedReceiver<connection::Incoming>,
+    open: mpsc::Sender<Infallible>,
+    running: mpsc::Sender<Infallible>,
+    draining: watch::Receiver<bool>,
+}
+
+impl Start {
+    async fn run<R: Runtime>(self, runtime: R) {
+        let Self { parts, door, mailboxes, origin, dealt, open, running, draining } = self;
+        let limits = parts.limits;
+        let local = Rc::new(Local {
+            runtime: runtime.clone(),
+            limits,
+            door,
+            mailboxes,
+            origin,
+            numbers: Cell::new(0),
+            verified: RefCell::new(Verified::new(limits.verified)),
+            draining,
+        });
+        runtime.spawn_local(connection::take(local, dealt, open));
+        shard::run(runtime, parts).await;
+        drop(running);
+    }
+}

@@ -1,0 +1,146 @@
+//! One push service: what waits for it, its token, its pauses.
+
+use alloc::collections::BTreeSet;
+use core::time::Duration;
+
+use super::{
+    input::{Credentials, JobId, Token},
+    limits::Limits,
+};
+use crate::{Mono, Now, PushUrl, UnixTime, user_agent::RequestId};
+
+/// Where a job stands in its queue: when it is due, then in the order of arrival.
+pub(super) type Place = (Mono, u64, JobId);
+
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// Jobs that want no receipt, and jobs that do: the latter wait while the first of them is making the receipt
+    /// subscription that all will share (`8030-5.1-6`).
+    plain: BTreeSet<Place>,
+    with_receipt: BTreeSet<Place>,
+    pub(super) in_flight: usize,
+    /// Nothing is sent until then (`8030-8.4-3`).
+    pub(super) paused: Mono,
+    /// Pauses in a row that the service did not time itself.
+    pub(super) failures: u32,
+    /// The receipt subscription to reuse.
+    pub(super) receipts: Option<PushUrl>,
+    /// The request that may make one.
+    pub(super) asking: Option<RequestId>,
+    /// The last request for a receipt was answered without one: do not make the others wait for the next.
+    pub(super) receiptless: bool,
+    signature: Signature,
+}
+
+#[derive(Debug, Default)]
+struct Signature {
+    /// With the time from which on to ask for another.
+    token: Option<(Token, UnixTime)>,
+    asked: bool,
+}
+
+impl Signature {
+    /// What can be used now, and whether to ask for another.
+    fn at(&self, now: Now) -> (Option<Credentials>, bool) {
+        let usable = self.token.as_ref().filter(|(token, _)| token.expires > now.wall);
+        let renew = usable.is_none_or(|(_, renew)| now.wall >= *renew);
+        (usable.map(|(token, _)| token.credentials.clone()), renew && !self.asked)
+    }
+}
+
+/// What a lane does next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Sign(UnixTime),
+    Send(JobId, Option<Credentials>),
+    Nothing,
+}
+
+impl Lane {
+    pub(super) fn push(&mut self, place: Place, receipt: bool) {
+        self.queue(receipt).insert(place);
+    }
+
+    pub(super) fn remove(&mut self, place: &Place, receipt: bool) {
+        self.queue(receipt).remove(place);
+    }
+
+    fn queue(&mut self, receipt: bool) -> &mut BTreeSet<Place> {
+        if receipt { &mut self.with_receipt } else { &mut self.plain }
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = JobId> {
+        self.plain.iter().chain(&self.with_receipt).map(|(_, _, job)| *job)
+    }
+
+    /// Whether it can be forgotten.
+    pub(super) fn is_idle(&self, now: Now) -> bool {
+        let empty = self.plain.is_empty() && self.with_receipt.is_empty();
+        empty && self.in_flight == 0 && self.paused <= now.mono && !self.signature.asked
+    }
+
+    /// What to do now; a job that is to be sent leaves its queue.
+    pub(super) fn step(&mut self, limits: &Limits, signed: bool, now: Now) -> Step {
+        let Some(place) = self.first().filter(|place| place.0 <= now.mono) else { return Step::Nothing };
+        if self.paused > now.mono || self.in_flight >= limits.requests_per_origin {
+            return Step::Nothing;
+        }
+        let mut credentials = None;
+        if signed {
+            let (usable, renew) = self.signature.at(now);
+            if renew {
+                self.signature.asked = true;
+                let life = limits.token.min(LONGEST_TOKEN);
+                return Step::Sign(now.wall.saturating_add_secs(life.as_secs()));
+            }
+            if usable.is_none() {
+                return Step::Nothing;
+            }
+            credentials = usable;
+        }
+        self.plain.remove(&place);
+        self.with_receipt.remove(&place);
+        self.in_flight = self.in_flight.saturating_add(1);
+        Step::Send(place.2, credentials)
+    }
+
+    /// When the first job is due, or the pause ends, if that is still to come.
+    pub(super) fn wakes(&self, now: Now) -> Option<Mono> {
+        let due = self.first()?.0.max(self.paused);
+        (due > now.mono).then_some(due)
+    }
+
+    fn first(&self) -> Option<Place> {
+        let plain = self.plain.first();
+        let with_receipt = self.with_receipt.first().filter(|_| self.asking.is_none());
+        plain.into_iter().chain(with_receipt).min().copied()
+    }
+
+    /// The signer has answered. False if it has nothing that can be used (`8292-2-4`).
+    pub(super) fn signed(&mut self, token: Option<Token>, limits: &Limits, now: Now) -> bool {
+        self.signature.asked = false;
+        let latest = now.wall.saturating_add_secs(LONGEST_TOKEN.as_secs());
+        let Some(token) = token.filter(|token| token.expires > now.wall && token.expires <= latest) else {
+            let last = self.signature.token.as_mut().filter(|(token, _)| token.expires > now.wall);
+            let Some((_, renew)) = last else { return false };
+            // There is time to ask again, but not at once.
+            *renew = now.wall.saturating_add_secs(SIGN_AGAIN.as_secs());
+            return true;
+        };
+        let life = token.expires.as_secs().saturating_sub(now.wall.as_secs());
+        let margin = limits.token_margin.as_secs().min(life / 2);
+        let renew = UnixTime::from_secs(token.expires.as_secs().saturating_sub(margin));
+        self.signature.token = Some((token, renew));
+        true
+    }
+
+    /// Nothing is sent for that long.
+    pub(super) fn pause(&mut self, wait: Duration, now: Now) {
+        self.paused = self.paused.max(now.mono.after(wait));
+    }
+}
+
+/// `8292-2-4`
+const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
+/// How soon to ask a signer again that has failed while the last token is still good.
+const SIGN_AGAIN: Duration = Duration::from_secs(10);

@@ -1,0 +1,275 @@
+//! Jobs without a verdict, each in exactly one place: in its lane's queue, or in flight.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::{
+    ops::Bound::{Excluded, Included, Unbounded},
+    time::Duration,
+};
+
+use super::{
+    Config, Sender,
+    input::{Credentials, Job, JobId, Token},
+    lane::{Lane, Place, Step},
+    output::{Output, ReceiptRequest, Refused, Request, Send},
+    verdict::{Rejection, Transient, Verdict},
+};
+use crate::{Mono, Now, Origin, PushUrl, Ttl, user_agent::RequestId};
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    jobs: BTreeMap<JobId, Queued>,
+    /// Those that are not in flight, by the end of their TTL.
+    expiries: BTreeSet<(Mono, JobId)>,
+    flights: BTreeMap<RequestId, Flight>,
+    overdue: BTreeSet<(Mono, RequestId)>,
+    arrivals: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) job: Job,
+    accepted: Mono,
+    pub(super) expires: Mono,
+    pub(super) attempts: u32,
+    /// Do not ask for the receipt on the known subscription: the service may not know it (`8030-5.1-9`).
+    pub(super) apart: bool,
+    /// The verdict if there were no further attempt.
+    pub(super) last: Option<Verdict>,
+    place: Place,
+}
+
+/// A send that is not answered yet.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    pub(super) job: JobId,
+    pub(super) ttl: Ttl,
+    pub(super) receipt: ReceiptRequest,
+    deadline: Mono,
+}
+
+impl Queued {
+    /// What is left of the TTL; the machine's own waits count.
+    fn ttl(&self, now: Now) -> Ttl {
+        let waited = u32::try_from(now.mono.since(self.accepted).as_secs()).unwrap_or(u32::MAX);
+        Ttl::from_secs(self.job.ttl.as_secs().saturating_sub(waited))
+    }
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    pub(super) fn get_mut(&mut self, id: JobId) -> Option<&mut Queued> {
+        self.jobs.get_mut(&id)
+    }
+
+    /// Sends in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// The send has ended, one way or another.
+    pub(super) fn land(&mut self, id: RequestId) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        self.overdue.remove(&(flight.deadline, id));
+        Some(flight)
+    }
+
+    fn take(&mut self, id: JobId) -> Option<Queued> {
+        let queued = self.jobs.remove(&id)?;
+        self.expiries.remove(&(queued.expires, id));
+        Some(queued)
+    }
+
+    pub(super) fn expiry(&self) -> Option<Mono> {
+        self.expiries.first().map(|(expires, _)| *expires)
+    }
+
+    pub(super) fn response(&self) -> Option<Mono> {
+        self.overdue.first().map(|(deadline, _)| *deadline)
+    }
+}
+
+impl Sender {
+    pub(super) fn send(&mut self, job: Box<Job>, now: Now) {
+        if let Some(refused) = self.refusal(&job, now) {
+            return self.outputs.push_back(Output::Refused(job, refused));
+        }
+        let limits = &self.config.limits;
+        let patience = match job.ttl {
+            Ttl::ZERO => limits.ttl_zero,
+            ttl => Duration::from_secs(ttl.as_secs().into()),
+        };
+        let (id, receipt, origin) = (job.id, job.receipt, job.to.origin());
+        let place = (now.mono, self.queue.arrivals, id);
+        self.queue.arrivals = self.queue.arrivals.saturating_add(1);
+        let expires = now.mono.after(patience);
+        let queued =
+            Queued { job: *job, accepted: now.mono, expires, attempts: 0, apart: false, last: None, place };
+        self.queue.jobs.insert(id, queued);
+        self.queue.expiries.insert((expires, id));
+        self.lanes.entry(origin).or_default().push(place, receipt);
+    }
+
+    /// Why not to take it. Makes room for another push service by forgetting an idle one.
+    fn refusal(&mut self, job: &Job, now: Now) -> Option<Refused> {
+        let limits = &self.config.limits;
+        if self.closed {
+            return Some(Refused::Closed);
+        }
+        if self.queue.jobs.contains_key(&job.id) {
+            return Some(Refused::Exists);
+        }
+        if self.queue.jobs.len() >= limits.jobs {
+            return Some(Refused::Jobs);
+        }
+        if self.lanes.len() < limits.origins || self.lanes.contains_key(&job.to.origin()) {
+            return None;
+        }
+        let idle = |(origin, lane): &(&Origin, &Lane)| lane.is_idle(now) && !self.ledger.awaits(origin);
+        let idle = self.lanes.iter().find(idle).map(|(origin, _)| origin.clone());
+        let Some(idle) = idle else { return Some(Refused::Origins) };
+        self.lanes.remove(&idle);
+        self.tidy_receipts(&idle, None);
+        None
+    }
+
+    pub(super) fn expire(&mut self, now: Now) {
+        while let Some((expires, id)) = self.queue.expiries.first().copied()
+            && expires <= now.mono
+        {
+            let last = self.queue.jobs.get_mut(&id).and_then(|queued| queued.last.take());
+            self.conclude(id, last.unwrap_or(Verdict::Expired));
+        }
+    }
+
+    /// Requests that take too long, as good as lost; the driver is told.
+    pub(super) fn overdue(&mut self, now: Now) -> Option<RequestId> {
+        let (deadline, id) = self.queue.overdue.first().copied()?;
+        (deadline <= now.mono).then_some(id)
+    }
+
+    /// One step of one lane, each in its turn.
+    pub(super) fn step(&mut self, now: Now) {
+        if self.queue.in_flight() >= self.config.limits.requests {
+            return;
+        }
+        match self.next_step(now) {
+            Some((origin, Step::Sign(expires))) => {
+                self.cursor = Some(origin.clone());
+                self.outputs.push_back(Output::Sign(origin, expires));
+            }
+            Some((origin, Step::Send(job, credentials))) => {
+                self.cursor = Some(origin);
+                self.launch(job, credentials, now);
+            }
+            Some((_, Step::Nothing)) | None => {}
+        }
+    }
+
+    /// The lanes after the one whose turn it was come first.
+    fn next_step(&mut self, now: Now) -> Option<(Origin, Step)> {
+        let Config { signed, limits, .. } = self.config;
+        let (later, sooner) = match &self.cursor {
+            Some(last) => ((Excluded(last), Unbounded), (Unbounded, Included(last))),
+            None => ((Unbounded, Unbounded), (Unbounded, Unbounded)),
+        };
+        for turn in [later, sooner] {
+            for (origin, lane) in self.lanes.range_mut::<Origin, _>(turn) {
+                match lane.step(&limits, signed, now) {
+                    Step::Nothing => {}
+                    step @ (Step::Sign(_) | Step::Send(..)) => return Some((origin.clone(), step)),
+                }
+            }
+        }
+        None
+    }
+
+    fn launch(&mut self, id: JobId, credentials: Option<Credentials>, now: Now) {
+        let request = self.next_id();
+        let room = self.ledger.len().saturating_add(self.receipts_in_flight) < self.config.limits.receipts;
+        let Some(queued) = self.queue.jobs.get_mut(&id) else { return };
+        let Some(lane) = self.lanes.get_mut(&queued.job.to.origin()) else { return };
+        queued.attempts = queued.attempts.saturating_add(1);
+        let receipt = match &lane.receipts {
+            _ if !queued.job.receipt || !room => ReceiptRequest::No,
+            Some(known) if !queued.apart => ReceiptRequest::On(known.clone()),
+            _ => ReceiptRequest::New,
+        };
+        if receipt == ReceiptRequest::New && !lane.receiptless && lane.asking.is_none() {
+            lane.asking = Some(request);
+        }
+        if receipt != ReceiptRequest::No {
+            self.receipts_in_flight = self.receipts_in_flight.saturating_add(1);
+        }
+        let Job { to, urgency, topic, content, .. } = queued.job.clone();
+        let ttl = queued.ttl(now);
+        let deadline = now.mono.after(self.config.limits.response);
+        let flight = Flight { job: id, ttl, receipt: receipt.clone(), deadline };
+        self.queue.expiries.remove(&(queued.expires, id));
+        self.queue.overdue.insert((deadline, request));
+        self.queue.flights.insert(request, flight);
+        let send = Send { to, ttl, urgency, topic, receipt, credentials, content };
+        self.outputs.push_back(Output::Request(request, Request::Send(send)));
+    }
+
+    /// Back into its queue, if there are an attempt and TTL left for it; else its verdict.
+    pub(super) fn retry(&mut self, id: JobId, wait: Duration, last: Verdict, now: Now) {
+        let attempts = self.config.limits.attempts;
+        let Some(queued) = self.queue.jobs.get_mut(&id) else { return };
+        let due = now.mono.after(wait);
+        if queued.attempts >= attempts || due >= queued.expires {
+            return self.conclude(id, last);
+        }
+        queued.last = Some(last);
+        queued.place.0 = due;
+        let (place, expires) = (queued.place, queued.expires);
+        let (receipt, origin) = (queued.job.receipt, queued.job.to.origin());
+        self.queue.expiries.insert((expires, id));
+        self.lanes.entry(origin).or_default().push(place, receipt);
+    }
+
+    /// Its one verdict.
+    pub(super) fn conclude(&mut self, id: JobId, verdict: Verdict) {
+        let Some(queued) = self.queue.take(id) else { return };
+        if let Some(lane) = self.lanes.get_mut(&queued.job.to.origin()) {
+            lane.remove(&queued.place, queued.job.receipt);
+        }
+        self.outputs.push_back(Output::Verdict(id, verdict));
+    }
+
+    pub(super) fn signed(&mut self, origin: &Origin, token: Option<Token>, now: Now) {
+        let Some(lane) = self.lanes.get_mut(origin) else { return };
+        if !lane.signed(token, &self.config.limits, now) {
+            let waiting: Vec<_> = lane.waiting().collect();
+            for id in waiting {
+                self.conclude(id, Verdict::Auth(Rejection { status: None, reason: bytes::Bytes::new() }));
+            }
+        }
+    }
+
+    pub(super) fn close_queue(&mut self) {
+        let flights: Vec<_> = self.queue.flights.keys().copied().collect();
+        for id in flights {
+            let Some(flight) = self.queue.land(id) else { continue };
+            self.outputs.push_back(Output::Cancel(id));
+            self.conclude(flight.job, Verdict::Transient(Transient { status: None, sent: true }));
+        }
+        let waiting: Vec<_> = self.queue.jobs.keys().copied().collect();
+        for id in waiting {
+            let last = self.queue.jobs.get_mut(&id).and_then(|queued| queued.last.take());
+            self.conclude(id, last.unwrap_or(Verdict::Transient(Transient { status: None, sent: false })));
+        }
+        self.lanes.clear();
+    }
+
+    /// The lane of a job's push resource.
+    pub(super) fn lane_of(&mut self, to: &PushUrl) -> &mut Lane {
+        self.lanes.entry(to.origin()).or_default()
+    }
+}

@@ -1,0 +1,169 @@
+//! From a response, or the lack of one, to a verdict or another attempt.
+
+use core::time::Duration;
+
+use super::{
+    Sender,
+    input::Response,
+    ledger::Promised,
+    output::ReceiptRequest,
+    queue::Flight,
+    verdict::{Accepted, Class, Rejection, Transient, Verdict},
+};
+use crate::{
+    Now, PushUrl,
+    user_agent::{Failure, Reference, RequestId},
+};
+
+impl Sender {
+    pub(super) fn answered(&mut self, id: RequestId, reply: Result<Response, Failure>, now: Now) {
+        if self.monitor_answered(id, &reply, now) {
+            return;
+        }
+        let Some(flight) = self.queue.land(id) else { return };
+        let Some(queued) = self.queue.get_mut(flight.job) else { return };
+        let to = queued.job.to.clone();
+        let lane = self.lane_of(&to);
+        lane.in_flight = lane.in_flight.saturating_sub(1);
+        if lane.asking == Some(id) {
+            lane.asking = None;
+        }
+        match reply {
+            Ok(response) => self.responded(&flight, &to, response, now),
+            Err(failure) => self.failed(&flight, &to, failure, now),
+        }
+        if flight.receipt != ReceiptRequest::No {
+            self.receipt_answered();
+        }
+    }
+
+    fn responded(&mut self, flight: &Flight, to: &PushUrl, mut response: Response, now: Now) {
+        response.reason.truncate(self.config.limits.reason_octets);
+        let status = response.status;
+        let class = Class::of(status, &response.reason, response.retry_after.is_some());
+        if !matches!(class, Class::Throttled | Class::Transient) {
+            self.lane_of(to).failures = 0;
+        }
+        let rejection = Rejection { status: Some(status), reason: response.reason.clone() };
+        match class {
+            Class::Accepted => self.accepted(flight, to, &response, now),
+            Class::Gone => self.conclude(flight.job, Verdict::Gone),
+            Class::KeyMismatch => self.conclude(flight.job, Verdict::KeyMismatch(rejection)),
+            Class::Auth => self.conclude(flight.job, Verdict::Auth(rejection)),
+            Class::Rejected => self.rejected(flight, rejection, now),
+            Class::Throttled => self.throttled(flight, to, &response, now),
+            Class::Transient => {
+                let wait = self.backoff(flight, &response, now);
+                let last = Verdict::Transient(Transient { status: Some(status), sent: true });
+                self.retry(flight.job, wait, last, now);
+            }
+        }
+    }
+
+    fn accepted(&mut self, flight: &Flight, to: &PushUrl, response: &Response, now: Now) {
+        let secure = |url: &PushUrl| url.is_https() || !to.is_https();
+        let message = response.location.as_ref().and_then(|location| location.resolve(to)).filter(secure);
+        let ttl = response.ttl.map_or(flight.ttl, |granted| granted.min(flight.ttl));
+        let mut receipt = false;
+        if flight.receipt != ReceiptRequest::No {
+            let current = self.lane_of(to).receipts.clone();
+            self.tidy_receipts(&to.origin(), current.as_ref());
+            let promised = self.receipt_promised(flight, to, response);
+            let lane = self.lane_of(to);
+            lane.receiptless = promised.is_none();
+            if let (Some(subscription), Some(message)) = (promised, &message) {
+                lane.receipts = Some(subscription.clone());
+                receipt = true;
+                let patience =
+                    Duration::from_secs(ttl.as_secs().into()).saturating_add(self.config.limits.receipt);
+                let (job, message, until) = (flight.job, message.clone(), now.mono.after(patience));
+                let accepted = Accepted { message: Some(message.clone()), ttl, receipt };
+                // The verdict first: a receipt may have come already.
+                self.conclude(flight.job, Verdict::Accepted(accepted));
+                self.promised(Promised { job, message, subscription, until });
+            }
+        }
+        if !receipt {
+            self.conclude(flight.job, Verdict::Accepted(Accepted { message, ttl, receipt }));
+        }
+    }
+
+    /// The receipt subscription of a 202, at the push resource's own origin (`8030-5.1-5`). A 201 has none.
+    fn receipt_promised(&self, flight: &Flight, to: &PushUrl, response: &Response) -> Option<PushUrl> {
+        let home = |reference: &Reference| reference.resolve_at_home(to);
+        let named = response.receipt.as_ref().and_then(home);
+        let asked = match &flight.receipt {
+            ReceiptRequest::On(known) => Some(known.clone()),
+            ReceiptRequest::New | ReceiptRequest::No => None,
+        };
+        let subscription = named.or(asked).filter(|_| response.status == 202)?;
+        response.location.as_ref().and_then(home)?;
+        self.ledger.has_room(&subscription, &self.config.limits).then_some(subscription)
+    }
+
+    fn rejected(&mut self, flight: &Flight, rejection: Rejection, now: Now) {
+        let on_known = matches!(flight.receipt, ReceiptRequest::On(_));
+        if let Some(queued) = self.queue.get_mut(flight.job)
+            && rejection.status == Some(400)
+            && on_known
+        {
+            // `8030-5.1-9`: perhaps it is the receipt subscription that the service does not know.
+            queued.apart = true;
+            return self.retry(flight.job, Duration::ZERO, Verdict::Rejected(rejection), now);
+        }
+        self.conclude(flight.job, Verdict::Rejected(rejection));
+    }
+
+    fn throttled(&mut self, flight: &Flight, to: &PushUrl, response: &Response, now: Now) {
+        let known = self.lane_of(to).receipts.is_some();
+        let apart = self.queue.get_mut(flight.job).is_some_and(|queued| queued.apart);
+        if response.status == 429 && flight.receipt == ReceiptRequest::New && known && !apart {
+            // `8030-5.1-10`: the service wants the one that there is.
+            return self.retry(flight.job, Duration::ZERO, Verdict::Throttled(Duration::ZERO), now);
+        }
+        let wait = self.backoff(flight, response, now);
+        self.lane_of(to).pause(wait, now);
+        self.retry(flight.job, wait, Verdict::Throttled(wait), now);
+    }
+
+    /// Without an answer. Whether it is sent again depends on what a second message would do:
+    ///
+    /// - It did not leave: nothing, so it is always sent again; the push service as a whole gets a pause.
+    /// - It may have arrived: a message with a topic replaces itself, so it is sent again; another would come twice, so
+    ///   it is sent again only if the configuration says so.
+    fn failed(&mut self, flight: &Flight, to: &PushUrl, failure: Failure, now: Now) {
+        let attempted =
+            self.queue.get_mut(flight.job).map(|queued| (queued.job.topic.is_some(), &queued.last));
+        let Some((replaces, last)) = attempted else { return };
+        let sent_before = matches!(last, Some(Verdict::Transient(Transient { sent: true, .. })));
+        let sent = failure == Failure::Lost || sent_before;
+        let last = Verdict::Transient(Transient { status: None, sent });
+        if failure == Failure::Lost {
+            if !replaces && !self.config.repeat {
+                return self.conclude(flight.job, last);
+            }
+            let wait = self.backoff(flight, &Response::default(), now);
+            return self.retry(flight.job, wait, last, now);
+        }
+        let backoff = self.config.limits.backoff;
+        let entered = self.lanes.get_mut(&to.origin()).filter(|lane| lane.paused <= now.mono);
+        if let Some(lane) = entered {
+            // One pause for all that failed together.
+            lane.failures = lane.failures.saturating_add(1);
+            let wait = backoff.wait(lane.failures, &mut self.entropy);
+            lane.pause(wait, now);
+        }
+        let wait = self.lane_of(to).paused.since(now.mono);
+        self.retry(flight.job, wait, last, now);
+    }
+
+    /// What the service said, or else more with every attempt.
+    fn backoff(&mut self, flight: &Flight, response: &Response, now: Now) -> Duration {
+        let limits = self.config.limits;
+        let attempts = self.queue.get_mut(flight.job).map_or(1, |queued| queued.attempts);
+        match response.retry_after {
+            Some(after) => after.wait(now).min(limits.retry_after),
+            None => limits.backoff.wait(attempts, &mut self.entropy),
+        }
+    }
+}

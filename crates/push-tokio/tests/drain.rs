@@ -1,0 +1,114 @@
+//! Stopping: nobody is cut off who could have been served.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use support::{
+    Setup,
+    clocked::Clocked,
+    peer::{Peer, collect},
+    raw::{GOAWAY, Raw},
+    run,
+};
+use tokio::net::TcpStream;
+
+#[test]
+fn a_drain_finishes_what_was_asked() {
+    run(async {
+        let service = Setup::default().start();
+        let mut sender = Peer::connect(&service).await;
+        let subscription = sender.subscribe().await;
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.get(1, &subscription.set).await;
+        let url = sender.send(&subscription.push, b"x").await;
+        raw.promise().await;
+
+        // An acknowledgement whose head is there, and a message whose body is not.
+        let (response, stream) = sender.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
+        sender.subscribe().await;
+        assert!(service.server.is_ready());
+        let server = service.server.clone();
+        let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(3600)).await });
+        assert_eq!(raw.status(1).await, 200, "the monitor ends");
+        raw.request(3, "DELETE", &url, &[]).await;
+        assert_eq!(raw.status(3).await, 204, "what was pushed can be acknowledged");
+        assert_eq!(raw.until(|frame| frame.kind == GOAWAY).await.error(), 0);
+        assert!(!service.server.is_ready());
+
+        stream.unwrap().send_data(Bytes::from_static(b"y"), true).unwrap();
+        let late = collect(response.await.unwrap()).await.unwrap();
+        assert_eq!(late.status(), 503, "nothing new is promised");
+        assert!(String::from_utf8_lossy(late.body()).contains("draining"));
+        while raw.next().await.is_some() {}
+        drop(sender);
+        drained.await.unwrap();
+        assert!(TcpStream::connect(service.address).await.is_err());
+        service.server.drain(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn a_request_that_waits_for_the_store_is_answered_in_a_drain() {
+    run(async {
+        let service = Setup { shards: 1, ..Setup::default() }.start();
+        let mut sender = Peer::connect(&service).await;
+        let subscription = sender.subscribe().await;
+        let held = service.store.with(|store, _| {
+            store.faults.hold = true;
+            store.held()
+        });
+        let (response, stream) = sender.begin(Method::POST, &subscription.push, &[("ttl", "9")], false).await;
+        stream.unwrap().send_data(Bytes::from_static(b"y"), true).unwrap();
+        while service.store.with(|store, _| store.held()) <= held {
+            tokio::task::yield_now().await;
+        }
+        let server = service.server.clone();
+        let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(3600)).await });
+        while service.server.is_ready() {
+            tokio::task::yield_now().await;
+        }
+        service.store.with(|store, emit| {
+            store.faults.hold = false;
+            let all = store.held();
+            store.release(all, emit);
+        });
+        assert_eq!(collect(response.await.unwrap()).await.unwrap().status(), 201);
+        drop(sender);
+        drained.await.unwrap();
+    });
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline() {
+    run(async {
+        let clock = Clocked::new();
+        let service = Setup::default().start_on(clock.clone());
+        let mut sender = Peer::connect(&service).await;
+        let subscription = sender.subscribe().await;
+        // A request that never ends.
+        let (response, _stream) = sender.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
+        sender.subscribe().await;
+        let server = service.server.clone();
+        let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(5)).await });
+        while service.server.is_ready() {
+            tokio::task::yield_now().await;
+        }
+        clock.advance(Duration::from_secs(5));
+        drained.await.unwrap();
+        assert!(response.await.is_err());
+    });
+}
+
+#[test]
+fn the_last_handle_cuts_everything_off() {
+    run(async {
+        let service = Setup::default().start();
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.settle().await;
+        drop(service);
+        while raw.next().await.is_some() {}
+    });
+}

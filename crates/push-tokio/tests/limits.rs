@@ -1,0 +1,202 @@
+//! What happens at each limit of the driver.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use push_tokio::Limits;
+use support::{
+    Setup,
+    clocked::Clocked,
+    peer::{Peer, collect},
+    raw::{GOAWAY, PING, RST_STREAM, Raw},
+    run,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+#[test]
+fn a_full_mailbox_is_503_with_retry_after() {
+    run(async {
+        let limits = Limits { mailbox: 0, ..Limits::default() };
+        let service = Setup { limits, ..Setup::default() }.start();
+        let mut peer = Peer::connect(&service).await;
+        let response = peer.request(Method::POST, "/subscribe", &[], b"").await;
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "2");
+        let problem = String::from_utf8(response.into_body()).unwrap();
+        assert!(problem.contains("\"reason\":\"overloaded\""), "{problem}");
+    });
+}
+
+#[test]
+fn a_body_over_the_limit_is_413_by_http2() {
+    run(async {
+        let service = Setup::default().start();
+        let mut peer = Peer::connect(&service).await;
+        let subscription = peer.subscribe().await;
+        let fits = peer.request(Method::POST, &subscription.push, &[("ttl", "1")], &[0; 4096]).await;
+        assert_eq!(fits.status(), 201);
+        let headers = [("ttl", "1"), ("content-length", "4097")];
+        let told = peer.request(Method::POST, &subscription.push, &headers, &[0; 4097]).await;
+        assert_eq!(told.status(), 413);
+        let untold = peer.request(Method::POST, &subscription.push, &[("ttl", "1")], &[0; 4097]).await;
+        assert_eq!(untold.status(), 413);
+        // It is refused as soon as it is clear: the rest of the body is not waited for.
+        let (response, stream) = peer.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
+        stream.unwrap().send_data(Bytes::from_static(&[0; 5000]), false).unwrap();
+        assert_eq!(collect(response.await.unwrap()).await.unwrap().status(), 413);
+        assert_eq!(peer.subscribe().await.push.is_empty(), false, "the connection goes on");
+    });
+}
+
+async fn http1(address: std::net::SocketAddr, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(request).await.unwrap();
+    let mut response = Vec::new();
+    socket.read_to_end(&mut response).await.unwrap();
+    String::from_utf8(response).unwrap()
+}
+
+#[test]
+fn a_body_over_the_limit_is_413_by_http1() {
+    run(async {
+        let service = Setup::default().start();
+        let push = Peer::connect(&service).await.subscribe().await.push;
+        let head = format!("POST {push} HTTP/1.1\r\nhost: x\r\nttl: 1\r\nconnection: close\r\n");
+        let told = [format!("{head}content-length: 4097\r\n\r\n").as_bytes(), &[0; 4097]].concat();
+        let response = http1(service.address, &told).await;
+        assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+        let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n1001\r\n");
+        let untold = [chunked.as_bytes(), &[0; 4097], b"\r\n0\r\n\r\n"].concat();
+        let response = http1(service.address, &untold).await;
+        assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+    });
+}
+
+#[test]
+fn a_header_block_over_the_limit_is_431() {
+    run(async {
+        let service = Setup::default().start();
+        let long = "x".repeat(20_000);
+        // The peer was told SETTINGS_MAX_HEADER_LIST_SIZE.
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.settle().await;
+        raw.request(1, "GET", "/x", &[("x-long", &long[..15_000]), ("x-longer", &long[..1000])]).await;
+        assert_eq!(raw.status(1).await, 431);
+        raw.get(3, "/x").await;
+        assert_eq!(raw.status(3).await, 404, "the connection goes on");
+        let response = http1(service.address, format!("GET /x HTTP/1.1\r\nhost: x\r\nx: {long}\r\n\r\n").as_bytes()).await;
+        assert!(response.starts_with("HTTP/1.1 431 "), "{response}");
+    });
+}
+
+#[test]
+fn a_slow_body_is_408() {
+    run(async {
+        let clock = Clocked::new();
+        let service = Setup::default().start_on(clock.clone());
+        let mut peer = Peer::connect(&service).await;
+        let subscription = peer.subscribe().await;
+        let (response, stream) = peer.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
+        let mut stream = stream.unwrap();
+        stream.send_data(Bytes::from_static(b"slow"), false).unwrap();
+        peer.subscribe().await;
+        clock.advance(Limits::default().body);
+        assert_eq!(collect(response.await.unwrap()).await.unwrap().status(), 408);
+    });
+}
+
+#[test]
+fn a_monitoring_peer_that_is_gone_is_found_out() {
+    run(async {
+        let clock = Clocked::new();
+        let limits = Limits { keepalive: Duration::from_secs(10), pong: Duration::from_secs(5), ..Limits::default() };
+        let service = Setup { limits, shards: 1, ..Setup::default() }.start_on(clock.clone());
+        let subscription = Peer::connect(&service).await.subscribe().await;
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.get(1, &subscription.set).await;
+        raw.settle().await;
+        // A third request shows that the second, the monitor, has been taken.
+        raw.get(3, "/x").await;
+        assert_eq!(raw.status(3).await, 404);
+        // Pings are answered: `next` sees to it. Then nothing is read, so nothing is answered.
+        for _ in 0..3 {
+            clock.advance(limits.keepalive);
+            raw.settle().await;
+        }
+        clock.advance(limits.keepalive);
+        clock.advance(limits.pong);
+        clock.advance(limits.pong);
+        // The end of the connection is all that comes, after what was on its way.
+        while raw.next_unanswered().await.is_some() {
+            clock.advance(limits.pong);
+        }
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    run(async {
+        let clock = Clocked::new();
+        let limits = Limits::default();
+        let service = Setup { limits, shards: 1, ..Setup::default() }.start_on(clock.clone());
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.get(1, "/x").await;
+        assert_eq!(raw.status(1).await, 404);
+        let mut socket = TcpStream::connect(service.address).await.unwrap();
+        socket.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut response = [0; 12];
+        socket.read_exact(&mut response).await.unwrap();
+        assert_eq!(&response, b"HTTP/1.1 404");
+        let ticking = tokio::task::spawn_local(async move {
+            loop {
+                clock.advance(limits.keepalive);
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(raw.until(|frame| frame.kind == GOAWAY).await.error(), 0);
+        while raw.next().await.is_some() {}
+        let mut rest = Vec::new();
+        socket.read_to_end(&mut rest).await.unwrap();
+        ticking.abort();
+    });
+}
+
+#[test]
+fn streams_beyond_the_limit_are_refused_and_the_connection_goes_on() {
+    run(async {
+        let limits = Limits { streams: 2, ..Limits::default() };
+        let service = Setup { limits, ..Setup::default() }.start();
+        let first = Peer::connect(&service).await.subscribe().await;
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.settle().await;
+        for stream in [1, 3] {
+            raw.head(stream, "POST", &first.push, &[("ttl", "1")], false).await;
+        }
+        raw.get(5, "/x").await;
+        let refused = raw.until(|frame| frame.kind == RST_STREAM).await;
+        assert_eq!((refused.stream, refused.error()), (5, 7));
+        raw.write(0, 1, 1, b"x").await;
+        assert_eq!(raw.status(1).await, 201);
+        assert!(!raw.has_read(GOAWAY) && !raw.has_read(PING));
+    });
+}
+
+#[test]
+fn a_connection_without_a_place_is_closed() {
+    run(async {
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let service = Setup { limits, shards: 2, ..Setup::default() }.start();
+        let mut first = Peer::connect(&service).await;
+        let mut second = Peer::connect(&service).await;
+        first.subscribe().await;
+        second.subscribe().await;
+        let mut third = TcpStream::connect(service.address).await.unwrap();
+        assert!(matches!(third.read(&mut [0]).await, Ok(0) | Err(_)));
+    });
+}

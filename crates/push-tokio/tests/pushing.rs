@@ -1,0 +1,230 @@
+//! Server push to peers that do not make it easy (design §3.5): each is a fact about h2 that was measured.
+
+mod support;
+
+use support::{
+    Service, Setup,
+    peer::{Peer, Subscription},
+    raw::{ENABLE_PUSH, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PUSH_PROMISE, RST_STREAM, Raw},
+    run,
+};
+
+const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
+
+async fn stored(service: &Service, count: u8) -> (Peer, Subscription, Vec<String>) {
+    let mut sender = Peer::connect(service).await;
+    let subscription = sender.subscribe().await;
+    let mut urls = Vec::new();
+    for number in 0..count {
+        urls.push(sender.send(&subscription.push, &[number]).await);
+    }
+    (sender, subscription, urls)
+}
+
+/// What is still to be delivered, in order.
+async fn left(sender: &mut Peer, subscription: &Subscription) -> Vec<String> {
+    let mut monitor = sender.monitor(&subscription.set, &[("prefer", "wait=0")]).await;
+    let mut left = Vec::new();
+    while let Some(pushed) = monitor.next().await {
+        left.push(pushed.url);
+    }
+    left
+}
+
+#[test]
+fn one_stream_at_a_time() {
+    run(async {
+        let service = Setup::default().start();
+        let (mut sender, subscription, urls) = stored(&service, 5).await;
+        let mut raw = Raw::connect(&service, &[(MAX_CONCURRENT_STREAMS, 1), (INITIAL_WINDOW_SIZE, 0)]).await;
+        raw.get(1, &subscription.set).await;
+        for number in 0..5 {
+            let stream = raw.promise().await;
+            // While one is open there is no other, however long we look.
+            raw.settle().await;
+            assert!(!raw.has_read(PUSH_PROMISE));
+            raw.window(stream, 100).await;
+            assert_eq!(raw.body(stream).await, [number]);
+        }
+        for url in &urls {
+            sender.acknowledge(url).await;
+        }
+        assert!(left(&mut sender, &subscription).await.is_empty());
+    });
+}
+
+#[test]
+fn a_refused_push_costs_neither_the_connection_nor_the_message() {
+    // h2 kills the connection if the push that is refused is one that it holds back.
+    run(async {
+        let service = Setup::default().start();
+        let (mut sender, subscription, urls) = stored(&service, 5).await;
+        let mut raw = Raw::connect(&service, &[(MAX_CONCURRENT_STREAMS, 1)]).await;
+        raw.get(1, &subscription.set).await;
+        for number in 0..5 {
+            let stream = raw.promise().await;
+            if number % 2 == 0 {
+                raw.reset(stream, REFUSED_STREAM).await;
+            }
+        }
+        raw.settle().await;
+        assert!(!raw.has_read(GOAWAY));
+        drop(raw);
+        assert_eq!(left(&mut sender, &subscription).await, urls);
+    });
+}
+
+#[test]
+fn a_push_refused_while_its_body_waits_for_the_window_frees_its_stream() {
+    // h2 does not tell: its state was closed when END_STREAM was queued.
+    run(async {
+        let service = Setup::default().start();
+        let (mut sender, subscription, urls) = stored(&service, 5).await;
+        let mut raw = Raw::connect(&service, &[(MAX_CONCURRENT_STREAMS, 1), (INITIAL_WINDOW_SIZE, 0)]).await;
+        raw.get(1, &subscription.set).await;
+        for _ in 0..5 {
+            let stream = raw.promise().await;
+            let head = raw.until(|frame| frame.stream == stream && frame.kind == HEADERS).await;
+            assert!(!head.ends());
+            raw.reset(stream, REFUSED_STREAM).await;
+        }
+        raw.settle().await;
+        assert!(!raw.has_read(GOAWAY));
+        drop(raw);
+        assert_eq!(left(&mut sender, &subscription).await, urls);
+    });
+}
+
+#[test]
+fn a_peer_that_refuses_every_push_is_served_otherwise() {
+    run(async {
+        let service = Setup::default().start();
+        let (mut sender, subscription, urls) = stored(&service, 3).await;
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.get(1, &subscription.set).await;
+        for _ in 0..3 {
+            let stream = raw.promise().await;
+            raw.reset(stream, CANCEL).await;
+        }
+        raw.request(3, "DELETE", &urls[0], &[]).await;
+        assert_eq!(raw.status(3).await, 204);
+        assert!(!raw.has_read(GOAWAY));
+        drop(raw);
+        assert_eq!(left(&mut sender, &subscription).await, urls[1..]);
+    });
+}
+
+#[test]
+fn push_disabled_from_the_start_is_406_and_no_promise() {
+    run(async {
+        let service = Setup::default().start();
+        let (mut sender, subscription, urls) = stored(&service, 2).await;
+        for settings in [(ENABLE_PUSH, 0), (MAX_CONCURRENT_STREAMS, 0)] {
+            let mut raw = Raw::connect(&service, &[settings]).await;
+            raw.get(1, &subscription.set).await;
+            assert_eq!(raw.status(1).await, 406);
+            // Even when there is nothing to push.
+            let empty = sender.subscribe().await;
+            raw.get(3, &empty.set).await;
+            assert_eq!(raw.status(3).await, 406);
+            raw.request(5, "DELETE", &urls[0], &[]).await;
+            assert!(matches!(raw.status(5).await, 204 | 404));
+            assert!(!raw.has_read(PUSH_PROMISE) && !raw.has_read(GOAWAY));
+        }
+        assert_eq!(left(&mut sender, &subscription).await, urls[1..]);
+    });
+}
+
+#[test]
+fn push_disabled_later_ends_the_monitor_with_406() {
+    run(async {
+        let service = Setup::default().start();
+        let (mut sender, subscription, _) = stored(&service, 0).await;
+        for setting in [ENABLE_PUSH, MAX_CONCURRENT_STREAMS] {
+            let mut raw = Raw::connect(&service, &[]).await;
+            raw.get(1, &subscription.set).await;
+            raw.settings(&[(setting, 0)]).await;
+            raw.settle().await;
+            let url = sender.send(&subscription.push, b"x").await;
+            assert_eq!(raw.status(1).await, 406);
+            assert!(!raw.has_read(PUSH_PROMISE) && !raw.has_read(GOAWAY));
+            sender.acknowledge(&url).await;
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_read_holds_up_only_itself() {
+    run(async {
+        let mut setup = Setup::default();
+        setup.shards = 1;
+        setup.limits.pushes = 4;
+        let credit = setup.limits.credit as usize;
+        let service = setup.start();
+        let (mut sender, subscription, urls) = stored(&service, 40).await;
+        // It opens no window, so no body comes through.
+        let mut raw = Raw::connect(&service, &[(INITIAL_WINDOW_SIZE, 0)]).await;
+        raw.get(1, &subscription.set).await;
+        let mut streams = Vec::new();
+        for _ in 0..4 {
+            streams.push(raw.promise().await);
+        }
+        // No more than the named limit of them, whatever the peer allows; others are served.
+        let other = sender.subscribe().await;
+        let mut monitor = sender.monitor(&other.set, &[]).await;
+        let url = sender.send(&other.push, b"x").await;
+        assert_eq!(monitor.next().await.unwrap().url, url);
+        raw.settle().await;
+        assert!(!raw.has_read(PUSH_PROMISE));
+        assert!(credit < urls.len(), "the rest stays in the store");
+        // It begins to read: nothing was lost.
+        raw.settings(&[(INITIAL_WINDOW_SIZE, 65_535)]).await;
+        for number in 0..40 {
+            let stream = if streams.is_empty() { raw.promise().await } else { streams.remove(0) };
+            assert_eq!(raw.body(stream).await, [number]);
+        }
+    });
+}
+
+#[test]
+fn monitors_of_a_connection_are_limited() {
+    run(async {
+        let mut setup = Setup::default();
+        setup.limits.monitors = 2;
+        let service = setup.start();
+        let mut peer = Peer::connect(&service).await;
+        let mut monitors = Vec::new();
+        for _ in 0..2 {
+            let subscription = peer.subscribe().await;
+            monitors.push(peer.monitor(&subscription.set, &[]).await);
+        }
+        let subscription = peer.subscribe().await;
+        let refused = peer.monitor(&subscription.set, &[]).await.end().await;
+        assert_eq!(refused.status(), 503);
+        assert!(refused.headers().contains_key("retry-after"));
+        // One that the peer resets makes room.
+        drop(monitors.pop());
+        let mut monitor = peer.monitor(&subscription.set, &[]).await;
+        let url = peer.send(&subscription.push, b"x").await;
+        assert_eq!(monitor.next().await.unwrap().url, url);
+    });
+}
+
+#[test]
+fn a_message_acknowledged_elsewhere_is_retracted() {
+    run(async {
+        let service = Setup::default().start();
+        let (mut sender, subscription, urls) = stored(&service, 2).await;
+        let mut raw = Raw::connect(&service, &[(MAX_CONCURRENT_STREAMS, 1), (INITIAL_WINDOW_SIZE, 0)]).await;
+        raw.get(1, &subscription.set).await;
+        let first = raw.promise().await;
+        sender.acknowledge(&urls[0]).await;
+        let reset = raw.until(|frame| frame.kind == RST_STREAM).await;
+        assert_eq!((reset.stream, reset.error()), (first, CANCEL));
+        let second = raw.promise().await;
+        raw.window(second, 100).await;
+        assert_eq!(raw.body(second).await, [1]);
+        assert!(!raw.has_read(GOAWAY));
+    });
+}

@@ -1,0 +1,210 @@
+# shellcheck shell=bash
+# curl: a user agent that subscribes and ends, and application servers over HTTP/1.1 and HTTP/2, good and bad.
+
+curl_all() {
+    part=curl
+    curl_subscribes
+    curl_sends
+    curl_body_limits
+    curl_bad_fields
+    curl_bad_urls
+    curl_wrong_methods
+    curl_vapid
+    curl_acknowledges
+    curl_unsubscribes
+}
+
+curl_subscribes() {
+    subscribe http1.1
+    say "POST /subscribe by HTTP/1.1 -> 201 with Location and links to a push resource and a set"
+    subscribe http2
+    say "POST /subscribe by HTTP/2 over TLS -> 201 with Location and links to a push resource and a set"
+    request http2 POST "$origin/subscribe" --header 'Content-Type: application/webpush-options+json' --data '{"vapid":'
+    refused 400 'RFC 8292 §4.1' "subscription options that are broken JSON"
+    request http2 POST "$origin/subscribe" --header "Link: <$origin/a/$(token "$push")>; rel=\"urn:ietf:params:push:set\""
+    refused 400 'RFC 8030 §4.1' "subscribing to a set that is none"
+}
+
+curl_sends() {
+    local http first receipts
+    octets 300 >"$work/message"
+    for http in http2 http1.1; do
+        first=${message-}
+        post "$http" "$work/message" --header 'Urgency: high' --header 'Topic: curl'
+        accepted 201
+        [[ $message != "$first" ]] || fail "two messages have the same URL"
+        equal "TTL granted" 3600 "$(field ttl)"
+        say "message by HTTP/$version -> 201 with Location, TTL $(field ttl)"
+        post "$http" "$work/message" --header 'Prefer: respond-async'
+        accepted 202
+        receipts=$(link_to :receipt "$(field link)") || fail "no link to a receipt subscription in <$(field link)>"
+        matches "receipt subscription" "^$origin/[a-z]+/[A-Za-z0-9_-]{20,}\$" "$receipts"
+        say "message with Prefer: respond-async by HTTP/$version -> 202 with Location and a link to receipts"
+    done
+}
+
+# 8030-7.2-4, 8030-7.2-5: with Content-Length, and streamed without.
+curl_body_limits() {
+    local http size
+    for http in http2 http1.1; do
+        for size in 0 1 4095 4096; do
+            octets "$size" >"$work/sized"
+            post "$http" "$work/sized"
+            accepted 201
+            stream "$http" "$work/sized"
+            accepted 201
+        done
+        say "0, 1, 4095 and 4096 octets by HTTP/$version, with and without Content-Length -> 201"
+        for size in 4097 1000000; do
+            octets "$size" >"$work/sized"
+            # Without Expect, so that the body is already on its way when the service refuses it.
+            post "$http" "$work/sized" --header 'Expect:'
+            refused 413 'RFC 8030 §7.2' "$size octets"
+            stream "$http" "$work/sized" --header 'Expect:'
+            refused 413 'RFC 8030 §7.2' "$size octets without Content-Length"
+        done
+        stream "$http" "$work/sized"
+        refused 413 'RFC 8030 §7.2' "$size octets without Content-Length, after Expect if it is HTTP/1.1"
+    done
+}
+
+# stream VERSION FILE OPTIONS..: as post, but chunked, or DATA frames without Content-Length.
+stream() {
+    request "$1" POST "$push" --header 'TTL: 3600' --upload-file - "${@:3}" <"$2"
+    ! grep -qi '^content-length' <<<"${*:3}" || fail "a streamed body has no length"
+}
+
+curl_bad_fields() {
+    local http ttl topic
+    for http in http2 http1.1; do
+        request "$http" POST "$push" --data-binary @"$work/message"
+        refused 400 'RFC 8030 §5.2' "no TTL"
+        for ttl in abc -1 +5 1.5 15s '1, 2'; do
+            bad_field "$http" 'RFC 8030 §5.2' "TTL: $ttl" --header "TTL: $ttl"
+        done
+        bad_field "$http" 'RFC 8030 §5.2' "TTL twice" --header 'TTL: 1' --header 'TTL: 1'
+        bad_field "$http" 'RFC 8030 §5.2' "an empty TTL" --header 'TTL;'
+        for topic in 'a b' 'a=' a/b a,b é 123456789012345678901234567890123; do
+            bad_field "$http" 'RFC 8030 §5.4' "Topic: $topic" --header 'TTL: 1' --header "Topic: $topic"
+        done
+        bad_field "$http" 'RFC 8030 §5.3' "two urgencies" --header 'TTL: 1' --header 'Urgency: low, high'
+        bad_field "$http" 'RFC 8030 §5.3' "two lines of Urgency" --header 'TTL: 1' --header 'Urgency: low' --header 'Urgency: high'
+        bad_field "$http" 'RFC 8030 §5.3' "Urgency: soon" --header 'TTL: 1' --header 'Urgency: soon'
+    done
+}
+
+# bad_field VERSION SECTION WHAT HEADERS..
+bad_field() {
+    request "$1" POST "$push" --header 'Content-Type:' --data-binary @"$work/message" "${@:4}"
+    refused 400 "$2" "$3"
+}
+
+# A URL that is not one of ours says nothing but 404, whoever asks for what (8030-8.3-2).
+curl_bad_urls() {
+    local secret last other url
+    secret=$(token "$push")
+    last=${secret: -1}
+    # Both what differs in bits that count and what differs, if at all, in the unused bits of base64url.
+    for other in A B Q g w 0 _; do
+        [[ $other == "$last" ]] || gone "the last character changed to $other" "$origin/p/${secret%?}$other"
+    done
+    if [[ ${secret:0:1} == A ]]; then other=B; else other=A; fi
+    gone "the first character changed" "$origin/p/$other${secret:1}"
+    gone "cut short by one" "$origin/p/${secret%?}"
+    gone "one more" "$origin/p/${secret}A"
+    gone "padded" "$origin/p/$secret="
+    gone "random octets of the same length" "$origin/p/$(octets 200 | base64 --wrap 0 | tr '+/' '-_' | head -c "${#secret}")"
+    gone "a short one" "$origin/p/x"
+    for url in "$origin/" "$origin/p/" "$origin/nowhere"; do
+        request http2 GET "$url"
+        refused 404 'RFC 8030 §7.3' "$(path "$url")"
+    done
+}
+
+# gone WHAT URL: for senders and receivers alike.
+gone() {
+    local method
+    for method in POST GET DELETE; do
+        request http2 "$method" "$2" --header 'TTL: 60'
+        refused 404 'RFC 8030 §7.3' "$method with a token: $1" "$2"
+    done
+    request http1.1 POST "$2" --header 'TTL: 60' --data-binary @"$work/message"
+    refused 404 'RFC 8030 §7.3' "message with a token: $1" "$2"
+}
+
+curl_wrong_methods() {
+    local http
+    for http in http2 http1.1; do
+        not_allowed "$http" POST "the push resource" "$push" GET PUT DELETE PATCH
+        not_allowed "$http" POST "the service" "$origin/subscribe" GET PUT DELETE
+        not_allowed "$http" 'GET, DELETE' "the subscription" "$subscription" POST PUT
+        not_allowed "$http" 'GET, DELETE' "the set" "$set" POST PUT
+        not_allowed "$http" 'GET, DELETE' "the message" "$message" POST PUT
+    done
+    request http1.1 GET "$subscription"
+    refused 406 'RFC 8030 §6' "monitoring without server push" "$subscription"
+}
+
+# not_allowed VERSION ALLOWED WHAT URL METHODS..
+not_allowed() {
+    local method
+    for method in "${@:5}"; do
+        request "$1" "$method" "$4"
+        refused 405 'RFC 8030 §' "$method on $3" "$4"
+        equal "Allow" "$2" "$(field allow)"
+    done
+}
+
+# Signed, well or badly, by Node.
+curl_vapid() {
+    local -A signed
+    local kind credentials open=$push
+    while read -r kind credentials; do signed[$kind]=$credentials; done < <(node "$here/node/vapid.mjs" "$origin")
+    post http2 "$work/message" --header "Authorization: ${signed[good]}"
+    accepted 201
+    subscribe http2 --header 'Content-Type: application/webpush-options+json' --data "{\"vapid\":\"${signed[key]}\"}"
+    post http2 "$work/message" --header "Authorization: ${signed[good]}"
+    accepted 201
+    post http1.1 "$work/message" --header "Authorization: ${signed[good]}"
+    accepted 201
+    say "message signed by Node, to a subscription with and without this key -> 201"
+    post http2 "$work/message"
+    refused 401 'RFC 8292 §4.2' "unsigned message to a subscription that has a key"
+    matches "challenge" '^vapid' "$(field www-authenticate)"
+    post http2 "$work/message" --header "Authorization: ${signed[of-another-key]}"
+    refused 403 'RFC 8292 §4.2' "message signed by another key"
+    unset 'signed[key]' 'signed[good]' 'signed[of-another-key]'
+    for kind in "${!signed[@]}"; do
+        post http2 "$work/message" --header "Authorization: ${signed[$kind]}"
+        refused 403 'RFC 8292 §[234]' "restricted, VAPID $kind"
+        request http1.1 POST "$open" --header 'TTL: 60' --header "Authorization: ${signed[$kind]}"
+        refused 403 'RFC 8292 §[234]' "unrestricted, VAPID $kind" "$open"
+    done
+}
+
+curl_acknowledges() {
+    subscribe http2
+    post http2 "$work/message"
+    accepted 201
+    request http2 GET "$message"
+    equal "status of reading a message" 200 "$status"
+    same_octets "message read by itself" "$work/message" "$work/body"
+    say "GET of a message -> 200, $(wc -c <"$work/body") octets as sent"
+    request http2 DELETE "$message"
+    equal "status of the first DELETE" 204 "$status"
+    say "DELETE of a message -> 204"
+    request http2 DELETE "$message"
+    refused 404 'RFC 8030 §7.3' "the second DELETE" "$message"
+    request http1.1 GET "$message"
+    refused 404 'RFC 8030 §7.3' "GET after DELETE" "$message"
+}
+
+curl_unsubscribes() {
+    request http2 DELETE "$subscription"
+    equal "status of ending a subscription" 204 "$status"
+    say "DELETE of a subscription -> 204"
+    post http2 "$work/message"
+    refused 404 'RFC 8030 §7.3' "message to a subscription that ended"
+    request http2 GET "$subscription" --header 'Prefer: wait=0'
+    refused 404 'RFC 8030 §7.3' "monitoring a subscription that ended" "$subscription"
+}
