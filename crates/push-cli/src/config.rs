@@ -44,6 +44,10 @@ impl ServeArgs {
     /// They contradict each other, or leave open what nobody should guess.
     pub(crate) fn config(self) -> Result<Config> {
         let transport = self.transport()?;
+        if transport == Transport::DevCleartext && !self.listen.ip().is_loopback() {
+            return Err(Error::usage(format!("--cleartext is for this machine only, and {} is not", self.listen))
+                .hint("listen on 127.0.0.1 or [::1]; behind a proxy use --behind-proxy"));
+        }
         check_public_url(self.public_url.as_ref(), &transport)?;
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Ok(Config {
@@ -144,6 +148,7 @@ mod tests {
             ("--behind-proxy --public-url http://p.example", "needs https"),
             ("--dev --public-url http://p.example", "serves https"),
             ("--dev --cleartext --public-url https://p.example", "serves http"),
+            ("--dev --cleartext --listen 0.0.0.0:80", "this machine only"),
         ] {
             let error = config(flags).unwrap_err();
             assert!(error.to_string().contains(says), "{flags}: {error}");

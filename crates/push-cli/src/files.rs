@@ -16,7 +16,10 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| Error::file("create the folder", path, why(&error)))
+    builder.create(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Error::file("use the folder", path, "it is not a folder"),
+        _ => Error::file("create the folder", path, why(&error)),
+    })
 }
 
 /// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there

@@ -1,3 +1,158 @@
 //! `webpush serve`
-use crate::{config::Config, error::Result};
-pub(crate) fn run(_: Config) -> Result<()> { Ok(()) }
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use push_driver::{Listen, Server, ServerTls};
+use push_proto::{
+    Seed, service,
+    wire::{self, Door, PublicUrl},
+};
+use push_store::{Embedded, OpenError, Quotas};
+use push_tokio::Tokio;
+use tokio::{runtime, signal};
+
+use crate::{
+    config::{Config, Transport},
+    dev_ca::DevCertificate,
+    error::{Error, Result},
+    files, output, sealing, tls,
+};
+
+/// Serves until a signal says that it is enough.
+pub(crate) fn run(config: Config) -> Result<()> {
+    files::create_private_folder(&config.data)?;
+    let listener = listen(config.listen)?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::failed(format!("cannot tell the port of {}: {error}", config.listen)))?;
+    let public_url = public_url(&config, address)?;
+    let tls = server_tls(&config, &public_url)?;
+    let door = |keyring| {
+        Door::new(Arc::new(keyring), public_url.clone(), push_crypto::aws_lc::provider(), wire::Limits::default())
+    };
+    let (store, keyring) = open_store(&config)?;
+    let parts = push_driver::Config {
+        door: door(keyring),
+        store: Arc::new(store),
+        seed: seed()?,
+        shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
+        service: service::Limits::default(),
+        limits: push_driver::Limits::default(),
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        // Before anybody is told that it is ready: a signal that comes right then must not be lost.
+        let mut signals = Signals::new()?;
+        let server = Server::start(Tokio, parts, vec![Listen { listener, tls }])
+            .map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+        output::line(&format!("listening on {address}, public URL {public_url}"))?;
+        signals.next().await;
+        tracing::info!("draining");
+        tokio::select! {
+            biased;
+            () = server.drain(config.drain) => Ok(()),
+            () = signals.next() => Err(Error::failed("ended by a second signal before everything was finished")),
+        }
+    })
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        let failed = |why: &str| Error::failed(format!("cannot listen on {address}: {why}"));
+        match error.kind() {
+            io::ErrorKind::AddrInUse => failed("something else listens there already")
+                .hint("end that, or choose another address with --listen; port 0 takes a free one"),
+            io::ErrorKind::AddrNotAvailable => failed("this machine has no such address")
+                .hint("0.0.0.0 and [::] stand for all addresses of this machine"),
+            io::ErrorKind::PermissionDenied => failed("permission denied")
+                .hint("ports below 1024 need a privilege (CAP_NET_BIND_SERVICE on Linux)"),
+            _ => failed(&error.to_string()),
+        }
+    })
+}
+
+fn public_url(config: &Config, address: SocketAddr) -> Result<PublicUrl> {
+    if let Some(url) = &config.public_url {
+        return Ok(url.clone());
+    }
+    let scheme = if config.transport == Transport::DevCleartext { "http" } else { "https" };
+    let url = format!("{scheme}://localhost:{}", address.port());
+    PublicUrl::parse(&url).map_err(|error| Error::failed(format!("{url}: {error}")))
+}
+
+fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTls>> {
+    match &config.transport {
+        Transport::Tls { certificate, key } => tls::server(certificate, key).map(Some),
+        Transport::DevTls => {
+            let dev = DevCertificate::ensure(&config.data, public_url.origin().host())?;
+            output::note(&format!("clients are to trust {}", dev.ca().display()));
+            tls::server(&dev.certificate(), &dev.key()).map(Some)
+        }
+        Transport::DevCleartext | Transport::BehindProxy => Ok(None),
+    }
+}
+
+/// The store and the key that belongs to it.
+fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Keyring)> {
+    let path = config.data.join("store");
+    sealing::prepare(&config.data, path.join("FORMAT").exists())?;
+    let store = Embedded::open(&path, Quotas::default()).map_err(|error| {
+        let hint = match &error {
+            OpenError::InUse(_) => Some("only one `webpush serve` can use a data folder; end the other, or use --data"),
+            OpenError::NotAStore(_) => Some("use another folder, or restore it from a backup"),
+            OpenError::Corrupt(_) => Some("restore the data folder, key and all, from a backup"),
+            _ => None,
+        };
+        let failed = Error::failed(error.to_string());
+        hint.map_or_else(|| Error::failed(error.to_string()), |hint| failed.hint(hint))
+    })?;
+    Ok((store, sealing::settle(&config.data)?))
+}
+
+fn seed() -> Result<Seed> {
+    let mut octets = zeroize::Zeroizing::new([0; 32]);
+    push_crypto::aws_lc::provider()
+        .fill(octets.as_mut_slice())
+        .map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    Ok(Seed::from_octets(*octets))
+}
+
+/// The signals that ask a program to end.
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    interrupt: signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: signal::unix::Signal,
+}
+
+impl Signals {
+    /// From now on signals are noted. Needs a runtime.
+    pub(crate) fn new() -> Result<Self> {
+        #[cfg(unix)]
+        {
+            use signal::unix::{SignalKind, signal};
+            let listen = |kind| signal(kind).map_err(|error| Error::failed(format!("no signals: {error}")));
+            Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// The next one. Cancel safe.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _signal = self.interrupt.recv() => {}
+            _signal = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

@@ -27,6 +27,8 @@ pub use request::{
     Subscribe, Target, Transfer,
 };
 
+use alloc::vec::Vec;
+
 use self::{
     sweeper::Sweeper,
     turn::{Asked, Effects, Pending, Standing, Turn},
@@ -242,7 +244,7 @@ impl Service {
     /// Does what time alone makes due.
     fn elapse(&mut self, now: Now) {
         if self.draining.is_some_and(|deadline| deadline <= now.mono) {
-            let open: alloc::vec::Vec<_> = self.effects.exchanges.keys().copied().collect();
+            let open: Vec<_> = self.effects.exchanges.keys().copied().collect();
             for exchange in open {
                 self.effects.refuse(exchange, Refusal::DRAINING.retry_in(self.config.limits.retry_after));
             }

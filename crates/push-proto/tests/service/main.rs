@@ -1,5 +1,11 @@
 //! The push service through its public surface, over the memory store, in simulated time.
-#![allow(missing_docs)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is wrong fails"
+)]
 
 mod delivery;
 mod failure;

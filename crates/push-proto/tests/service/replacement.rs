@@ -2,7 +2,7 @@
 
 use push_proto::{
     Outcome, Refusal, Slot, Ttl, Urgency,
-    service::{Monitor, ReceiptRequest, Request, Response, Send, Target},
+    service::{Monitor, ReceiptRequest, Response, Send, Target},
 };
 
 use crate::world::{World, message, refusal, topic};

@@ -1,13 +1,18 @@
 //! Paths, methods and lengths: what is decided before a body is read.
 
+use std::sync::Arc;
+
 use http::Request as HttpRequest;
+use push_crypto::capability::Keyring;
 use push_proto::{
     Refusal,
     service::{Request, Target},
     wire::{Admitted, BodyLimit, Door, Limits, PublicUrl, PublicUrlError},
 };
 
-use crate::fixture::{AGENT, HANDLE, Knock, NOW, ORIGIN, RECEIPTS, SUBSCRIPTION, door, door_at, field};
+use crate::fixture::{
+    AGENT, HANDLE, Knock, NOW, ORIGIN, PROVIDER, RECEIPTS, SUBSCRIPTION, door, door_at, field,
+};
 
 fn admit(door: &Door, method: &str, url: &str, length: Option<&str>) -> Result<Admitted, Refusal> {
     let mut builder = HttpRequest::builder().method(method).uri(url);
@@ -221,4 +226,20 @@ fn the_public_url_is_checked() {
     ] {
         assert_eq!(PublicUrl::parse(url), Err(error), "{url}");
     }
+}
+
+/// Design §3.3: keys rotate. Old URLs open until their key is retired.
+#[test]
+fn urls_outlive_a_rotation_until_their_key_is_retired() {
+    let mut keyring = Keyring::generate(&PROVIDER).unwrap();
+    let door = |keyring: &Keyring| {
+        let url = PublicUrl::parse(ORIGIN).unwrap();
+        Door::new(Arc::new(keyring.clone()), url, *PROVIDER, Limits::default())
+    };
+    let (first, push) = (keyring.newest(), door(&keyring).push_url(AGENT, SUBSCRIPTION));
+    keyring.rotate(&PROVIDER).unwrap();
+    assert_ne!(door(&keyring).push_url(AGENT, SUBSCRIPTION), push);
+    assert!(admit(&door(&keyring), "POST", &push, None).is_ok());
+    keyring.retire(first).unwrap();
+    assert_eq!(admit(&door(&keyring), "POST", &push, None).unwrap_err(), Refusal::NOT_FOUND);
 }
