@@ -4,6 +4,7 @@
 
 part=''        # the client at work, for the reports
 log=''         # what the service in use logs
+problem=''     # the section and reason of the last refusal
 status=''      # of the last response: its code,
 version=''     # its HTTP version,
 origin=''      # the service in use,
@@ -96,15 +97,15 @@ token() { printf '%s\n' "${1##*/}"; }
 # path URL: what is behind the origin.
 path() { printf '%s\n' "/${1#*://*/}"; }
 
-# subscribe VERSION OPTIONS..: sets $subscription, $push and $set (8030-4-2, 8030-4-3).
+# subscribe VERSION OPTIONS..: sets $subscription, $push and $subscription_set (8030-4-2, 8030-4-3).
 subscribe() {
     request "$1" POST "$origin/subscribe" "${@:2}"
     equal "status of a subscribe" 201 "$status"
     subscription=$(field location)
     push=$(link_to '' "$(field link)") || fail "no link to a push resource in <$(field link)>"
-    set=$(link_to :set "$(field link)") || fail "no link to a subscription set in <$(field link)>"
+    subscription_set=$(link_to :set "$(field link)") || fail "no link to a subscription set in <$(field link)>"
     local url
-    for url in "$subscription" "$push" "$set"; do
+    for url in "$subscription" "$push" "$subscription_set"; do
         matches "a URL of the subscribe" "^$origin/[a-z]+/[A-Za-z0-9_-]{20,}\$" "$url"
     done
 }
@@ -123,15 +124,19 @@ accepted() {
 }
 
 # refused STATUS SECTION WHAT [URL]: the last response is a problem document that names the section (an extended regular
-# expression) and repeats no part of the request, above all not the secret of its URL.
+# expression) and does not repeat the secret of the URL. Sets $problem, its section and reason.
 refused() {
-    local problem
-    equal "status of $3" "$1" "$status"
+    equal "status of $3 by HTTP/$version" "$1" "$status"
     equal "content type of the $1 for $3" application/problem+json "$(field content-type)"
     problem=$(node "$here/node/problem.mjs" "$1" <"$work/body") || fail "$3: <$(cat "$work/body")> is no problem document"
     matches "section of the $1 for $3" "$2" "$problem"
     if grep -qF -- "$(token "${4:-$push}")" "$work/body" "$work/head"; then
         fail "the $1 for $3 tells the secret of the URL"
     fi
-    say "$3 by HTTP/$version -> $1, $problem"
+}
+
+# say_refused STATUS SECTION WHAT [URL]
+say_refused() {
+    refused "$@"
+    say "$3 by HTTP/$version -> $1 ($problem)"
 }

@@ -5,8 +5,8 @@ nghttp_all() {
     part=nghttp
     nghttp_verifies
     nghttp_receives "$subscription" "its subscription" --window-bits=16
-    nghttp_receives "$set" "its set" --max-concurrent-streams=1
-    nghttp_receives "$set" "its set" --window-bits=8
+    nghttp_receives "$subscription_set" "its set" --window-bits=8
+    nghttp_receives "$subscription_set" "its set" --max-concurrent-streams=1
     nghttp_empty
     nghttp_refuses_push
 }
@@ -71,8 +71,9 @@ nghttp_receives() {
     equal "Content-Encoding pushed" aes128gcm "$(values pushed content-encoding | sort -u)"
     equal "urgencies and topics passed on" '' "$(values '(promised|pushed)' '(urgency|topic)')"
     equal "status of the monitor" 200 "$(values answered :status)"
-    # Nothing was acknowledged, so it all comes again, this time for its octets. They are whole and in order.
-    SSL_CERT_FILE=$ca timeout 60 nghttp --header 'prefer: wait=0' "${@:3}" "$1" >"$got"
+    # Nothing was acknowledged, so it all comes again; this time for its octets, which nghttp writes as they come: one
+    # stream at a time, so that they are in order.
+    SSL_CERT_FILE=$ca timeout 60 nghttp --header 'prefer: wait=0' "${@:3}" --max-concurrent-streams=1 "$1" >"$got"
     same_octets "bodies pushed" "$sent" "$got"
     say "5 messages of 0 to 4096 octets pushed to $2 (${*:3}): paths, links and octets are those of the sender"
     for url in "${messages[@]}"; do

@@ -7,13 +7,15 @@ use crate::receiver::{Receiver, plaintext};
 use crate::{Clock, Contest, Kind, Party, raw_message};
 
 /// A full message and a short one.
-pub const CONTESTS: &[fn() -> Contest] = &[|| contest("decrypt 3000 B", 3000), || contest("decrypt 100 B", 100)];
+pub const CONTESTS: &[fn() -> Contest] =
+    &[|| contest("decrypt 3000 B", 3000), || contest("decrypt 100 B", 100)];
 
 fn contest(name: &'static str, octets: usize) -> Contest {
     let to = Receiver::new();
     let plaintext = plaintext(octets);
     let provider = push_crypto::aws_lc::provider();
-    let body = message::encrypt(&provider, &to.ours.recipient(), &plaintext, Padding::None).expect("encrypts");
+    let body =
+        message::encrypt(&provider, &to.ours.recipient(), &plaintext, Padding::None).expect("encrypts");
     let case = Case { body, plaintext };
     let (ece, auth) = (to.ece(), to.auth);
     let (native, native_auth) = (to.native_secret(), to.native_auth());

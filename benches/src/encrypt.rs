@@ -7,7 +7,8 @@ use crate::receiver::{Receiver, plaintext};
 use crate::{Clock, Contest, Kind, Party, raw_message};
 
 /// A full message and a short one.
-pub const CONTESTS: &[fn() -> Contest] = &[|| contest("encrypt 3000 B", 3000), || contest("encrypt 100 B", 100)];
+pub const CONTESTS: &[fn() -> Contest] =
+    &[|| contest("encrypt 3000 B", 3000), || contest("encrypt 100 B", 100)];
 
 fn contest(name: &'static str, octets: usize) -> Contest {
     let plaintext = plaintext(octets);

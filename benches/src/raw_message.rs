@@ -43,8 +43,7 @@ pub(crate) fn decrypt(
     let (salt, sender) = (&header[..16], &header[21..]);
     let key = PrivateKey::from_private_key(&ECDH_P256, secret)?;
     let peer = UnparsedPublicKey::new(&ECDH_P256, sender);
-    let (key, nonce) =
-        agree(&key, peer, Unspecified, |shared| keys(shared, auth, salt, [public, sender]))?;
+    let (key, nonce) = agree(&key, peer, Unspecified, |shared| keys(shared, auth, salt, [public, sender]))?;
     let mut record = record.to_vec();
     let data = key.open_in_place(nonce, Aad::empty(), &mut record)?;
     let length = data.iter().rposition(|&octet| octet == 2).ok_or(Unspecified)?;

@@ -186,7 +186,8 @@ impl<S: Store> Queues<S> {
 
     fn message(&mut self) -> Put {
         self.number += 1;
-        let id = (u128::from(self.number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes();
+        let id =
+            (u128::from(self.number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes();
         let to = self.number % AGENTS;
         let handle = Handle {
             agent: agent(to),

@@ -22,11 +22,11 @@ const altered = (signature) => Buffer.concat([signature.subarray(0, 63), Buffer.
 console.log(`key ${ours.k}`);
 console.log(`good ${credentials(ours, { sub: "mailto:interop@example.com" })}`);
 console.log(`expired ${credentials(ours, { exp: now - 3600 })}`);
-console.log(`lifetime-of-two-days ${credentials(ours, { exp: now + 172_800 })}`);
+console.log(`valid-for-two-days ${credentials(ours, { exp: now + 172_800 })}`);
 console.log(`for-another-service ${credentials(ours, { aud: "https://push.example.net" })}`);
-console.log(`signature-of-noise ${credentials(ours, {}, () => randomBytes(64))}`);
-console.log(`signature-altered ${credentials(ours, {}, altered)}`);
-console.log(`signature-cut-short ${credentials(ours, {}, (signature) => signature.subarray(0, 40))}`);
+console.log(`signed-with-noise ${credentials(ours, {}, () => randomBytes(64))}`);
+console.log(`signed-and-altered ${credentials(ours, {}, altered)}`);
+console.log(`signed-too-short ${credentials(ours, {}, (signature) => signature.subarray(0, 40))}`);
 console.log(`malformed vapid t=not.a.token, k=${ours.k}`);
 console.log(`without-key vapid t=a.b.c`);
 console.log(`of-another-key ${credentials(pair(), {})}`);

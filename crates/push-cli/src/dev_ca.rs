@@ -113,7 +113,7 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 #[cfg(test)]
 mod tests {
-    use push_driver::{ClientTls, ServerTls};
+    use push_tokio::{ClientTls, ServerTls};
 
     use super::*;
 

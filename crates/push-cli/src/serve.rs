@@ -6,13 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use push_driver::{Listen, Server, ServerTls};
 use push_proto::{
     Seed, service,
     wire::{self, Door, PublicUrl},
 };
 use push_store::{Embedded, OpenError, Quotas};
-use push_tokio::Tokio;
+use push_tokio::{Listen, Limits, Server, ServerTls, Tokio};
 use tokio::{runtime, signal};
 
 use crate::{
@@ -35,13 +34,13 @@ pub(crate) fn run(config: Config) -> Result<()> {
         Door::new(Arc::new(keyring), public_url.clone(), push_crypto::aws_lc::provider(), wire::Limits::default())
     };
     let (store, keyring) = open_store(&config)?;
-    let parts = push_driver::Config {
+    let parts = push_tokio::Config {
         door: door(keyring),
         store: Arc::new(store),
         seed: seed()?,
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: service::Limits::default(),
-        limits: push_driver::Limits::default(),
+        limits: Limits::default(),
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use push_driver::{ClientTls, ServerTls};
+use push_tokio::{ClientTls, ServerTls};
 
 use crate::{
     error::{Error, Result},

@@ -57,7 +57,7 @@ fn a_request_that_waits_for_the_store_is_answered_in_a_drain() {
         let mut sender = Peer::connect(&service).await;
         let subscription = sender.subscribe().await;
         let held = service.store.with(|store, _| {
-            store.faults.hold = true;
+            store.faults().hold = true;
             store.held()
         });
         let (response, stream) = sender.begin(Method::POST, &subscription.push, &[("ttl", "9")], false).await;
@@ -71,7 +71,7 @@ fn a_request_that_waits_for_the_store_is_answered_in_a_drain() {
             tokio::task::yield_now().await;
         }
         service.store.with(|store, emit| {
-            store.faults.hold = false;
+            store.faults().hold = false;
             let all = store.held();
             store.release(all, emit);
         });

@@ -92,8 +92,8 @@ impl DecryptError {
         match self {
             Self::Agreement(_) => "",
             Self::Record(error) => error.section(),
-            Self::SenderKey(_) => "RFC 8291 section 7",
-            Self::SeveralRecords => "RFC 8291 section 4",
+            Self::SenderKey(_) => "RFC 8291 §7",
+            Self::SeveralRecords => "RFC 8291 §4",
         }
     }
 }

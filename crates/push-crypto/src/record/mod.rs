@@ -82,11 +82,11 @@ impl RecordError {
     pub const fn section(&self) -> &'static str {
         match self {
             Self::Delimiter | Self::NoDelimiter | Self::NotAuthentic | Self::ShortRecord => {
-                "RFC 8188 section 2"
+                "RFC 8188 §2"
             }
-            Self::KeyIdTooLong(_) | Self::RecordSize(_) => "RFC 8188 section 2.1",
-            Self::Truncated => "RFC 8188 section 4.2",
-            Self::LimitReached => "RFC 8188 section 4.4",
+            Self::KeyIdTooLong(_) | Self::RecordSize(_) => "RFC 8188 §2.1",
+            Self::Truncated => "RFC 8188 §4.2",
+            Self::LimitReached => "RFC 8188 §4.4",
             Self::BufferTooSmall | Self::Library | Self::PaddingTooLong | Self::Random => "",
         }
     }

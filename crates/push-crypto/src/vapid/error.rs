@@ -57,12 +57,12 @@ impl VapidError {
     #[must_use]
     pub const fn section(&self) -> &'static str {
         match self {
-            Self::Algorithm | Self::Audience | Self::MissingAudience => "RFC 8292 section 2",
-            Self::Expired | Self::Expiry | Self::Lifetime | Self::MissingExpiry => "RFC 8292 section 2",
-            Self::DuplicateParameter | Self::Scheme | Self::Syntax | Self::TooLong => "RFC 8292 section 3",
-            Self::MissingToken | Self::Token => "RFC 8292 section 3.1",
-            Self::Key(_) | Self::MissingKey => "RFC 8292 section 3.2",
-            Self::Signature => "RFC 8292 section 4.2",
+            Self::Algorithm | Self::Audience | Self::MissingAudience => "RFC 8292 §2",
+            Self::Expired | Self::Expiry | Self::Lifetime | Self::MissingExpiry => "RFC 8292 §2",
+            Self::DuplicateParameter | Self::Scheme | Self::Syntax | Self::TooLong => "RFC 8292 §3",
+            Self::MissingToken | Self::Token => "RFC 8292 §3.1",
+            Self::Key(_) | Self::MissingKey => "RFC 8292 §3.2",
+            Self::Signature => "RFC 8292 §4.2",
         }
     }
 

@@ -46,7 +46,7 @@ impl OptionsError {
     /// The section of the standard that the body broke.
     #[must_use]
     pub const fn section(&self) -> &'static str {
-        "RFC 8292 section 4.1"
+        "RFC 8292 §4.1"
     }
 
     /// A short reason for machines.

@@ -32,7 +32,7 @@ pub enum Input {
     Cancelled(Exchange),
     /// A monitor's connection can take this many more pushes (HTTP/2 streams).
     Credit(Exchange, u32),
-    /// What became of a push.
+    /// What became of a push. It gives back the one credit that the push took.
     Pushed(Exchange, Delivery, Transfer),
     /// The store answers.
     Store(Completion),

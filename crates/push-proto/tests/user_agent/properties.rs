@@ -178,7 +178,6 @@ struct Flaky {
     pending: BTreeSet<u64>,
     taken: Vec<u64>,
     monitor: Option<(RequestId, BTreeSet<u64>)>,
-    created: bool,
 }
 
 impl Flaky {
@@ -247,7 +246,12 @@ impl Flaky {
                 return world.give(Input::Connection(connection, Connection::Lost));
             }
             // It answers, and forgets.
-            Some(4) if matches!(request, Request::Acknowledge { .. }) => return world.reply(id, status(204)),
+            Some(4) if matches!(request, Request::Acknowledge { .. }) => {
+                if let Some((_, pushed)) = &mut self.monitor {
+                    pushed.clear();
+                }
+                return world.reply(id, status(204));
+            }
             Some(5) if matches!(request, Request::Monitor { .. }) => return world.reply(id, status(200)),
             _ => {}
         }
@@ -264,12 +268,11 @@ impl Flaky {
 
     fn apply(&mut self, request: &Request) {
         match request {
-            Request::Subscribe { .. } => self.created = true,
             Request::Acknowledge { url } => {
                 let number = url.as_str().rsplit('/').next().unwrap().parse().unwrap();
                 self.pending.remove(&number);
             }
-            Request::Monitor { .. } | Request::Unsubscribe { .. } => {}
+            Request::Monitor { .. } | Request::Subscribe { .. } | Request::Unsubscribe { .. } => {}
         }
     }
 }

@@ -10,34 +10,34 @@ use push_proto::{
     },
 };
 
-pub const SERVICE: &str = "https://push.example.net/subscribe";
+pub(crate) const SERVICE: &str = "https://push.example.net/subscribe";
 
-pub struct World {
-    pub agent: UserAgent,
-    pub now: Now,
+pub(crate) struct World {
+    pub(crate) agent: UserAgent,
+    pub(crate) now: Now,
     /// When the machine wants to be polled again.
-    pub deadline: Option<Mono>,
-    pub saved: State,
+    pub(crate) deadline: Option<Mono>,
+    pub(crate) saved: State,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(config(), State::default())
     }
 
-    pub fn with(config: Config, state: State) -> Self {
+    pub(crate) fn with(config: Config, state: State) -> Self {
         let now = Now { mono: Mono::ZERO, wall: UnixTime::from_secs(1_700_000_000) };
         let agent = UserAgent::new(config, state, &Seed::from_octets([3; 32]));
         Self { agent, now, deadline: None, saved: State::default() }
     }
 
     /// One input, and all that comes of it.
-    pub fn give(&mut self, input: Input) -> Vec<Output> {
+    pub(crate) fn give(&mut self, input: Input) -> Vec<Output> {
         self.agent.handle(input, self.now);
         self.drain()
     }
 
-    pub fn drain(&mut self) -> Vec<Output> {
+    pub(crate) fn drain(&mut self) -> Vec<Output> {
         let mut outputs = Vec::new();
         for _ in 0..10_000 {
             match self.agent.poll(self.now) {
@@ -61,36 +61,36 @@ impl World {
     }
 
     /// Time passes, without a tick.
-    pub fn pass(&mut self, wait: Duration) {
+    pub(crate) fn pass(&mut self, wait: Duration) {
         self.now.mono = self.now.mono.after(wait);
         self.now.wall = self.now.wall.saturating_add_secs(wait.as_secs());
     }
 
-    pub fn advance(&mut self, wait: Duration) -> Vec<Output> {
+    pub(crate) fn advance(&mut self, wait: Duration) -> Vec<Output> {
         self.pass(wait);
         self.give(Input::Tick)
     }
 
     /// Jumps to the next deadline; how far that was.
-    pub fn wake(&mut self) -> (Duration, Vec<Output>) {
+    pub(crate) fn wake(&mut self) -> (Duration, Vec<Output>) {
         let wait = self.deadline.expect("something is planned").since(self.now.mono);
         (wait, self.advance(wait))
     }
 
-    pub fn subscribe(&mut self, tag: u64) -> Vec<Output> {
+    pub(crate) fn subscribe(&mut self, tag: u64) -> Vec<Output> {
         self.give(Input::Subscribe(Subscribe { tag: Tag(tag), restricted_to: None, secret: secret() }))
     }
 
-    pub fn reply(&mut self, id: RequestId, response: Response) -> Vec<Output> {
+    pub(crate) fn reply(&mut self, id: RequestId, response: Response) -> Vec<Output> {
         self.give(Input::Reply(id, Ok(response)))
     }
 
-    pub fn dispose(&mut self, message: MessageRef, disposition: Disposition) -> Vec<Output> {
+    pub(crate) fn dispose(&mut self, message: MessageRef, disposition: Disposition) -> Vec<Output> {
         self.give(Input::Message(message, disposition))
     }
 
     /// Subscribes with that tag, answered by [`created`]; gives what comes of the answer.
-    pub fn subscribed(&mut self, tag: u64, set: Option<&str>) -> Vec<Output> {
+    pub(crate) fn subscribed(&mut self, tag: u64, set: Option<&str>) -> Vec<Output> {
         let mut outputs = self.subscribe(tag);
         if let Some(connection) = connecting(&outputs) {
             outputs = self.give(Input::Connection(connection, Connection::Established));
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// The usual beginning: subscription 1 in a set, which is monitored. Gives the monitor.
-    pub fn monitoring() -> (Self, RequestId) {
+    pub(crate) fn monitoring() -> (Self, RequestId) {
         let mut world = Self::new();
         let outputs = world.subscribed(1, Some("/a/1"));
         let (id, request) = request(&outputs);
@@ -110,29 +110,29 @@ impl World {
     }
 
     /// Message `number` is pushed, for subscription `tag`.
-    pub fn push(&mut self, monitor: RequestId, number: u64, tag: u64) -> Vec<Output> {
+    pub(crate) fn push(&mut self, monitor: RequestId, number: u64, tag: u64) -> Vec<Output> {
         self.give(Input::Pushed(monitor, pushed(number, Some(tag))))
     }
 }
 
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config::new(url(SERVICE))
 }
 
-pub fn url(text: &str) -> PushUrl {
+pub(crate) fn url(text: &str) -> PushUrl {
     PushUrl::parse_allow_http(text).unwrap()
 }
 
-pub fn secret() -> Secret {
+pub(crate) fn secret() -> Secret {
     Secret::new(b"receiver keys").unwrap()
 }
 
-pub fn status(status: u16) -> Response {
+pub(crate) fn status(status: u16) -> Response {
     Response { status, ..Response::default() }
 }
 
 /// 201 for subscription `tag`, with relative references as our service gives them.
-pub fn created(tag: u64, set: Option<&str>) -> Response {
+pub(crate) fn created(tag: u64, set: Option<&str>) -> Response {
     Response {
         status: 201,
         location: Some(Reference::new(&format!("/s/{tag}"))),
@@ -142,7 +142,7 @@ pub fn created(tag: u64, set: Option<&str>) -> Response {
     }
 }
 
-pub fn pushed(number: u64, tag: Option<u64>) -> Pushed {
+pub(crate) fn pushed(number: u64, tag: Option<u64>) -> Pushed {
     Pushed {
         message: Reference::new(&format!("/m/{number}")),
         promised_for: None,
@@ -152,14 +152,14 @@ pub fn pushed(number: u64, tag: Option<u64>) -> Pushed {
     }
 }
 
-pub fn connecting(outputs: &[Output]) -> Option<ConnectionId> {
+pub(crate) fn connecting(outputs: &[Output]) -> Option<ConnectionId> {
     outputs.iter().find_map(|output| match output {
         Output::Connect(id, _) => Some(*id),
         _ => None,
     })
 }
 
-pub fn requests(outputs: &[Output]) -> Vec<(ConnectionId, RequestId, Request)> {
+pub(crate) fn requests(outputs: &[Output]) -> Vec<(ConnectionId, RequestId, Request)> {
     let request = |output: &Output| match output {
         Output::Request(connection, id, request) => Some((*connection, *id, request.clone())),
         _ => None,
@@ -168,13 +168,13 @@ pub fn requests(outputs: &[Output]) -> Vec<(ConnectionId, RequestId, Request)> {
 }
 
 /// The only request.
-pub fn request(outputs: &[Output]) -> (RequestId, Request) {
+pub(crate) fn request(outputs: &[Output]) -> (RequestId, Request) {
     let requests = requests(outputs);
     assert_eq!(requests.len(), 1, "{outputs:?}");
     (requests[0].1, requests[0].2.clone())
 }
 
-pub fn deliveries(outputs: &[Output]) -> Vec<Delivery> {
+pub(crate) fn deliveries(outputs: &[Output]) -> Vec<Delivery> {
     let delivery = |output: &Output| match output {
         Output::Deliver(delivery) => Some(delivery.clone()),
         _ => None,
@@ -183,13 +183,13 @@ pub fn deliveries(outputs: &[Output]) -> Vec<Delivery> {
 }
 
 /// The only delivery.
-pub fn delivery(outputs: &[Output]) -> Delivery {
+pub(crate) fn delivery(outputs: &[Output]) -> Delivery {
     let mut deliveries = deliveries(outputs);
     assert_eq!(deliveries.len(), 1, "{outputs:?}");
     deliveries.remove(0)
 }
 
-pub fn events(outputs: &[Output]) -> Vec<Event> {
+pub(crate) fn events(outputs: &[Output]) -> Vec<Event> {
     let event = |output: &Output| match output {
         Output::Event(event) => Some(event.clone()),
         _ => None,
@@ -197,15 +197,15 @@ pub fn events(outputs: &[Output]) -> Vec<Event> {
     outputs.iter().filter_map(event).collect()
 }
 
-pub fn acknowledge(path: &str) -> Request {
+pub(crate) fn acknowledge(path: &str) -> Request {
     Request::Acknowledge { url: at(path) }
 }
 
-pub fn monitor(path: &str) -> Request {
+pub(crate) fn monitor(path: &str) -> Request {
     Request::Monitor { url: at(path), urgency: None }
 }
 
 /// A URL of the service.
-pub fn at(path: &str) -> PushUrl {
+pub(crate) fn at(path: &str) -> PushUrl {
     url(&format!("https://push.example.net{path}"))
 }

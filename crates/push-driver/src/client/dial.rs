@@ -1,0 +1,132 @@
+//! Client connections: resolved, checked, connected, encrypted, kept alive.
+
+use std::{net::IpAddr, time::Duration};
+
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong,
+    client::{Builder, Connection, SendRequest},
+};
+use push_proto::Origin;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+
+use super::{Addresses, ClientLimits};
+use crate::{
+    ClientTls, Runtime,
+    runtime::{sleep, within},
+    tls::H2,
+};
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub(super) struct Dialer<R> {
+    pub(super) runtime: R,
+    pub(super) tls: ClientTls,
+    pub(super) addresses: Addresses,
+    pub(super) limits: ClientLimits,
+}
+
+/// An established connection: where requests go in, and what has to run for them to get out.
+pub(super) struct Dialled {
+    pub(super) requests: SendRequest<Bytes>,
+    pub(super) run: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<R: Runtime> Dialer<R> {
+    /// Connects to an origin: https by TLS with ALPN, http by prior knowledge. None if that fails, for whatever
+    /// reason; the reason is logged without the name.
+    pub(super) async fn dial(self, origin: Origin) -> Option<Dialled> {
+        let wait = self.limits.connect;
+        let runtime = self.runtime.clone();
+        match within(&runtime, wait, self.establish(origin)).await {
+            Some(Ok(dialled)) => Some(dialled),
+            Some(Err(reason)) => {
+                tracing::debug!(reason, "no connection");
+                None
+            }
+            None => {
+                tracing::debug!("no connection in time");
+                None
+            }
+        }
+    }
+
+    async fn establish(self, origin: Origin) -> Result<Dialled, &'static str> {
+        let host = origin.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let io = self.connect(host.clone(), origin.port()).await?;
+        if !origin.is_https() {
+            return self.speak(io).await;
+        }
+        let name = match host.parse::<IpAddr>() {
+            Ok(address) => ServerName::from(address),
+            Err(_) => ServerName::try_from(host).map_err(|_| "not a name for a certificate")?,
+        };
+        let tls = TlsConnector::from(self.tls.config()).connect(name, io).await.map_err(|_| "no TLS")?;
+        if tls.get_ref().1.alpn_protocol() != Some(H2) {
+            return Err("the peer does not speak HTTP/2");
+        }
+        self.speak(tls).await
+    }
+
+    async fn connect(&self, host: String, port: u16) -> Result<R::Io, &'static str> {
+        let resolved = self.runtime.resolve(host, port).await.map_err(|_| "the name was not resolved")?;
+        let mut reason = "the name has no address that may be connected to";
+        for address in resolved.into_iter().filter(|address| self.addresses.allow(address.ip())) {
+            match self.runtime.connect(address).await {
+                Ok(io) => return Ok(io),
+                Err(_) => reason = "no address was reached",
+            }
+        }
+        Err(reason)
+    }
+
+    async fn speak<Io>(self, io: Io) -> Result<Dialled, &'static str>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { runtime, limits, .. } = self;
+        let mut builder = Builder::new();
+        builder
+            .max_header_list_size(limits.header_octets)
+            .max_concurrent_streams(limits.pushes)
+            .initial_window_size(limits.stream_window)
+            .initial_connection_window_size(limits.connection_window);
+        let (requests, mut connection) = builder.handshake(io).await.map_err(|_| "no HTTP/2")?;
+        let ping = connection.ping_pong();
+        let run = Box::pin(run(runtime, limits, connection, ping));
+        Ok(Dialled { requests, run })
+    }
+}
+
+/// Runs a connection until it ends, or does not answer any more.
+async fn run<R: Runtime, Io>(
+    runtime: R,
+    limits: ClientLimits,
+    connection: Connection<Io, Bytes>,
+    ping: Option<PingPong>,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        biased;
+        result = connection => if let Err(error) = result {
+            tracing::debug!(%error, "connection failed");
+        },
+        () = dies(runtime, limits.keepalive, limits.pong, ping) => tracing::debug!("the peer does not answer"),
+    }
+}
+
+async fn dies<R: Runtime>(runtime: R, keepalive: Duration, pong: Duration, ping: Option<PingPong>) {
+    let Some(mut ping) = ping else { return std::future::pending().await };
+    loop {
+        sleep(runtime.clone(), keepalive).await;
+        match within(&runtime, pong, ping.ping(Ping::opaque())).await {
+            Some(Ok(_)) => {}
+            // The connection has ended, and says so itself.
+            Some(Err(_)) => return std::future::pending().await,
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One request of a client, and the pushes that come with it.
+
+use bytes::{Bytes, BytesMut};
+use h2::{
+    RecvStream, Reason,
+    client::{PushPromise, ResponseFuture, SendRequest},
+};
+use http::{Request, Response, response::Parts};
+use push_proto::user_agent::{Failure, RequestId};
+use tokio::sync::mpsc;
+
+/// Sends a request; gives the response's head and the beginning of its body.
+pub(super) async fn fetch(
+    requests: SendRequest<Bytes>,
+    request: Request<Bytes>,
+    octets_max: usize,
+) -> Result<(Parts, Bytes), Failure> {
+    let response = send(requests, request).await?;
+    let (head, body) = response.await.map_err(|error| failure(&error))?.into_parts();
+    // What a success says is in its head.
+    let body = if head.status.is_success() { Bytes::new() } else { beginning(body, octets_max).await };
+    Ok((head, body))
+}
+
+/// What comes of a monitor.
+pub(super) enum Monitored {
+    /// A push, whole.
+    Pushed(Request<()>, Response<Bytes>),
+    /// Its response, or why there is none. Pushes may follow.
+    Ended(Result<Parts, Failure>),
+}
+
+/// Where what comes of monitors goes, and the name of this one.
+pub(super) struct Into {
+    pub(super) id: RequestId,
+    pub(super) channel: mpsc::Sender<(RequestId, Monitored)>,
+}
+
+impl Into {
+    /// Says whether anybody still listens.
+    async fn say(&self, monitored: Monitored) -> bool {
+        self.channel.send((self.id, monitored)).await.is_ok()
+    }
+}
+
+/// Monitors. `into` bounds what is read ahead: while it is full no push is taken, and HTTP/2 flow control holds the
+/// service back.
+pub(super) async fn monitor(
+    requests: SendRequest<Bytes>,
+    request: Request<Bytes>,
+    octets_max: usize,
+    into: Into,
+) {
+    let mut response = match send(requests, request).await {
+        Ok(response) => response,
+        Err(failure) => {
+            into.say(Monitored::Ended(Err(failure))).await;
+            return;
+        }
+    };
+    let mut pushes = response.push_promises();
+    let mut answered = false;
+    loop {
+        let promise = tokio::select! {
+            biased;
+            promise = pushes.push_promise() => promise,
+            response = &mut response, if !answered => {
+                answered = true;
+                let head = response.map(|response| response.into_parts().0).map_err(|error| failure(&error));
+                if !into.say(Monitored::Ended(head)).await {
+                    return;
+                }
+                continue;
+            }
+        };
+        match promise {
+            Some(Ok(promise)) => {
+                if let Some((request, response)) = pushed(promise, octets_max).await
+                    && !into.say(Monitored::Pushed(request, response)).await
+                {
+                    return;
+                }
+            }
+            // There are no more; the response says why.
+            Some(Err(_)) | None if answered => return,
+            Some(Err(_)) | None => {
+                let head = (&mut response).await.map(|response| response.into_parts().0);
+                into.say(Monitored::Ended(head.map_err(|error| failure(&error)))).await;
+                return;
+            }
+        }
+    }
+}
+
+/// A push, if it arrives whole and is no larger than it may be; the service pushes it again otherwise.
+async fn pushed(promise: PushPromise, octets_max: usize) -> Option<(Request<()>, Response<Bytes>)> {
+    let (request, response) = promise.into_parts();
+    let (head, mut body) = response.await.ok()?.into_parts();
+    let mut whole = BytesMut::new();
+    while let Some(piece) = body.data().await {
+        let piece = piece.ok()?;
+        if piece.len() > octets_max.saturating_sub(whole.len()) {
+            tracing::debug!("a push was larger than the limit");
+            return None;
+        }
+        drop(body.flow_control().release_capacity(piece.len()));
+        whole.extend_from_slice(&piece);
+    }
+    Some((request, Response::from_parts(head, whole.freeze())))
+}
+
+async fn send(requests: SendRequest<Bytes>, request: Request<Bytes>) -> Result<ResponseFuture, Failure> {
+    let mut requests = requests.ready().await.map_err(|_| Failure::NotSent)?;
+    let (head, body) = request.into_parts();
+    let sent = requests.send_request(Request::from_parts(head, ()), body.is_empty());
+    let (response, mut stream) = sent.map_err(|_| Failure::NotSent)?;
+    if !body.is_empty() {
+        // Bounded by the requests of a connection: h2 keeps what the peer's window does not take.
+        stream.send_data(body, true).map_err(|_| Failure::Lost)?;
+    }
+    Ok(response)
+}
+
+/// Whether the peer may have acted on it.
+fn failure(error: &h2::Error) -> Failure {
+    if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) { Failure::NotSent } else { Failure::Lost }
+}
+
+async fn beginning(mut body: RecvStream, octets_max: usize) -> Bytes {
+    let mut whole = BytesMut::new();
+    while let Some(Ok(piece)) = body.data().await {
+        let room = octets_max.saturating_sub(whole.len());
+        whole.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
+        if piece.len() >= room {
+            break;
+        }
+        drop(body.flow_control().release_capacity(piece.len()));
+    }
+    whole.freeze()
+}

@@ -1,0 +1,78 @@
+//! Clients of push services: [`UserAgent`] and [`Sender`], driven over HTTP/2.
+//!
+//! Each is a handle, cheap to clone, and a driver: a future that owns the machine and all its connections, to be
+//! spawned once. The handle talks to the driver by channels, so dropping any future of a handle harms nothing. When
+//! all handles are dropped the driver ends by itself.
+
+mod address;
+mod dial;
+mod exchange;
+mod sender;
+mod user_agent;
+
+use std::time::Duration;
+
+use push_proto::{Mono, Now};
+
+use crate::{Runtime, runtime::sleep_until};
+
+pub use address::Addresses;
+pub use sender::{AwaitedReceipt, Push, SendError, Sender, SenderOptions, Sent};
+pub use user_agent::{Message, SubscribeError, UserAgent, UserAgentOptions};
+
+/// Bounds of a client's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Resolving, connecting, TLS and HTTP/2, together.
+    pub connect: Duration,
+    /// Largest header block of a response or a promise. h2 itself would take 16 MiB.
+    pub header_octets: u32,
+    /// Largest body of a push; a larger one is not taken.
+    pub push_octets: usize,
+    /// Pushes that the service may have under way at once, told to it as `MAX_CONCURRENT_STREAMS`.
+    pub pushes: u32,
+    /// HTTP/2 flow control window of a push.
+    pub stream_window: u32,
+    /// HTTP/2 flow control window of a connection: bounds what all its pushes hold.
+    pub connection_window: u32,
+    /// How often an open connection is asked whether it lives (PING).
+    pub keepalive: Duration,
+    /// How long its answer may take; then the connection is given up.
+    pub pong: Duration,
+    /// How long a sender keeps a connection without requests.
+    pub idle: Duration,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(20),
+            header_octets: 16 * 1024,
+            push_octets: 64 * 1024,
+            pushes: 32,
+            stream_window: 64 * 1024,
+            connection_window: 512 * 1024,
+            keepalive: Duration::from_secs(60),
+            pong: Duration::from_secs(20),
+            idle: Duration::from_secs(90),
+        }
+    }
+}
+
+/// Waits until then, or for ever.
+async fn alarm<R: Runtime>(runtime: R, at: Option<Mono>) {
+    match at {
+        Some(at) => sleep_until(runtime, at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The earlier of the two, if any.
+fn earlier(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
+    one.into_iter().chain(other).min()
+}
+
+/// Whether that has come.
+fn is_due(at: Option<Mono>, now: Now) -> bool {
+    at.is_some_and(|at| at <= now.mono)
+}

@@ -1,0 +1,138 @@
+//! Each push service at its own pace (RFC 8030 §8.4).
+
+use std::time::Duration;
+
+use push_proto::{
+    UnixTime,
+    application_server::{Job, Limits, Output, Refused, Response, Verdict},
+    user_agent::{Failure, RetryAfter},
+};
+
+use crate::world::*;
+
+#[test]
+fn retry_after_pauses_that_service_and_no_other() {
+    // 8030-8.4-3
+    for (code, after) in [
+        (429, RetryAfter::In(Duration::from_secs(60))),
+        (503, RetryAfter::At(UnixTime::from_secs(1_700_000_060))),
+    ] {
+        let mut world = World::new();
+        let id = world.sending(job(1));
+        world.reply(id, Response { retry_after: Some(after), ..status(code) });
+        assert!(world.send(job(2)).is_empty(), "the pause is for all its messages");
+        let other = world.sending(job_at(3, "other.example"));
+        world.reply(other, created(3));
+        assert!(world.advance(Duration::from_secs(30)).is_empty());
+        assert_eq!(sends(&world.advance(Duration::from_secs(30))).len(), 2);
+    }
+}
+
+#[test]
+fn throttling_without_a_date_backs_off_and_ends() {
+    let mut world = World::new();
+    let mut id = world.sending(job(1));
+    for _ in 1..Limits::default().attempts {
+        assert_eq!(verdicts(&world.reply(id, status(429))), []);
+        id = sent(&world.wake().1).0;
+    }
+    assert!(matches!(verdict(&world.reply(id, status(429))), Verdict::Throttled(wait) if !wait.is_zero()));
+}
+
+#[test]
+fn a_406_with_a_date_is_a_429() {
+    let mut world = World::new();
+    let id = world.sending(job(1));
+    world.reply(id, retry_after(406, 40));
+    assert_eq!(world.wake().0, Duration::from_secs(40));
+}
+
+#[test]
+fn sends_in_flight_are_bounded_for_each_service_and_over_all() {
+    let mut config = unsigned();
+    (config.limits.requests_per_origin, config.limits.requests) = (2, 3);
+    let mut world = World::with(config);
+    let mut sent = Vec::new();
+    for id in 0..4 {
+        sent.extend(sends(&world.send(job(id))));
+    }
+    assert_eq!(sent.len(), 2);
+    for id in 4..8 {
+        sent.extend(sends(&world.send(job_at(id, "other.example"))));
+    }
+    assert_eq!(sent.len(), 3);
+    // In turns: the service that has waited longer is first.
+    let outputs = world.reply(sent[2].0, created(1));
+    let next = sends(&outputs);
+    assert_eq!(next.len(), 1);
+    let outputs = world.reply(sent[0].0, created(2));
+    assert_eq!(sends(&outputs).len(), 1);
+    assert_ne!(sends(&outputs)[0].1.to.host(), next[0].1.to.host());
+}
+
+#[test]
+fn messages_leave_in_the_order_in_which_they_came() {
+    let mut config = unsigned();
+    config.limits.requests_per_origin = 1;
+    let mut world = World::with(config);
+    let mut outputs = world.send(job(9));
+    for id in [5, 7, 1] {
+        world.send(job(id));
+    }
+    let mut order = Vec::new();
+    while let Some((id, send)) = sends(&outputs).first() {
+        order.push(send.to.path_and_query().to_owned());
+        outputs = world.reply(*id, created(1));
+    }
+    assert_eq!(order, ["/p/9", "/p/5", "/p/7", "/p/1"]);
+}
+
+#[test]
+fn failures_to_connect_pause_the_service_once_for_all_that_failed_together() {
+    let mut world = World::new();
+    let ids: Vec<_> = (0..10).map(|id| world.sending(job(id))).collect();
+    for id in ids {
+        assert_eq!(verdicts(&world.fail(id, Failure::NotSent)), []);
+    }
+    let (wait, outputs) = world.wake();
+    assert!(wait <= Limits::default().backoff.first, "{wait:?}");
+    assert_eq!(sends(&outputs).len(), 10);
+    // The next time it takes longer; a success forgets it.
+    for (id, _) in sends(&outputs) {
+        world.fail(id, Failure::NotSent);
+    }
+    let (wait, outputs) = world.wake();
+    assert!(wait >= Limits::default().backoff.first);
+    for (id, _) in sends(&outputs) {
+        world.reply(id, created(1));
+    }
+    let id = world.sending(job(99));
+    world.fail(id, Failure::NotSent);
+    assert!(world.wake().0 <= Limits::default().backoff.first);
+}
+
+#[test]
+fn push_services_are_bounded_and_an_idle_one_makes_room() {
+    let mut config = unsigned();
+    config.limits.origins = 2;
+    let mut world = World::with(config);
+    let one = world.sending(job_at(1, "one.example"));
+    world.sending(job_at(2, "two.example"));
+    let outputs = world.send(job_at(3, "three.example"));
+    assert!(matches!(&outputs[..], [Output::Refused(_, Refused::Origins)]));
+    world.reply(one, created(1));
+    assert_eq!(sends(&world.send(job_at(3, "three.example"))).len(), 1);
+    assert!(matches!(&world.send(job_at(4, "one.example"))[..], [Output::Refused(..)]));
+}
+
+#[test]
+fn an_endless_pause_ends_with_the_ttl() {
+    let mut world = World::new();
+    let id = world.sending(job(1));
+    let outputs =
+        world.reply(id, Response { retry_after: Some(RetryAfter::In(Duration::MAX)), ..status(503) });
+    assert!(matches!(verdict(&outputs), Verdict::Throttled(_)));
+    // The pause is bounded too.
+    world.send(Job { ttl: push_proto::Ttl::MAX, ..job(2) });
+    assert_eq!(world.wake().0, Limits::default().retry_after);
+}

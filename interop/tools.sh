@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# What the run needs: found, or installed from Debian and PyPI; and the service, built.
+
+# tools: curl, nghttp, Node 18 or later and a Python with h2. Sets $python.
+tools() {
+    need curl curl
+    need nghttp nghttp2-client
+    node_is_new || install nodejs
+    node_is_new || fail "Node 18 or later is needed, there is $(node --version)"
+    python=$here/target/python/bin/python
+    if ! "$python" -c 'import h2' 2>/dev/null; then
+        # Debian's python3 may come without what makes environments.
+        python3 -c 'import ensurepip, venv' 2>/dev/null || install python3-venv
+        python3 -m venv --clear "$here/target/python"
+    fi
+    "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$here/python/requirements.txt"
+    say "$(curl --version | sed -n '1s/ (.*//p'), $(nghttp --version), node $(node --version)," \
+        "python $("$python" -c 'import h2, sys; print(sys.version.split()[0], "with h2", h2.__version__)')"
+}
+
+# need PROGRAM PACKAGE
+need() { command -v "$1" >/dev/null || install "$2"; }
+
+install() {
+    local root=()
+    ((EUID == 0)) || root=(sudo)
+    say "installs $*"
+    "${root[@]}" apt-get update -qq
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "$@" >/dev/null
+    hash -r
+}
+
+node_is_new() { [[ $(node --version 2>/dev/null) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= 18)); }
+
+# build: the service, unless $WEBPUSH names one. Sets $webpush.
+build() {
+    webpush=${WEBPUSH-}
+    [[ -z $webpush ]] || return 0
+    (cd "$here/.." && cargo build --release --locked --bin webpush)
+    webpush=$(cd "$here/.." && realpath "${CARGO_TARGET_DIR:-target}")/release/webpush
+}
