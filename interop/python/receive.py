@@ -57,6 +57,7 @@ class Connection:
         self.h2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
         self.h2.local_settings = Settings(client=True, initial_values=settings)
         self.h2.initiate_connection()
+        self.at_once = settings.get(SettingCodes.MAX_CONCURRENT_STREAMS, 2**32)
         self.refuse = set()
 
     def request(self, method, path, body=b"", **fields):
@@ -83,6 +84,8 @@ class Connection:
                         response = fields_of(event.headers)
                     case ResponseReceived() if event.stream_id in pushes:
                         pushes[event.stream_id].response = fields_of(event.headers)
+                        under_way = [id for id, push in pushes.items() if push.response and id not in ended]
+                        assert len(under_way) <= self.at_once, f"{len(under_way)} pushes at once, not {self.at_once}"
                     case DataReceived():
                         if event.stream_id == stream:
                             content += event.data

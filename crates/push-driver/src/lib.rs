@@ -4,6 +4,7 @@
 //! never reads a clock itself, and stores no waker: everything that wakes it is a channel, a timer or h2.
 #![forbid(unsafe_code)]
 
+mod client;
 mod fault;
 mod io;
 mod limits;
@@ -11,6 +12,10 @@ mod runtime;
 mod server;
 mod tls;
 
+pub use client::{
+    Addresses, AwaitedReceipt, ClientLimits, Message, Push, SendError, Sender, SenderOptions, Sent, SubscribeError,
+    UserAgent, UserAgentOptions,
+};
 pub use fault::Fault;
 pub use limits::Limits;
 pub use runtime::Runtime;

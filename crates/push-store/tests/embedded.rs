@@ -254,7 +254,7 @@ fn a_damaged_record_fails_what_needs_it_and_is_named() {
         other => panic!("{other:?}"),
     };
     let load = |ticket| Command::Load(ticket, Load { agent: DEVICE, after: Position::START, limit: 9 });
-    let flip = |octets: &mut Vec<u8>| octets[20] ^= 1;
+    let flip = |octets: &mut Vec<u8>| octets[5] ^= 1;
     disk.damage(Keyspace::Messages, flip);
     assert!(matches!(bench.ask(0, load), Completion::Failed(_)));
     assert_eq!(fault(), Corrupt { keyspace: Keyspace::Messages, damage: Damage::Checksum });

@@ -341,7 +341,7 @@ fn answers(completion: &Completion) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn embedded_and_memory_agree(steps in vec((0_usize..2, step()), 1..150)) {

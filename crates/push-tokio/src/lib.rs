@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use push_driver::Runtime;
 use push_proto::{Mono, Now, UnixTime};
 use tokio::net::{TcpListener, TcpStream};
 

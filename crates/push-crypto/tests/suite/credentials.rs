@@ -67,7 +67,7 @@ fn everything_else_is_refused() {
         assert_eq!(Credentials::parse(&field), Err(error), "{field}");
         let status = if error == VapidError::Scheme { 401 } else { 403 };
         assert_eq!(error.status(), status);
-        assert!(error.section().starts_with("RFC 8292 section ") && error.reason().starts_with("vapid-"));
+        assert!(error.section().starts_with("RFC 8292 §") && error.reason().starts_with("vapid-"));
     }
 }
 

@@ -36,7 +36,7 @@ fn check(provider: &Provider, credentials: &Credentials, leeway: u64) -> Result<
     verify(provider, credentials, &origin(), UnixTime::from_secs(NOW), leeway)
 }
 
-/// RFC 8292 section 2.4, with an injected clock: `8292-4.2-6`, `8292-4.2-7`.
+/// RFC 8292 §2.4, with an injected clock: `8292-4.2-6`, `8292-4.2-7`.
 #[test]
 fn rfc8292_2_4_example() {
     let vectors = vectors();
@@ -62,7 +62,7 @@ fn rfc8292_2_4_example() {
     }
 }
 
-/// RFC 8292 section 4.2: any altered octet of the token, and any other key.
+/// RFC 8292 §4.2: any altered octet of the token, and any other key.
 #[test]
 fn rfc8292_4_2_altered_tokens_are_refused() {
     let vectors = vectors();
@@ -82,7 +82,7 @@ fn rfc8292_4_2_altered_tokens_are_refused() {
     }
 }
 
-/// RFC 8292 section 2: `8292-2-3`, `8292-2-4`, `8292-4.2-7`, A-21.
+/// RFC 8292 §2: `8292-2-3`, `8292-2-4`, `8292-4.2-7`, A-21.
 #[test]
 fn rfc8292_2_expiry_boundaries() {
     let now = NOW;
@@ -120,7 +120,7 @@ fn rfc8292_2_expiry_boundaries() {
     assert_eq!(check(&provider, &missing, 0), Err(VapidError::MissingExpiry));
 }
 
-/// RFC 8292 section 2: `8292-2-2`, `8292-4.2-8`, A-20.
+/// RFC 8292 §2: `8292-2-2`, `8292-4.2-8`, A-20.
 #[test]
 fn rfc8292_2_audiences() {
     let provider = providers()[0];
@@ -161,7 +161,7 @@ fn rfc8292_2_audiences() {
     assert_eq!(check(&provider, &missing, 0), Err(VapidError::MissingAudience));
 }
 
-/// RFC 8292 section 2: `8292-2-8`, `8292-2-9`, `8292-2.3-1`.
+/// RFC 8292 §2: `8292-2-8`, `8292-2-9`, `8292-2.3-1`.
 #[test]
 fn rfc8292_2_algorithms() {
     let provider = providers()[0];
@@ -304,7 +304,7 @@ fn rfc8292_2_1_subjects() {
     assert_eq!(format!("mailto:{}@x.org", "a".repeat(600)).parse::<Subject>(), Err(SubjectError::TooLong));
 }
 
-/// RFC 8292 section 4.1: `8292-4.1-1`, `8292-4.1-4`.
+/// RFC 8292 §4.1: `8292-4.1-1`, `8292-4.1-4`.
 #[test]
 fn rfc8292_4_1_options() {
     let vectors = vectors();
@@ -327,6 +327,6 @@ fn rfc8292_4_1_options() {
         (&[b' '; 5000], OptionsError::TooLong),
     ] {
         assert_eq!(restriction_from_json(body), Err(error));
-        assert_eq!(error.section(), "RFC 8292 section 4.1");
+        assert_eq!(error.section(), "RFC 8292 §4.1");
     }
 }

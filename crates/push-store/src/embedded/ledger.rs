@@ -56,7 +56,7 @@ impl<F: Into<Fault>> From<F> for Stop {
 
 impl<E: Engine> Ledger<E> {
     pub(super) fn open(engine: E, quotas: Quotas) -> Result<Self, OpenError> {
-        let saved = Marks { reserved: FIRST, clock: UnixTime::from_secs(0) };
+        let saved = NOTHING_SAVED;
         let (next, clock, due_from) = (FIRST, saved.clock, Key::due_from(saved.clock));
         let mut ledger = Self { view: View::new(engine), quotas, next, clock, saved, due_from };
         ledger.begin()?;
@@ -106,13 +106,11 @@ impl<E: Engine> Ledger<E> {
         let key = Key::marks();
         self.saved = match self.view.get(&key).map_err(OpenError::Engine)? {
             Some(record) => codec::decode_marks(&key, &record).map_err(OpenError::Corrupt)?,
-            None if self.is_empty().map_err(OpenError::Engine)? => {
-                Marks { reserved: FIRST, clock: UnixTime::from_secs(0) }
-            }
+            None if self.is_empty().map_err(OpenError::Engine)? => NOTHING_SAVED,
             None => return Err(OpenError::Corrupt(missing(Keyspace::Counters, "high-water mark"))),
         };
         self.view.discard();
-        self.next = self.saved.reserved;
+        self.next = self.saved.reserved.max(FIRST);
         self.clock = self.saved.clock;
         self.due_from = Key::due_from(UnixTime::from_secs(0));
         Ok(())
@@ -206,6 +204,8 @@ const fn missing(keyspace: Keyspace, record: &'static str) -> Corrupt {
     Corrupt { keyspace, damage: Damage::Missing(record) }
 }
 
+/// Of an empty store: less than is needed, so that its first commit saves them.
+const NOTHING_SAVED: Marks = Marks { reserved: Position::START.0, clock: UnixTime::from_secs(0) };
 /// After [`Position::START`].
 const FIRST: u64 = Position::START.0 + 1;
 /// Positions that one commit reserves: after a crash at most so many are skipped, and until they are used up a group

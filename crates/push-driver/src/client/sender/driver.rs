@@ -1,0 +1,351 @@
+//! What owns a sender's machine and its connections, one for each push service.
+
+use std::{collections::BTreeMap, pin::Pin};
+
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    future::{AbortHandle, Abortable, abortable},
+    stream::FuturesUnordered,
+};
+use h2::client::SendRequest;
+use http::Request as HttpRequest;
+use push_crypto::{Provider, vapid::Signer};
+use push_proto::{
+    Content, Mono, Now, Origin, PushUrl, UnixTime,
+    application_server::{
+        Credentials, Input, Job, JobId, Output, ReceiptOutcome, Request, Response, Sender as Machine, Token, Verdict,
+    },
+    user_agent::{Failure, RequestId},
+    wire,
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::{AwaitedReceipt, Push, SendError, Sent};
+use crate::{
+    Runtime,
+    client::{
+        alarm,
+        dial::{Dialled, Dialer},
+        earlier,
+        exchange::{self, Into, Monitored},
+        is_due,
+    },
+};
+
+/// What a handle wants. The channel is bounded by the places: one for each job.
+pub(super) enum Command {
+    Send(Box<Order>),
+    Close,
+}
+
+/// A message to send, and who waits for its verdict.
+pub(super) struct Order {
+    pub(super) to: PushUrl,
+    pub(super) content: Content,
+    pub(super) push: Push,
+    pub(super) reply: oneshot::Sender<Result<Sent, SendError>>,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// Who waits for a verdict, and the place of the job.
+struct Waiting {
+    reply: oneshot::Sender<Result<Sent, SendError>>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a task ends with.
+enum Happened {
+    Dialled(Origin, Option<Dialled>),
+    Lost(Origin, u64),
+    Reply(RequestId, Result<Response, Failure>),
+    Finished(RequestId),
+}
+
+type Task = Abortable<Pin<Box<dyn Future<Output = Happened> + Send>>>;
+
+/// A request that was handed to a connection, or waits for one.
+struct Asked {
+    origin: Origin,
+    abort: Option<AbortHandle>,
+}
+
+/// The connection to one push service.
+enum Line {
+    /// Requests wait for it.
+    Dialling(Vec<(RequestId, HttpRequest<Bytes>, bool)>),
+    /// Established; when it is dropped it closes.
+    Open { requests: SendRequest<Bytes>, generation: u64, asked: usize, idle_since: Mono },
+}
+
+pub(super) struct Driver<R> {
+    machine: Machine,
+    dialer: Dialer<R>,
+    provider: Provider,
+    signer: Option<Signer>,
+    ordered: mpsc::UnboundedReceiver<Command>,
+    reason_octets: usize,
+    tasks: FuturesUnordered<Task>,
+    lines: BTreeMap<Origin, Line>,
+    requests: BTreeMap<RequestId, Asked>,
+    waiting: BTreeMap<JobId, Waiting>,
+    /// Bounded by the machine's ledger: it says something about each of them in the end.
+    receipts: BTreeMap<JobId, oneshot::Sender<ReceiptOutcome>>,
+    monitor: mpsc::Sender<(RequestId, Monitored)>,
+    monitored: mpsc::Receiver<(RequestId, Monitored)>,
+    next: u64,
+}
+
+impl<R: Runtime> Driver<R> {
+    pub(super) fn new(
+        machine: Machine,
+        dialer: Dialer<R>,
+        (provider, signer): (Provider, Option<Signer>),
+        ordered: mpsc::UnboundedReceiver<Command>,
+        reason_octets: usize,
+    ) -> Self {
+        let (monitor, monitored) = mpsc::channel(1);
+        Self {
+            machine,
+            dialer,
+            provider,
+            signer,
+            ordered,
+            reason_octets,
+            tasks: FuturesUnordered::new(),
+            lines: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            monitor,
+            monitored,
+            next: 0,
+        }
+    }
+
+    /// Runs until it is closed, or there are neither handles nor anybody who waits.
+    pub(super) async fn run(mut self) {
+        let mut listening = true;
+        let mut wake = self.settle();
+        while listening || !self.waiting.is_empty() || self.receipts.values().any(|waiting| !waiting.is_closed()) {
+            let runtime = self.dialer.runtime.clone();
+            tokio::select! {
+                biased;
+                command = self.ordered.recv(), if listening => match command {
+                    Some(Command::Send(order)) => self.send(*order),
+                    Some(Command::Close) => {
+                        self.machine.handle(Input::Close, runtime.now());
+                        self.settle();
+                        return;
+                    }
+                    None => listening = false,
+                },
+                happened = self.tasks.next(), if !self.tasks.is_empty() => {
+                    if let Some(Ok(happened)) = happened {
+                        self.happened(happened);
+                    }
+                }
+                Some((id, monitored)) = self.monitored.recv() => self.monitored(id, monitored),
+                () = alarm(runtime.clone(), wake) => self.machine.handle(Input::Tick, runtime.now()),
+            }
+            wake = self.settle();
+        }
+    }
+
+    fn now(&self) -> Now {
+        self.dialer.runtime.now()
+    }
+
+    fn send(&mut self, order: Order) {
+        let Order { to, content, push, reply, place } = order;
+        let Push { ttl, urgency, topic, receipt, padding: _ } = push;
+        let id = JobId(self.number());
+        self.waiting.insert(id, Waiting { reply, _place: place });
+        let now = self.now();
+        self.machine.handle(Input::Send(Box::new(Job { id, to, ttl, urgency, topic, content, receipt })), now);
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn happened(&mut self, happened: Happened) {
+        let now = self.now();
+        match happened {
+            Happened::Dialled(origin, dialled) => self.dialled(origin, dialled),
+            Happened::Lost(origin, ended) => {
+                if let Some(Line::Open { generation, .. }) = self.lines.get(&origin)
+                    && *generation == ended
+                {
+                    self.lines.remove(&origin);
+                }
+            }
+            Happened::Reply(id, reply) => {
+                self.done(id);
+                self.machine.handle(Input::Reply(id, reply), now);
+            }
+            Happened::Finished(id) => self.done(id),
+        }
+    }
+
+    fn dialled(&mut self, origin: Origin, dialled: Option<Dialled>) {
+        let now = self.now();
+        let Some(Line::Dialling(waiting)) = self.lines.remove(&origin) else { return };
+        let Some(Dialled { requests, run }) = dialled else {
+            for (id, ..) in waiting {
+                self.requests.remove(&id);
+                self.machine.handle(Input::Reply(id, Err(Failure::NotSent)), now);
+            }
+            return;
+        };
+        let generation = self.number();
+        let line = Line::Open { requests, generation, asked: 0, idle_since: now.mono };
+        self.lines.insert(origin.clone(), line);
+        let ended = origin.clone();
+        self.spawn(Box::pin(async move {
+            run.await;
+            Happened::Lost(ended, generation)
+        }));
+        for (id, request, is_monitor) in waiting {
+            self.start(&origin, id, request, is_monitor);
+        }
+    }
+
+    fn monitored(&mut self, id: RequestId, monitored: Monitored) {
+        let now = self.now();
+        let input = match monitored {
+            Monitored::Pushed(promise, response) => {
+                Input::Receipt(id, wire::application_server::receipt(&promise, &response.map(drop)))
+            }
+            Monitored::Ended(reply) => {
+                let read = |head| wire::application_server::response(&head, Bytes::new());
+                Input::Reply(id, reply.map(read))
+            }
+        };
+        self.machine.handle(input, now);
+    }
+
+    /// Carries out every effect, closes what is idle; says when to wake up.
+    fn settle(&mut self) -> Option<Mono> {
+        loop {
+            let now = self.now();
+            match self.machine.poll(now) {
+                Output::Sign(origin, expires) => self.sign(origin, expires, now),
+                Output::Request(id, request) => self.request(id, &request, now),
+                Output::Cancel(id) => self.cancel(id),
+                Output::Verdict(job, verdict) => self.verdict(job, verdict),
+                Output::Refused(job, refused) => {
+                    if let Some(waiting) = self.waiting.remove(&job.id) {
+                        let _nobody_waits = waiting.reply.send(Err(SendError::Refused(refused)));
+                    }
+                }
+                Output::Receipt(receipt) => {
+                    if let Some(waiting) = self.receipts.remove(&receipt.job) {
+                        let _nobody_waits = waiting.send(receipt.outcome);
+                    }
+                }
+                Output::Wait(at, _reason) => return earlier(at, self.close_idle(now)),
+            }
+        }
+    }
+
+    fn verdict(&mut self, job: JobId, verdict: Verdict) {
+        let Some(Waiting { reply, .. }) = self.waiting.remove(&job) else { return };
+        let receipt = match &verdict {
+            Verdict::Accepted(accepted) if accepted.receipt => {
+                let (outcome, awaited) = oneshot::channel();
+                self.receipts.insert(job, outcome);
+                Some(AwaitedReceipt(awaited))
+            }
+            _none => None,
+        };
+        let _nobody_waits = reply.send(Ok(Sent { verdict, receipt }));
+    }
+
+    fn sign(&mut self, origin: Origin, expires: UnixTime, now: Now) {
+        let signed = self.signer.as_ref().and_then(|signer| {
+            let token = signer.sign(&self.provider, &origin, expires, now.wall).ok()?;
+            Some(Token { credentials: Credentials::new(&token.authorization()), expires: token.expires() })
+        });
+        self.machine.handle(Input::Signed(origin, signed), now);
+    }
+
+    fn request(&mut self, id: RequestId, request: &Request, now: Now) {
+        let origin = request.url().origin();
+        let is_monitor = matches!(request, Request::MonitorReceipts { .. });
+        let Ok(http) = wire::application_server::request(request) else {
+            return self.machine.handle(Input::Reply(id, Err(Failure::NotSent)), now);
+        };
+        self.requests.insert(id, Asked { origin: origin.clone(), abort: None });
+        match self.lines.get_mut(&origin) {
+            Some(Line::Open { .. }) => self.start(&origin, id, http, is_monitor),
+            Some(Line::Dialling(waiting)) => waiting.push((id, http, is_monitor)),
+            None => {
+                self.lines.insert(origin.clone(), Line::Dialling(vec![(id, http, is_monitor)]));
+                let dial = self.dialer.clone().dial(origin.clone());
+                self.spawn(Box::pin(async move { Happened::Dialled(origin, dial.await) }));
+            }
+        }
+    }
+
+    fn start(&mut self, origin: &Origin, id: RequestId, request: HttpRequest<Bytes>, is_monitor: bool) {
+        let Some(Line::Open { requests, asked, .. }) = self.lines.get_mut(origin) else { return };
+        *asked += 1;
+        let requests = requests.clone();
+        let abort = if is_monitor {
+            let into = Into { id, channel: self.monitor.clone() };
+            let monitor = exchange::monitor(requests, request, self.dialer.limits.push_octets, into);
+            self.spawn(Box::pin(async move {
+                monitor.await;
+                Happened::Finished(id)
+            }))
+        } else {
+            let fetch = exchange::fetch(requests, request, self.reason_octets);
+            self.spawn(Box::pin(async move {
+                let reply = fetch.await;
+                Happened::Reply(id, reply.map(|(head, body)| wire::application_server::response(&head, body)))
+            }))
+        };
+        if let Some(asked) = self.requests.get_mut(&id) {
+            asked.abort = Some(abort);
+        }
+    }
+
+    fn cancel(&mut self, id: RequestId) {
+        let Some(Asked { origin, abort }) = self.requests.get_mut(&id) else { return };
+        if let Some(abort) = abort {
+            abort.abort();
+        } else if let Some(Line::Dialling(waiting)) = self.lines.get_mut(origin) {
+            waiting.retain(|(waits, ..)| *waits != id);
+        }
+        self.done(id);
+    }
+
+    /// A request is over: its connection may be idle now.
+    fn done(&mut self, id: RequestId) {
+        let now = self.now();
+        let Some(Asked { origin, abort: Some(_) }) = self.requests.remove(&id) else { return };
+        if let Some(Line::Open { asked, idle_since, .. }) = self.lines.get_mut(&origin) {
+            *asked = asked.saturating_sub(1);
+            *idle_since = now.mono;
+        }
+    }
+
+    /// Closes connections that nobody has used for a while; says when the next is due.
+    fn close_idle(&mut self, now: Now) -> Option<Mono> {
+        let wait = self.dialer.limits.idle;
+        let ends = |line: &Line| match line {
+            Line::Open { asked: 0, idle_since, .. } => Some(idle_since.after(wait)),
+            Line::Open { .. } | Line::Dialling(_) => None,
+        };
+        self.lines.retain(|_, line| !is_due(ends(line), now));
+        self.lines.values().filter_map(ends).min()
+    }
+
+    fn spawn(&mut self, task: Pin<Box<dyn Future<Output = Happened> + Send>>) -> AbortHandle {
+        let (task, abort) = abortable(task);
+        self.tasks.push(task);
+        abort
+    }
+}
