@@ -7,6 +7,7 @@ mod meter;
 pub mod core_turn;
 pub mod decrypt;
 pub mod encrypt;
+pub mod post_to_push;
 mod raw_message;
 mod receiver;
 pub mod store_commit;

@@ -10,6 +10,8 @@ use rustix::time::{ClockId, clock_gettime};
 pub enum Clock {
     /// CPU time of all threads: what a machine that is busy with other things distorts least.
     Cpu,
+    /// CPU time of all threads but the one that asks: what the service itself costs.
+    Server,
     /// Elapsed time: for what waits for a disk or for another thread.
     Wall,
 }
@@ -31,6 +33,7 @@ impl Spent {
     pub fn by(&self, clock: Clock) -> Duration {
         match clock {
             Clock::Cpu => self.cpu,
+            Clock::Server => self.others,
             Clock::Wall => self.wall,
         }
     }

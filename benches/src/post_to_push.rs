@@ -72,7 +72,7 @@ fn throughput(name: &'static str, transport: Transport) -> Contest {
         party(Kind::Limit, "h2 alone: POST, push, DELETE", bare(transport)),
         echo("h2 alone: POST, echo", transport, LANES),
     ];
-    Contest { name, clock: Clock::Wall, messages: LANES as u64, parties }
+    Contest { name, clock: Clock::Server, messages: LANES as u64, parties }
 }
 
 /// Nobody monitors: the 201 says that the message is stored. It is acknowledged afterwards, which does not count.
@@ -93,7 +93,7 @@ fn throughput_stored(name: &'static str, transport: Transport) -> Contest {
         party("our service, embedded store", ours_on_disk(transport)),
         echo("h2 alone: POST, echo", transport, LANES),
     ];
-    Contest { name, clock: Clock::Wall, messages: LANES as u64, parties }
+    Contest { name, clock: Clock::Server, messages: LANES as u64, parties }
 }
 
 fn echo(name: &'static str, transport: Transport, lanes: usize) -> Party {

@@ -8,9 +8,7 @@ use aws_lc_rs::signature::{
 };
 use push_crypto::vapid::{Credentials, Signer, SigningKey, verify};
 use push_crypto::{KeyPair, Origin, Provider, UnixTime};
-use web_push_native::jwt_simple::algorithms::{
-    ECDSAP256KeyPairLike as _, ECDSAP256PublicKeyLike as _, ES256KeyPair,
-};
+use web_push_native::jwt_simple::algorithms::{ECDSAP256PublicKeyLike as _, ES256KeyPair};
 use web_push_native::jwt_simple::claims::NoCustomClaims;
 use web_push_native::vapid::VapidSignature;
 

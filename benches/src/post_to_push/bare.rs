@@ -127,7 +127,8 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
                 *next
             });
             let link = format!("</p/{number}>; rel=\"urn:ietf:params:push\"");
-            let response = response.status(201).header("location", format!("/s/{number}")).header("link", link);
+            let response =
+                response.status(201).header("location", format!("/s/{number}")).header("link", link);
             respond.send_response(response.body(()).expect("a response"), true).expect("responds");
         }
         (Method::GET, Some("/s/")) => {

@@ -135,20 +135,24 @@ impl Lane {
         let base = place.base();
         let mut user_agent = connect(place).await;
         let subscribe = uri(&base, "/subscribe");
-        let response = begin(&mut user_agent, Method::POST, &subscribe, None).await.await.expect("a response");
+        let response =
+            begin(&mut user_agent, Method::POST, &subscribe, None).await.await.expect("a response");
         assert_eq!(response.status(), StatusCode::CREATED);
         let monitor = location(response.headers()).expect("a subscription");
         let push = link(response.headers(), Relation::Push).expect("a push resource");
         let monitor = uri(&base, monitor.as_str());
         let mut monitor = begin(&mut user_agent, Method::GET, &monitor, None).await;
         let pushes = monitor.push_promises();
+        let echo = uri(&base, "/echo");
+        let (response, _) = sync(&mut user_agent, &echo).await;
+        expect(response, 404).await;
         Self {
             user_agent,
             sender,
             monitor: Some(monitor),
             pushes,
             push: uri(&base, push.as_str()),
-            echo: uri(&base, "/echo"),
+            echo,
             base,
             body: vec![7; BODY].into(),
         }
@@ -182,16 +186,23 @@ impl Lane {
         uri(&self.base, location(response.headers()).expect("a message").as_str())
     }
 
-    /// Resets the monitor. The service learns of it before what is asked next on the same connection.
+    /// Resets the monitor, and sees to it that the service has read that.
     async fn stop_monitoring(&mut self) {
         drop(self.monitor.take());
-        // Push promises hold the stream as well.
-        let other = begin(&mut self.user_agent, Method::GET, &self.echo, None).await;
-        let mut other = other;
-        self.pushes = other.push_promises();
-        let response = other.await.expect("a response");
-        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        // The iterator of pushes holds on to the stream as well.
+        let (response, pushes) = sync(&mut self.user_agent, &self.echo).await;
+        self.pushes = pushes;
+        expect(response, 404).await;
+        let (response, _) = sync(&mut self.user_agent, &self.echo).await;
+        expect(response, 404).await;
     }
+}
+
+/// Asks for nothing: when the response is there, what was sent before has been read.
+async fn sync(connection: &mut SendRequest<Bytes>, nothing: &Uri) -> (ResponseFuture, PushPromises) {
+    let mut response = begin(connection, Method::GET, nothing, None).await;
+    let pushes = response.push_promises();
+    (response, pushes)
 }
 
 /// Sends a request: with a body it is a message.

@@ -7,12 +7,19 @@ use push_proto::{PublicKey, Topic, Ttl, Urgency, wire::PublicUrl};
 
 use crate::log::Level;
 
-/// Web push on one machine: a push service, a sender, a receiver.
+/// A push service, a sender and a receiver of web push messages (RFC 8030, 8291, 8292).
 #[derive(Debug, Parser)]
-#[command(name = "webpush", version, about, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "webpush", version, after_help = EXAMPLES, propagate_version = true)]
 pub(crate) struct Args {
     /// How much to log on standard error; never shows keys, payloads or capability URLs
-    #[arg(long, value_enum, value_name = "LEVEL", default_value = "warn", env = "WEBPUSH_LOG", global = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "LEVEL",
+        default_value = "warn",
+        env = "WEBPUSH_LOG",
+        global = true
+    )]
     pub(crate) log: Level,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -112,7 +119,7 @@ pub(crate) struct ListenArgs {
 Examples:
   webpush send --to me.json 'hello'
   webpush send --to me.json --key vapid.pem --subject mailto:ops@example.org --file message.json
-  echo 'disk is full' | webpush send --to - <me.json          (reads the subscription)
+  echo 'disk is full' | webpush send --to me.json
   webpush send --to me.json --topic disk --ttl 1h --urgency high --wait-receipt 30 'disk is full'
 
 Exit code 0 means that the push service accepted the message, and with --wait-receipt that it was
@@ -145,6 +152,9 @@ pub(crate) struct SendArgs {
     /// Trust the certificates in this PEM file instead of those of the system
     #[arg(long, value_name = "PEM")]
     pub(crate) ca: Option<PathBuf>,
+    /// Send to addresses of this machine and its networks too; --ca implies it
+    #[arg(long)]
+    pub(crate) private_addresses: bool,
     /// Show the URL of the message too; whoever has it can read and remove the message
     #[arg(long)]
     pub(crate) verbose: bool,
@@ -208,7 +218,8 @@ const EXAMPLES: &str = "\
 Start here:
   webpush demo                               everything at once, nothing to set up
   webpush serve --dev                        a push service at https://localhost:8443
-  webpush listen --url https://localhost:8443 --ca webpush-data/dev/ca.pem --subscription-out me.json
+  webpush listen --url https://localhost:8443 --ca webpush-data/dev/ca.pem \\
+      --subscription-out me.json
   webpush send --to me.json --ca webpush-data/dev/ca.pem 'hello'
 
 Exit codes: 0 it worked, 1 it did not, 2 wrong use.";
@@ -230,9 +241,8 @@ fn ttl(text: &str) -> Result<Ttl, String> {
 
 /// `90`, `90s`, `15m`, `1h`, `7d`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let (digits, unit) = match text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic()) {
-        digits => (digits, text.get(digits.len()..).unwrap_or_default()),
-    };
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
     let seconds: u64 = match unit {
         "" | "s" => 1,
         "m" => 60,
@@ -267,7 +277,9 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800)] {
+        for (text, seconds) in
+            [("0", 0), ("90", 90), ("90s", 90), ("15m", 900), ("1h", 3600), ("7d", 604_800)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "s", "1y", "-1s", "1.5h", "1 h", "99999999999999999999", "18446744073709551615d"] {

@@ -45,8 +45,11 @@ impl ServeArgs {
     pub(crate) fn config(self) -> Result<Config> {
         let transport = self.transport()?;
         if transport == Transport::DevCleartext && !self.listen.ip().is_loopback() {
-            return Err(Error::usage(format!("--cleartext is for this machine only, and {} is not", self.listen))
-                .hint("listen on 127.0.0.1 or [::1]; behind a proxy use --behind-proxy"));
+            return Err(Error::usage(format!(
+                "--cleartext is for this machine only, and {} is not",
+                self.listen
+            ))
+            .hint("listen on 127.0.0.1 or [::1]; behind a proxy use --behind-proxy"));
         }
         check_public_url(self.public_url.as_ref(), &transport)?;
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -72,8 +75,12 @@ impl ServeArgs {
             (None, true, false) if self.cleartext => Transport::DevCleartext,
             (None, true, false) => Transport::DevTls,
             (None, false, true) => Transport::BehindProxy,
-            (None, false, false) => return Err(Error::usage("no TLS: how is this service to be reached?").hint(WAYS)),
-            _ => return Err(Error::usage("--tls-cert, --dev and --behind-proxy exclude each other").hint(WAYS)),
+            (None, false, false) => {
+                return Err(Error::usage("no TLS: how is this service to be reached?").hint(WAYS));
+            }
+            _ => {
+                return Err(Error::usage("--tls-cert, --dev and --behind-proxy exclude each other").hint(WAYS));
+            }
         };
         if self.cleartext && !self.dev {
             return Err(Error::usage("--cleartext goes with --dev only").hint(WAYS));
@@ -116,10 +123,8 @@ mod tests {
 
     fn config(flags: &str) -> Result<Config> {
         let words = ["webpush", "serve"].into_iter().chain(flags.split_whitespace());
-        match Args::try_parse_from(words).unwrap().command {
-            Command::Serve(args) => args.config(),
-            other => panic!("{other:?}"),
-        }
+        let Command::Serve(args) = Args::try_parse_from(words).unwrap().command else { panic!("not serve") };
+        args.config()
     }
 
     #[test]

@@ -16,8 +16,8 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
 };
 
 use crate::{
@@ -45,7 +45,9 @@ impl DevCertificate {
             Err(error) => return Err(Error::file("read", &path, files::why(&error))),
         }
         files::create_private_folder(&certificate.folder)?;
-        certificate.make(names).map_err(|error| Error::failed(format!("cannot make a certificate: {error}")))??;
+        certificate
+            .make(names)
+            .map_err(|error| Error::failed(format!("cannot make a certificate: {error}")))??;
         files::write_private(&path, format!("{wanted}\n").as_bytes())?;
         Ok(certificate)
     }

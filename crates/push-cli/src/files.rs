@@ -16,9 +16,11 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Error::file("use the folder", path, "it is not a folder"),
-        _ => Error::file("create the folder", path, why(&error)),
+    builder.create(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return Error::file("use", path, "it is not a folder");
+        }
+        Error::file("create the folder", path, why(&error))
     })
 }
 
@@ -28,7 +30,8 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     let folder = folder_of(path);
     let failed = |error: &io::Error| Error::file("write", path, why(error));
     // A temporary file has mode 0600 from its creation on.
-    let mut file = tempfile::Builder::new().prefix(".webpush-").tempfile_in(folder).map_err(|e| failed(&e))?;
+    let mut file =
+        tempfile::Builder::new().prefix(".webpush-").tempfile_in(folder).map_err(|e| failed(&e))?;
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&e))?;
     file.persist(path).map_err(|error| failed(&error.error))?;
     sync_folder(folder).map_err(|e| failed(&e))
@@ -42,13 +45,15 @@ pub(crate) fn create_private(path: &Path, content: &[u8]) -> Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(|error| {
         let made = Error::file("create", path, why(&error));
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => made.hint("it is not overwritten: name another file, or move this one"),
-            _ => made,
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return made.hint("it is not overwritten: name another file, or move this one");
         }
+        made
     })?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
-    written.and_then(|()| sync_folder(folder_of(path))).map_err(|error| Error::file("write", path, why(&error)))
+    written
+        .and_then(|()| sync_folder(folder_of(path)))
+        .map_err(|error| Error::file("write", path, why(&error)))
 }
 
 /// Renames a file, durably.
@@ -86,17 +91,19 @@ pub(crate) fn read_secret_text(path: &Path, octets_max: u64) -> Result<Zeroizing
 
 /// An error of the operating system in plain words.
 pub(crate) fn why(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::AlreadyExists => "it exists already".to_owned(),
-        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a folder, not a file".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        io::ErrorKind::StorageFull => "no space is left".to_owned(),
-        _ => error.to_string(),
-    }
+    let known = PLAIN.iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }
+
+const PLAIN: [(io::ErrorKind, &str); 7] = [
+    (io::ErrorKind::AlreadyExists, "it exists already"),
+    (io::ErrorKind::IsADirectory, "it is a folder, not a file"),
+    (io::ErrorKind::NotADirectory, "a part of the path is a file, not a folder"),
+    (io::ErrorKind::NotFound, "there is no such file or folder"),
+    (io::ErrorKind::PermissionDenied, "permission denied"),
+    (io::ErrorKind::ReadOnlyFilesystem, "the file system is read-only"),
+    (io::ErrorKind::StorageFull, "no space is left"),
+];
 
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {

@@ -9,17 +9,11 @@ use crate::error::{Error, Result};
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
-    /// Nothing.
     Off,
-    /// What broke.
     Error,
-    /// And what looks wrong.
     Warn,
-    /// And what happens seldom.
     Info,
-    /// And what happens to connections.
     Debug,
-    /// And everything else.
     Trace,
 }
 

@@ -1,6 +1,6 @@
 //! Everything that this program says to people and pipes. Logs are another matter, see [`crate::log`].
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use crate::error::{Error, Result};
 
@@ -26,7 +26,21 @@ pub(crate) fn error(error: &Error) {
     note(&format!("webpush: {error}"));
 }
 
-/// `text` in bold where that shows, for headings.
-pub(crate) fn heading(text: &str) -> Result<()> {
-    if io::stdout().is_terminal() { line(&format!("\u{1b}[1m{text}\u{1b}[0m")) } else { line(text) }
+/// Text by somebody else, without power over a terminal.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|char| {
+            if char.is_control() && char != '\n' && char != '\t' { char::REPLACEMENT_CHARACTER } else { char }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_by_others_cannot_drive_a_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}c\r\n\td"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}\n\td");
+    }
 }

@@ -1,3 +1,163 @@
 //! `webpush send`
-use crate::{args::SendArgs, error::Result};
-pub(crate) fn run(_: SendArgs) -> Result<()> { Ok(()) }
+
+use std::{io, path::Path, time::Duration};
+
+use push_crypto::{Subscription, vapid::Signer};
+use push_proto::application_server::{Accepted, ReceiptOutcome, Rejection, Verdict};
+use push_tokio::{Addresses, AwaitedReceipt, Push, Sender, SenderOptions, Sent, Tokio};
+use zeroize::Zeroizing;
+
+use crate::{
+    args::SendArgs,
+    error::{Error, Result},
+    files, output, tls, vapid,
+};
+
+/// Sends one message.
+pub(crate) fn run(args: SendArgs) -> Result<()> {
+    let subject = args.subject.as_deref().map(vapid::subject).transpose()?;
+    let signer = args.key.as_deref().map(vapid::read).transpose()?.map(|key| Signer::new(key, subject));
+    let to = read_subscription(&args)?;
+    let payload = read_payload(&args)?;
+    let tls = tls::client(args.ca.as_deref())?;
+    let mut options = SenderOptions::new(push_crypto::aws_lc::provider(), signer, tls);
+    if args.ca.is_some() || args.private_addresses {
+        options.addresses = Addresses::Any;
+    }
+    // Somebody waits for the answer.
+    options.config.limits.attempts = ATTEMPTS;
+    let push = Push {
+        urgency: args.urgency,
+        topic: args.topic.clone(),
+        receipt: args.receipt || args.wait_receipt.is_some(),
+        ..Push::new(args.ttl)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let (sender, driver) =
+            Sender::new(Tokio, options).map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+        let driver = tokio::spawn(driver);
+        let sent = sender.send(&to, &payload, push).await;
+        let sent = sent.map_err(|error| Error::failed(format!("nothing was sent: {error}")))?;
+        let told = tell(&args, &to, sent).await;
+        sender.close().await;
+        drop(driver.await);
+        told
+    })
+}
+
+async fn tell(args: &SendArgs, to: &Subscription, sent: Sent) -> Result<()> {
+    let origin = to.endpoint.origin();
+    let accepted = judge(sent.verdict, origin.as_str())?;
+    output::line(&format!("accepted by {origin}, which keeps it for {} s", accepted.ttl.as_secs()))?;
+    if args.verbose
+        && let Some(message) = &accepted.message
+    {
+        output::line(&format!("message {}", message.as_str()))?;
+    }
+    match (args.wait_receipt, sent.receipt) {
+        (Some(wait), Some(receipt)) => tell_receipt(wait, receipt).await,
+        (Some(_), None) => Err(Error::failed(format!("no receipt will come: {origin} gives none"))),
+        (None, Some(_)) => output::line("a receipt is promised; --wait-receipt waits for it"),
+        (None, None) if args.receipt => output::line("no receipt will come: the service gives none"),
+        (None, None) => Ok(()),
+    }
+}
+
+async fn tell_receipt(wait: Duration, receipt: AwaitedReceipt) -> Result<()> {
+    match tokio::time::timeout(wait, receipt.outcome()).await {
+        Ok(ReceiptOutcome::Delivered) => output::line("receipt: delivered"),
+        Ok(ReceiptOutcome::Failed) => Err(Error::failed(
+            "receipt: not delivered; it expired, was dropped, or the subscription has ended",
+        )),
+        Ok(ReceiptOutcome::Unknown) => {
+            Err(Error::failed("the service has stopped giving receipts for this message"))
+        }
+        Err(_) => Err(Error::failed(format!("no receipt within {} s", wait.as_secs()))
+            .hint("the message was accepted; the user agent has not acknowledged it yet")),
+    }
+}
+
+/// Who erred, and what to do.
+fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
+    let failed = |what: &str| Error::failed(format!("{origin}: {what}"));
+    Err(match verdict {
+        Verdict::Accepted(accepted) => return Ok(accepted),
+        Verdict::Gone => {
+            failed("the subscription has ended").hint("delete it; the user agent must subscribe anew")
+        }
+        Verdict::KeyMismatch(why) => {
+            failed(&format!("the subscription was made with another VAPID key{}", said(&why))).hint(
+                "send with the key it was made with, or have the user agent subscribe anew with this one",
+            )
+        }
+        Verdict::Auth(why) => failed(&format!("it does not accept who we say we are{}", said(&why)))
+            .hint("give a VAPID key with --key and a contact with --subject; check this machine's clock"),
+        Verdict::Rejected(why) => failed(&format!("it refuses the message{}", said(&why))),
+        Verdict::Throttled(wait) => {
+            failed("it asks for a pause").hint(format!("try again after {} s", wait.as_secs().max(1)))
+        }
+        Verdict::Expired => failed("the TTL ran out before it could be sent"),
+        Verdict::Transient(why) => match (why.status, why.sent) {
+            (Some(status), _) => {
+                failed(&format!("it has a problem of its own ({status})")).hint("try again later")
+            }
+            (None, true) => failed("the connection was lost before it answered")
+                .hint("the message may have been accepted; with a --topic it can be sent again without harm"),
+            (None, false) => failed("cannot be reached").hint(
+                "--log debug says why. Addresses of this machine and its networks are used with --ca or \
+                 --private-addresses only",
+            ),
+        },
+    })
+}
+
+/// What the service said about it: somebody else's text.
+fn said(why: &Rejection) -> String {
+    let status = why.status.map_or_else(String::new, |status| format!(" ({status})"));
+    let reason = output::harmless(&String::from_utf8_lossy(&why.reason)).replace(['\n', '\t'], " ");
+    let reason: String = reason.trim().chars().take(REASON_CHARS).collect();
+    if reason.is_empty() { status } else { format!("{status}: {reason}") }
+}
+
+fn read_subscription(args: &SendArgs) -> Result<Subscription> {
+    let octets_max = u64::try_from(push_crypto::MAX_SUBSCRIPTION_LEN).unwrap_or(u64::MAX);
+    let (json, from) = if args.to == Path::new("-") {
+        if args.text.is_none() && args.file.is_none() {
+            return Err(Error::usage("standard input cannot be both the subscription and the message")
+                .hint("give the message as an argument or with --file"));
+        }
+        (read_stdin(octets_max)?, "standard input".to_owned())
+    } else {
+        (files::read_secret(&args.to, octets_max)?, args.to.display().to_string())
+    };
+    let wrong = |why: &dyn std::fmt::Display| {
+        Error::failed(format!("{from} holds no usable subscription: {why}"))
+            .hint("it must be the JSON that PushSubscription.toJSON() or `webpush listen` gives")
+    };
+    let json = str::from_utf8(&json).map_err(|_| wrong(&"it is not text"))?;
+    json.parse().map_err(|error| wrong(&error))
+}
+
+fn read_payload(args: &SendArgs) -> Result<Zeroizing<Vec<u8>>> {
+    match (&args.text, &args.file) {
+        (Some(text), _) => Ok(Zeroizing::new(text.clone().into_bytes())),
+        (None, Some(path)) => files::read_secret(path, PAYLOAD_OCTETS_MAX),
+        (None, None) => read_stdin(PAYLOAD_OCTETS_MAX),
+    }
+}
+
+fn read_stdin(octets_max: u64) -> Result<Zeroizing<Vec<u8>>> {
+    files::read_all(io::stdin().lock(), octets_max)
+        .map_err(|error| Error::failed(format!("cannot read standard input: {error}")))
+}
+
+/// How often one message is tried before the person at the terminal is told.
+const ATTEMPTS: u32 = 3;
+
+/// More than any service takes; the library says precisely how much is too much.
+const PAYLOAD_OCTETS_MAX: u64 = 64 * 1024;
+
+/// Of a service's explanation.
+const REASON_CHARS: usize = 300;

@@ -11,7 +11,7 @@ use push_proto::{
     wire::{self, Door, PublicUrl},
 };
 use push_store::{Embedded, OpenError, Quotas};
-use push_tokio::{Listen, Limits, Server, ServerTls, Tokio};
+use push_tokio::{Limits, Listen, Server, ServerTls, Tokio};
 use tokio::{runtime, signal};
 
 use crate::{
@@ -31,7 +31,12 @@ pub(crate) fn run(config: Config) -> Result<()> {
     let public_url = public_url(&config, address)?;
     let tls = server_tls(&config, &public_url)?;
     let door = |keyring| {
-        Door::new(Arc::new(keyring), public_url.clone(), push_crypto::aws_lc::provider(), wire::Limits::default())
+        Door::new(
+            Arc::new(keyring),
+            public_url.clone(),
+            push_crypto::aws_lc::provider(),
+            wire::Limits::default(),
+        )
     };
     let (store, keyring) = open_store(&config)?;
     let parts = push_tokio::Config {
@@ -62,18 +67,31 @@ pub(crate) fn run(config: Config) -> Result<()> {
 
 fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).map_err(|error| {
-        let failed = |why: &str| Error::failed(format!("cannot listen on {address}: {why}"));
-        match error.kind() {
-            io::ErrorKind::AddrInUse => failed("something else listens there already")
-                .hint("end that, or choose another address with --listen; port 0 takes a free one"),
-            io::ErrorKind::AddrNotAvailable => failed("this machine has no such address")
-                .hint("0.0.0.0 and [::] stand for all addresses of this machine"),
-            io::ErrorKind::PermissionDenied => failed("permission denied")
-                .hint("ports below 1024 need a privilege (CAP_NET_BIND_SERVICE on Linux)"),
-            _ => failed(&error.to_string()),
+        let known = CANNOT_LISTEN.iter().find(|(kind, ..)| *kind == error.kind());
+        match known {
+            Some((_, why, hint)) => Error::failed(format!("cannot listen on {address}: {why}")).hint(*hint),
+            None => Error::failed(format!("cannot listen on {address}: {error}")),
         }
     })
 }
+
+const CANNOT_LISTEN: [(io::ErrorKind, &str, &str); 3] = [
+    (
+        io::ErrorKind::AddrInUse,
+        "something else listens there already",
+        "end that, or choose another address with --listen; port 0 takes a free one",
+    ),
+    (
+        io::ErrorKind::AddrNotAvailable,
+        "this machine has no such address",
+        "0.0.0.0 and [::] stand for all addresses of this machine",
+    ),
+    (
+        io::ErrorKind::PermissionDenied,
+        "permission denied",
+        "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE on Linux)",
+    ),
+];
 
 fn public_url(config: &Config, address: SocketAddr) -> Result<PublicUrl> {
     if let Some(url) = &config.public_url {
@@ -100,17 +118,20 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
 fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Keyring)> {
     let path = config.data.join("store");
     sealing::prepare(&config.data, path.join("FORMAT").exists())?;
-    let store = Embedded::open(&path, Quotas::default()).map_err(|error| {
-        let hint = match &error {
-            OpenError::InUse(_) => Some("only one `webpush serve` can use a data folder; end the other, or use --data"),
-            OpenError::NotAStore(_) => Some("use another folder, or restore it from a backup"),
-            OpenError::Corrupt(_) => Some("restore the data folder, key and all, from a backup"),
-            _ => None,
-        };
-        let failed = Error::failed(error.to_string());
-        hint.map_or_else(|| Error::failed(error.to_string()), |hint| failed.hint(hint))
-    })?;
+    let store = Embedded::open(&path, Quotas::default()).map_err(|error| refused(&error))?;
     Ok((store, sealing::settle(&config.data)?))
+}
+
+fn refused(error: &OpenError) -> Error {
+    let failed = Error::failed(error.to_string());
+    if matches!(error, OpenError::InUse(_)) {
+        return failed
+            .hint("only one `webpush serve` can use a data folder: end the other, or use another --data");
+    }
+    if matches!(error, OpenError::NotAStore(_) | OpenError::Corrupt(_) | OpenError::Engine(_)) {
+        return failed.hint("restore the data folder, key and all, from a backup, or use another folder");
+    }
+    failed
 }
 
 fn seed() -> Result<Seed> {
@@ -136,7 +157,10 @@ impl Signals {
         {
             use signal::unix::{SignalKind, signal};
             let listen = |kind| signal(kind).map_err(|error| Error::failed(format!("no signals: {error}")));
-            Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+            Ok(Self {
+                interrupt: listen(SignalKind::interrupt())?,
+                terminate: listen(SignalKind::terminate())?,
+            })
         }
         #[cfg(not(unix))]
         Ok(Self {})

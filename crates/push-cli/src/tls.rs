@@ -14,8 +14,9 @@ pub(crate) fn server(certificate: &Path, key: &Path) -> Result<ServerTls> {
     let chain = files::read_secret(certificate, PEM_OCTETS_MAX)?;
     let secret = files::read_secret(key, PEM_OCTETS_MAX)?;
     ServerTls::from_pem(&chain, &secret).map_err(|error| {
-        Error::failed(format!("cannot use {} with {}: {error}", certificate.display(), key.display()))
-            .hint("--tls-cert is the chain in PEM, our own certificate first; --tls-key its unencrypted key in PEM")
+        Error::failed(format!("cannot use {} with {}: {error}", certificate.display(), key.display())).hint(
+            "--tls-cert is the chain in PEM, our own certificate first; --tls-key its unencrypted key in PEM",
+        )
     })
 }
 
@@ -23,8 +24,9 @@ pub(crate) fn server(certificate: &Path, key: &Path) -> Result<ServerTls> {
 pub(crate) fn client(ca: Option<&Path>) -> Result<ClientTls> {
     let Some(path) = ca else {
         return ClientTls::native().map_err(|error| {
-            Error::failed(error.to_string())
-                .hint("install them (package ca-certificates), or name a file of certificates to trust with --ca")
+            Error::failed(error.to_string()).hint(
+                "install them (package ca-certificates), or name a file of certificates to trust with --ca",
+            )
         });
     };
     let pem = files::read_secret(path, PEM_OCTETS_MAX)?;

@@ -25,7 +25,8 @@ fn parse(text: &str) -> std::result::Result<SigningKey, String> {
     let trimmed = text.trim();
     if trimmed.starts_with('{') {
         // What is left of it in memory is no worse than what is on disk.
-        let json: Value = serde_json::from_str(trimmed).map_err(|_| "it begins like JSON and is none".to_owned())?;
+        let json: Value =
+            serde_json::from_str(trimmed).map_err(|_| "it begins like JSON and is none".to_owned())?;
         let key = json.get("privateKey").and_then(Value::as_str);
         let key = key.ok_or_else(|| "the JSON has no member `privateKey`".to_owned())?;
         return say(SigningKey::from_base64url(key));
@@ -64,7 +65,7 @@ mod tests {
         for (form, says) in [
             ("{", "none"),
             ("{}", "privateKey"),
-            ("-----BEGIN PRIVATE KEY-----\nsecretsecret\n-----END PRIVATE KEY-----\n", "PEM"),
+            ("-----BEGIN PRIVATE KEY-----\nsecretsecret\n-----END PRIVATE KEY-----\n", "PKCS#8"),
             ("secretsecret", "octets"),
             ("?", "base64url"),
         ] {

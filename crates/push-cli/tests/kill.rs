@@ -7,6 +7,8 @@
 //! - what was acknowledged, with a 204 that was seen, does not come again;
 //! - what is in between (the answer was lost with the process) may do either.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+
 mod support;
 
 use std::{
@@ -25,7 +27,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 #[tokio::test]
 async fn kill_9_right_after_a_201_loses_nothing() {
     let folder = Folder::new();
-    let mut service = Service::start_cleartext(&folder.path("data"));
+    let mut service = Service::start_cleartext(&folder.path("data"), "");
     let peer = Peer::connect(service.address).await.unwrap();
     let agents = [Agent::subscribe(&peer, "connected").await, Agent::subscribe(&peer, "offline").await];
     let [connected, offline] = &agents;
@@ -33,7 +35,8 @@ async fn kill_9_right_after_a_201_loses_nothing() {
     for round in 0..ROUNDS {
         let receiver = Peer::connect(service.address).await.unwrap();
         let receiving = tokio::spawn(connected.clone().receive(receiver));
-        let senders = [Peer::connect(service.address).await.unwrap(), Peer::connect(service.address).await.unwrap()];
+        let senders =
+            [Peer::connect(service.address).await.unwrap(), Peer::connect(service.address).await.unwrap()];
         let mut posts = JoinSet::new();
         let places = Arc::new(Semaphore::new(IN_FLIGHT));
         for number in 0..POSTED {
@@ -58,7 +61,7 @@ async fn kill_9_right_after_a_201_loses_nothing() {
         assert!(accepted >= deadly, "round {round}: {accepted} were accepted");
         receiving.await.unwrap();
 
-        service = Service::start_cleartext(&folder.path("data"));
+        service = Service::start_cleartext(&folder.path("data"), "");
         let peer = Peer::connect(service.address).await.unwrap();
         connected.drain(&peer, round).await;
         offline.drain(&peer, round).await;
@@ -121,7 +124,7 @@ impl Agent {
         let mut deletes = JoinSet::new();
         while let Some(Ok(pushed)) = monitor.next().await {
             let text = self.note(&pushed.response.body);
-            if self.book.lock().unwrap().received.len() % 2 == 0 {
+            if self.book.lock().unwrap().received.len().is_multiple_of(2) {
                 let (agent, peer) = (self.clone(), peer.clone());
                 // Nothing can be told from an answer that was lost.
                 deletes.spawn(async move { drop(agent.acknowledge(&peer, &pushed.path, &text).await) });
@@ -145,7 +148,11 @@ impl Agent {
         let lost: Vec<_> = book.accepted.difference(&book.received).collect();
         assert!(lost.is_empty(), "{} round {round}: accepted and lost: {lost:?}", self.name);
         let unsettled: Vec<_> = book.accepted.difference(&book.acknowledging).collect();
-        assert!(unsettled.is_empty(), "{} round {round}: not ended and not pushed again: {unsettled:?}", self.name);
+        assert!(
+            unsettled.is_empty(),
+            "{} round {round}: not ended and not pushed again: {unsettled:?}",
+            self.name
+        );
     }
 
     /// Remembers what was pushed.

@@ -86,7 +86,7 @@ fn a_folder_that_cannot_be_used_is_named() {
 #[test]
 fn a_store_in_use_is_left_alone() {
     let folder = Folder::new();
-    let _service = Service::start_cleartext(&folder.path("data"));
+    let _service = Service::start_cleartext(&folder.path("data"), "");
     assert_fails(&serve(&folder.text("data"), &[]), 1, &["in use by another process", "--data"]);
 }
 
@@ -94,7 +94,7 @@ fn a_store_in_use_is_left_alone() {
 fn key_and_store_are_missed_if_they_are_gone() {
     let folder = Folder::new();
     let data = folder.path("data");
-    let mut service = Service::start_cleartext(&data);
+    let mut service = Service::start_cleartext(&data, "");
     service.process.signal("TERM");
     assert_eq!(service.process.exit_code(), Some(0));
 
@@ -111,7 +111,7 @@ fn key_and_store_are_missed_if_they_are_gone() {
     assert_fails(&serve(&folder.text("data"), &[]), 1, &["without its store", "backup"]);
 
     fs::rename(data.join("elsewhere"), data.join("store")).unwrap();
-    let _service = Service::start_cleartext(&data);
+    let _service = Service::start_cleartext(&data, "");
 }
 
 #[test]
@@ -130,7 +130,8 @@ fn bad_certificates_are_named() {
     let pem = folder.file("bad.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
     let data = folder.text("data");
     let tls = |certificate: &str, key: &str| {
-        let words = ["serve", "--data", &data, "--public-url", "https://push.test", "--listen", "127.0.0.1:0"];
+        let words =
+            ["serve", "--data", &data, "--public-url", "https://push.test", "--listen", "127.0.0.1:0"];
         run(words.into_iter().chain(["--tls-cert", certificate, "--tls-key", key]))
     };
     assert_fails(&tls(&pem, &pem), 1, &["bad.pem", "--tls-key its unencrypted key"]);

@@ -13,8 +13,8 @@ mod server;
 mod tls;
 
 pub use client::{
-    Addresses, AwaitedReceipt, ClientLimits, Message, Push, SendError, Sender, SenderOptions, Sent, SubscribeError,
-    UserAgent, UserAgentOptions,
+    Addresses, AwaitedReceipt, ClientLimits, Message, Push, SendError, Sender, SenderOptions, Sent,
+    SubscribeError, UserAgent, UserAgentOptions,
 };
 pub use fault::Fault;
 pub use limits::Limits;

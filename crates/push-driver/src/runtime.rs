@@ -73,7 +73,11 @@ pub(crate) async fn sleep<R: Runtime>(runtime: R, wait: Duration) {
 }
 
 /// `future`, if it is done within `wait`.
-pub(crate) async fn within<R: Runtime, F: Future>(runtime: &R, wait: Duration, future: F) -> Option<F::Output> {
+pub(crate) async fn within<R: Runtime, F: Future>(
+    runtime: &R,
+    wait: Duration,
+    future: F,
+) -> Option<F::Output> {
     tokio::select! {
         biased;
         output = future => Some(output),

@@ -82,6 +82,15 @@ impl ClientTls {
         Self::new(roots)
     }
 
+    /// Nobody: for cleartext only.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Tls`]: the TLS library fails.
+    pub fn nobody() -> Result<Self, Fault> {
+        Self::new(RootCertStore::empty())
+    }
+
     fn new(roots: RootCertStore) -> Result<Self, Fault> {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -104,7 +113,8 @@ impl fmt::Debug for ClientTls {
 }
 
 fn server_config(certificates: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, Fault> {
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Fault::Tls("there is no private key in the PEM"))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key).map_err(|_| Fault::Tls("there is no private key in the PEM"))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(|_| Fault::Tls("no TLS version"))?

@@ -1,7 +1,14 @@
 //! How many messages the embedded store makes durable in a second, by how many are in flight.
 //!
 //! `cargo run --release -p push-store --example throughput [folder]`
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a measurement"
+)]
 
 use std::{
     sync::{Arc, mpsc},

@@ -6,7 +6,7 @@
 //! | [`memory`] | the reference: plain maps, exact rules, explicit [`memory::Faults`]; for tests and the simulator |
 //! | [`embedded`] | one machine: a writer thread with group commit over an [`engine::Engine`] |
 //! | [`engine`] | ordered keys and values with atomic durable batches: fjall, and a simulated disk that tears writes |
-//! | [`conformance`] | the suite that every backend passes (feature `conformance`) |
+//! | `conformance` | the suite that every backend passes (feature `conformance`) |
 //!
 //! ```text
 //!  shard ── submit(client, Command) ──▶ Store ──▶ Completions::complete(Completion) ──▶ shard's mailbox

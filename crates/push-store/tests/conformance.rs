@@ -1,4 +1,5 @@
 //! The suite, against every backend.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod memory {
     use push_store::SharedMemory;

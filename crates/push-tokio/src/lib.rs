@@ -1,6 +1,18 @@
 //! The web push service, sender and user agent on tokio.
 //!
-//! Everything is in [`push_driver`], and is exported again from here; this crate adds the [`Runtime`].
+//! Everything is in [`push_driver`], and is exported again from here; this crate adds the [`Runtime`], and functions
+//! that start each part on it.
+//!
+//! ```no_run
+//! # async fn example(config: push_tokio::Config, stop: impl Future<Output = ()>) -> Result<(), push_tokio::Fault> {
+//! use push_tokio::{Listen, serve, stop_on};
+//!
+//! let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
+//! let server = serve(config, vec![Listen { listener, tls: None }])?;
+//! stop_on(&server, stop, std::time::Duration::from_secs(30)).await;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 use std::{
@@ -11,10 +23,61 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use push_proto::{Mono, Now, UnixTime};
+use push_proto::{Mono, Now, UnixTime, user_agent::State};
 use tokio::net::{TcpListener, TcpStream};
 
 pub use push_driver::*;
+
+/// Starts a push service on threads of its own. Needs no runtime of the caller's.
+///
+/// # Errors
+///
+/// As [`Server::start`].
+pub fn serve(config: Config, listens: Vec<Listen>) -> Result<Server, Fault> {
+    Server::start(Tokio, config, listens)
+}
+
+/// Waits for `stop`, such as a signal, and drains the service.
+///
+/// Cancel safe: before `stop` nothing has happened; after it, as [`Server::drain`].
+pub async fn stop_on(server: &Server, stop: impl Future<Output = ()>, grace: Duration) {
+    stop.await;
+    server.drain(grace).await;
+}
+
+/// Starts a user agent on the current runtime. `keep` is as in [`UserAgent::connect`].
+///
+/// # Errors
+///
+/// As [`UserAgent::connect`].
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub fn user_agent(
+    options: UserAgentOptions,
+    state: State,
+    keep: impl FnMut(&State) + Send + 'static,
+) -> Result<UserAgent, Fault> {
+    let (agent, driver) = UserAgent::connect(Tokio, options, state, keep)?;
+    drop(tokio::spawn(driver));
+    Ok(agent)
+}
+
+/// Starts a sender on the current runtime.
+///
+/// # Errors
+///
+/// As [`Sender::new`].
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub fn sender(options: SenderOptions) -> Result<Sender, Fault> {
+    let (sender, driver) = Sender::new(Tokio, options)?;
+    drop(tokio::spawn(driver));
+    Ok(sender)
+}
 
 /// Tokio. A value without content: threads get a runtime of their own, everything else uses the one it is called in.
 #[derive(Clone, Copy, Debug, Default)]

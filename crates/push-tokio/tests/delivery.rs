@@ -1,4 +1,5 @@
 //! Messages from the sender's POST to the user agent's acknowledgement, over real sockets.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -84,7 +85,8 @@ async fn delivers_from_http1(service: &Service, mut io: impl AsyncRead + AsyncWr
     let subscription = agent.subscribe().await;
     let mut monitor = agent.monitor(&subscription.set, &[]).await;
     for body in ["first", "again"] {
-        let post = format!("POST {} HTTP/1.1\r\nhost: x\r\nttl: 5\r\ncontent-length: 5\r\n\r\n", subscription.push);
+        let post =
+            format!("POST {} HTTP/1.1\r\nhost: x\r\nttl: 5\r\ncontent-length: 5\r\n\r\n", subscription.push);
         let response = http1(&mut io, &post, body.as_bytes()).await;
         assert!(response.starts_with("HTTP/1.1 201 "), "{response}");
         let pushed = monitor.next().await.unwrap();
@@ -132,8 +134,12 @@ fn without_waiting_promises_come_before_the_response() {
         raw.request(1, "GET", &subscription.set, &[("prefer", "wait=0")]).await;
         let end = raw.until(|frame| frame.stream == 1 && frame.kind == support::raw::HEADERS).await;
         assert_eq!(end.status(), 200);
-        let promised: Vec<_> =
-            raw.read.iter().filter(|frame| frame.kind == support::raw::PUSH_PROMISE).map(|frame| frame.promised()).collect();
+        let promised: Vec<_> = raw
+            .read
+            .iter()
+            .filter(|frame| frame.kind == support::raw::PUSH_PROMISE)
+            .map(|frame| frame.promised())
+            .collect();
         assert_eq!(promised.len(), 5);
         for (number, stream) in (0..).zip(promised) {
             assert_eq!(raw.body(stream).await, [number]);

@@ -1,4 +1,5 @@
 //! Stopping: nobody is cut off who could have been served.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -23,18 +24,16 @@ fn a_drain_finishes_what_was_asked() {
         let subscription = sender.subscribe().await;
         let mut raw = Raw::connect(&service, &[]).await;
         raw.get(1, &subscription.set).await;
-        let url = sender.send(&subscription.push, b"x").await;
+        sender.send(&subscription.push, b"x").await;
         raw.promise().await;
 
-        // An acknowledgement whose head is there, and a message whose body is not.
+        // A message whose body is not there yet.
         let (response, stream) = sender.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
         sender.subscribe().await;
         assert!(service.server.is_ready());
         let server = service.server.clone();
         let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(3600)).await });
         assert_eq!(raw.status(1).await, 200, "the monitor ends");
-        raw.request(3, "DELETE", &url, &[]).await;
-        assert_eq!(raw.status(3).await, 204, "what was pushed can be acknowledged");
         assert_eq!(raw.until(|frame| frame.kind == GOAWAY).await.error(), 0);
         assert!(!service.server.is_ready());
 
@@ -89,7 +88,8 @@ fn a_drain_ends_at_its_deadline() {
         let mut sender = Peer::connect(&service).await;
         let subscription = sender.subscribe().await;
         // A request that never ends.
-        let (response, _stream) = sender.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
+        let (response, _stream) =
+            sender.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
         sender.subscribe().await;
         let server = service.server.clone();
         let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(5)).await });

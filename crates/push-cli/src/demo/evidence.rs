@@ -18,8 +18,13 @@ impl Evidence {
                 let entry = entry?;
                 if entry.file_type()?.is_dir() {
                     folders.push(entry.path());
-                } else {
-                    files.push(fs::read(entry.path())?);
+                    continue;
+                }
+                match fs::read(entry.path()) {
+                    Ok(file) => files.push(file),
+                    // The store has put another in its place meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
                 }
             }
         }

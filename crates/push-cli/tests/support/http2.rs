@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 /// The connection ended, or the request on it did.
 #[derive(Debug)]
-pub struct Broken;
+pub(crate) struct Broken;
 
 impl From<h2::Error> for Broken {
     fn from(_: h2::Error) -> Self {
@@ -19,39 +19,46 @@ impl From<h2::Error> for Broken {
 
 /// One cleartext connection.
 #[derive(Clone)]
-pub struct Peer(client::SendRequest<Bytes>);
+pub(crate) struct Peer(client::SendRequest<Bytes>);
 
-pub struct Response {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// A message that was pushed.
-pub struct Pushed {
+pub(crate) struct Pushed {
     /// The path of the promised request.
-    pub path: String,
-    pub response: Response,
+    pub(crate) path: String,
+    pub(crate) response: Response,
 }
 
+/// A request without an end; reset when dropped.
+#[expect(dead_code, reason = "held, not used")]
+pub(crate) struct Begun((client::ResponseFuture, h2::SendStream<Bytes>));
+
 /// A request that is open, and what is pushed on it.
-pub struct Monitor {
+pub(crate) struct Monitor {
     response: client::ResponseFuture,
     promises: client::PushPromises,
 }
 
 impl Peer {
-    pub async fn connect(address: SocketAddr) -> Result<Self, Broken> {
+    pub(crate) async fn connect(address: SocketAddr) -> Result<Self, Broken> {
         let socket = TcpStream::connect(address).await.map_err(|_| Broken)?;
         socket.set_nodelay(true).unwrap();
         let mut builder = client::Builder::new();
-        builder.initial_window_size(1 << 20).initial_connection_window_size(1 << 24).max_concurrent_streams(100);
+        builder
+            .initial_window_size(1 << 20)
+            .initial_connection_window_size(1 << 24)
+            .max_concurrent_streams(100);
         let (sender, connection) = builder.handshake(socket).await?;
         tokio::spawn(async move { drop(connection.await) });
         Ok(Self(sender))
     }
 
-    pub async fn request(
+    pub(crate) async fn request(
         &self,
         method: Method,
         path: &str,
@@ -68,7 +75,17 @@ impl Peer {
         Ok(Response { status: head.status, headers: head.headers, body: read(body).await? })
     }
 
-    pub async fn monitor(&self, path: &str, fields: &[(&'static str, &str)]) -> Result<Monitor, Broken> {
+    /// Sends a head, and never its body.
+    pub(crate) async fn begin(&self, path: &str, fields: &[(&'static str, &str)]) -> Result<Begun, Broken> {
+        let mut sender = self.0.clone().ready().await?;
+        Ok(Begun(sender.send_request(head(Method::POST, path, fields), false)?))
+    }
+
+    pub(crate) async fn monitor(
+        &self,
+        path: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<Monitor, Broken> {
         let mut sender = self.0.clone().ready().await?;
         let (mut response, _) = sender.send_request(head(Method::GET, path, fields), true)?;
         let promises = response.push_promises();
@@ -78,7 +95,7 @@ impl Peer {
 
 impl Monitor {
     /// The next message; `None` when there will be no more.
-    pub async fn next(&mut self) -> Option<Result<Pushed, Broken>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Pushed, Broken>> {
         let promise = match self.promises.push_promise().await? {
             Ok(promise) => promise,
             Err(error) => return Some(Err(error.into())),
@@ -89,7 +106,7 @@ impl Monitor {
     }
 
     /// The response to the request itself.
-    pub async fn response(self) -> Result<StatusCode, Broken> {
+    pub(crate) async fn response(self) -> Result<StatusCode, Broken> {
         Ok(self.response.await?.status())
     }
 }
@@ -119,12 +136,12 @@ async fn read(mut body: RecvStream) -> Result<Bytes, Broken> {
 }
 
 /// The path of an absolute URL.
-pub fn path_of(url: &str) -> String {
+pub(crate) fn path_of(url: &str) -> String {
     url.parse::<http::Uri>().unwrap().path().to_owned()
 }
 
 /// The target of the link with this relation.
-pub fn link(headers: &HeaderMap, relation: &str) -> String {
+pub(crate) fn link(headers: &HeaderMap, relation: &str) -> String {
     let wanted = format!("rel=\"{relation}\"");
     let values = headers.get_all("link").iter().map(|value| value.to_str().unwrap());
     let found = values.flat_map(|value| value.split(',')).find(|value| value.contains(&wanted));

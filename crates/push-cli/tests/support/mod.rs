@@ -1,7 +1,12 @@
 //! The real binary, as a child process.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test binary uses a part of it, to fail loudly"
+)]
 
-pub mod http2;
+pub(crate) mod http2;
 
 use std::{
     fs,
@@ -12,7 +17,7 @@ use std::{
 };
 
 /// `webpush` with these words, in an environment without `WEBPUSH_*`.
-pub fn webpush<'a>(words: impl IntoIterator<Item = &'a str>) -> Command {
+pub(crate) fn webpush<'a>(words: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webpush"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WEBPUSH_") {
@@ -24,12 +29,12 @@ pub fn webpush<'a>(words: impl IntoIterator<Item = &'a str>) -> Command {
 }
 
 /// Runs it to its end.
-pub fn run<'a>(words: impl IntoIterator<Item = &'a str>) -> Output {
+pub(crate) fn run<'a>(words: impl IntoIterator<Item = &'a str>) -> Output {
     webpush(words).output().unwrap()
 }
 
 /// As [`run`], with something on standard input.
-pub fn run_with_input<'a>(words: impl IntoIterator<Item = &'a str>, input: &[u8]) -> Output {
+pub(crate) fn run_with_input<'a>(words: impl IntoIterator<Item = &'a str>, input: &[u8]) -> Output {
     let mut command = webpush(words);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -37,17 +42,17 @@ pub fn run_with_input<'a>(words: impl IntoIterator<Item = &'a str>, input: &[u8]
     child.wait_with_output().unwrap()
 }
 
-pub fn stdout(output: &Output) -> &str {
+pub(crate) fn stdout(output: &Output) -> &str {
     str::from_utf8(&output.stdout).unwrap()
 }
 
-pub fn stderr(output: &Output) -> &str {
+pub(crate) fn stderr(output: &Output) -> &str {
     str::from_utf8(&output.stderr).unwrap()
 }
 
 /// It ended with this exit code, and said all of this on standard error.
 #[track_caller]
-pub fn assert_fails(output: &Output, code: i32, says: &[&str]) {
+pub(crate) fn assert_fails(output: &Output, code: i32, says: &[&str]) {
     let stderr = stderr(output);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     for words in says {
@@ -57,39 +62,39 @@ pub fn assert_fails(output: &Output, code: i32, says: &[&str]) {
 }
 
 /// A child process of which standard output is read line by line. Killed when dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Running {
-    pub fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self { child, lines }
     }
 
     /// The next line; empty at the end.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     }
 
     /// SIGKILL. Comes back when the process is gone.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Sends a signal by name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     /// Waits for the end.
-    pub fn exit_code(&mut self) -> Option<i32> {
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
@@ -102,16 +107,21 @@ impl Drop for Running {
 }
 
 /// A push service in a process of its own.
-pub struct Service {
-    pub process: Running,
-    pub address: SocketAddr,
-    pub public_url: String,
+pub(crate) struct Service {
+    pub(crate) process: Running,
+    pub(crate) address: SocketAddr,
+    pub(crate) public_url: String,
 }
 
 impl Service {
     /// Starts `webpush serve` on a free port, and waits until it is ready.
-    pub fn start(data: &Path, flags: &str) -> Self {
-        let words = ["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    pub(crate) fn start(data: &Path, flags: &str) -> Self {
+        Self::start_at(data, "127.0.0.1:0", flags)
+    }
+
+    /// As [`Service::start`], at this address.
+    pub(crate) fn start_at(data: &Path, listen: &str, flags: &str) -> Self {
+        let words = ["serve", "--data", data.to_str().unwrap(), "--listen", listen];
         let mut process = Running::start(webpush(words.into_iter().chain(flags.split_whitespace())));
         let line = process.line();
         let ready = line.strip_prefix("listening on ").and_then(|rest| rest.split_once(", public URL "));
@@ -120,30 +130,30 @@ impl Service {
     }
 
     /// One that speaks cleartext HTTP/2 and calls itself `https://push.test`.
-    pub fn start_cleartext(data: &Path) -> Self {
-        Self::start(data, "--behind-proxy --public-url https://push.test")
+    pub(crate) fn start_cleartext(data: &Path, flags: &str) -> Self {
+        Self::start(data, &format!("--behind-proxy --public-url https://push.test {flags}"))
     }
 }
 
 /// A temporary folder, and paths in it.
-pub struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A path in it as text.
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
     /// A file in it, with this content.
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         fs::write(self.path(name), content).unwrap();
         self.text(name)
     }

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use h2::{
-    RecvStream, Reason,
+    Reason, RecvStream,
     client::{PushPromise, ResponseFuture, SendRequest},
 };
 use http::{Request, Response, response::Parts};
@@ -25,7 +25,7 @@ pub(super) async fn fetch(
 /// What comes of a monitor.
 pub(super) enum Monitored {
     /// A push, whole.
-    Pushed(Request<()>, Response<Bytes>),
+    Pushed(Box<(Request<()>, Response<Bytes>)>),
     /// Its response, or why there is none. Pushes may follow.
     Ended(Result<Parts, Failure>),
 }
@@ -59,37 +59,59 @@ pub(super) async fn monitor(
         }
     };
     let mut pushes = response.push_promises();
-    let mut answered = false;
+    let (mut answered, mut body) = (false, None);
     loop {
         let promise = tokio::select! {
             biased;
             promise = pushes.push_promise() => promise,
             response = &mut response, if !answered => {
                 answered = true;
-                let head = response.map(|response| response.into_parts().0).map_err(|error| failure(&error));
-                if !into.say(Monitored::Ended(head)).await {
+                let head = response.map(|response| {
+                    let (head, rest) = response.into_parts();
+                    body = Some(rest);
+                    head
+                });
+                if !into.say(Monitored::Ended(head.map_err(|error| failure(&error)))).await {
                     return;
+                }
+                continue;
+            }
+            // h2 does not wake `push_promise` when the response ends; what follows the end of the body is the end.
+            piece = next_piece(&mut body), if body.is_some() => {
+                if !matches!(piece, Some(Ok(_))) {
+                    body = None;
                 }
                 continue;
             }
         };
         match promise {
             Some(Ok(promise)) => {
-                if let Some((request, response)) = pushed(promise, octets_max).await
-                    && !into.say(Monitored::Pushed(request, response)).await
+                if let Some(push) = pushed(promise, octets_max).await
+                    && !into.say(Monitored::Pushed(Box::new(push))).await
                 {
                     return;
                 }
             }
             // There are no more; the response says why.
-            Some(Err(_)) | None if answered => return,
             Some(Err(_)) | None => {
-                let head = (&mut response).await.map(|response| response.into_parts().0);
-                into.say(Monitored::Ended(head.map_err(|error| failure(&error)))).await;
+                if !answered {
+                    let head = response.await.map(|response| response.into_parts().0);
+                    into.say(Monitored::Ended(head.map_err(|error| failure(&error)))).await;
+                }
                 return;
             }
         }
     }
+}
+
+/// The next piece of a body that does not matter.
+async fn next_piece(body: &mut Option<RecvStream>) -> Option<Result<Bytes, h2::Error>> {
+    let body = body.as_mut()?;
+    let piece = body.data().await;
+    if let Some(Ok(piece)) = &piece {
+        drop(body.flow_control().release_capacity(piece.len()));
+    }
+    piece
 }
 
 /// A push, if it arrives whole and is no larger than it may be; the service pushes it again otherwise.
@@ -123,7 +145,11 @@ async fn send(requests: SendRequest<Bytes>, request: Request<Bytes>) -> Result<R
 
 /// Whether the peer may have acted on it.
 fn failure(error: &h2::Error) -> Failure {
-    if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) { Failure::NotSent } else { Failure::Lost }
+    if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) {
+        Failure::NotSent
+    } else {
+        Failure::Lost
+    }
 }
 
 async fn beginning(mut body: RecvStream, octets_max: usize) -> Bytes {

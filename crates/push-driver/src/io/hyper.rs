@@ -27,7 +27,11 @@ impl<Io: AsyncRead + Unpin> Read for HyperIo<Io> {
 }
 
 impl<Io: AsyncWrite + Unpin> Write for HyperIo<Io> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, octets)
     }
 

@@ -51,7 +51,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Rewind<Io> {
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Rewind<Io> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.first.is_empty() {
             return Pin::new(&mut self.io).poll_read(context, into);
         }
@@ -63,7 +67,11 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Rewind<Io> {
 }
 
 impl<Io: AsyncWrite + Unpin> AsyncWrite for Rewind<Io> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, octets)
     }
 

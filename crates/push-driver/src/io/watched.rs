@@ -26,7 +26,11 @@ impl<Io> Watched<Io> {
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(context, into);
         if polled.is_ready() {
@@ -37,7 +41,11 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
 }
 
 impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(context, octets);
         if let Poll::Ready(Ok(wrote)) = &polled {
             self.seen.borrow_mut().wrote(octets.get(..*wrote).unwrap_or_default());

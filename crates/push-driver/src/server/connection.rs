@@ -12,12 +12,7 @@ use super::{
     exchange::{Local, drained},
     http1, http2,
 };
-use crate::{
-    Runtime, ServerTls,
-    io::Rewind,
-    runtime::within,
-    tls::H2,
-};
+use crate::{Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
 
 /// A connection on its way to a shard, with its place there.
 pub(super) struct Incoming {
@@ -64,11 +59,15 @@ pub(super) async fn take<R: Runtime>(
 
 async fn serve<R: Runtime>(local: Rc<Local<R>>, transport: Transport) -> io::Result<()> {
     match transport {
-        Transport::Socket(socket, None) => serve_cleartext(Rc::clone(&local), local.runtime.adopt(socket)?).await,
+        Transport::Socket(socket, None) => {
+            serve_cleartext(Rc::clone(&local), local.runtime.adopt(socket)?).await
+        }
         Transport::Socket(socket, Some(tls)) => {
             let io = local.runtime.adopt(socket)?;
             let accept = TlsAcceptor::from(tls.config()).accept(io);
-            let io = within(&local.runtime, local.limits.handshake, accept).await.ok_or(io::ErrorKind::TimedOut)??;
+            let io = within(&local.runtime, local.limits.handshake, accept)
+                .await
+                .ok_or(io::ErrorKind::TimedOut)??;
             if io.get_ref().1.alpn_protocol() == Some(H2) {
                 http2::serve(local, Rewind::fresh(io)).await;
             } else {
@@ -86,7 +85,8 @@ where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let detect = Rewind::detect(io);
-    let (io, http2) = within(&local.runtime, local.limits.handshake, detect).await.ok_or(io::ErrorKind::TimedOut)??;
+    let (io, http2) =
+        within(&local.runtime, local.limits.handshake, detect).await.ok_or(io::ErrorKind::TimedOut)??;
     if http2 {
         http2::serve(local, io).await;
     } else {

@@ -45,7 +45,11 @@ pub(super) struct Broken;
 
 impl<R: Runtime> Local<R> {
     /// Reads and understands a request. `Ok(Err(..))` is what it is refused by.
-    pub(super) async fn understand(&self, head: Parts, body: impl Body) -> Result<Result<Request, Refusal>, Broken> {
+    pub(super) async fn understand(
+        &self,
+        head: Parts,
+        body: &mut impl Body,
+    ) -> Result<Result<Request, Refusal>, Broken> {
         let admitted = match self.door.admit(&head) {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(refusal)),
@@ -105,7 +109,7 @@ pub(super) async fn drained<R>(local: Rc<Local<R>>) {
 }
 
 /// The whole body, if it is no longer than `octets_max`. One piece, the usual case, is not copied.
-async fn read(mut body: impl Body, octets_max: usize) -> Result<Result<Bytes, Refusal>, Broken> {
+async fn read(body: &mut impl Body, octets_max: usize) -> Result<Result<Bytes, Refusal>, Broken> {
     let mut whole = Bytes::new();
     let mut more = BytesMut::new();
     while let Some(piece) = body.next().await {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request as HttpRequest, Response as HttpResponse};
+use http::{Request as HttpRequest, Response as HttpResponse, header};
 use hyper::{
     body::{Body as HyperBody, Frame, Incoming, SizeHint},
     server::conn::http1::Builder,
@@ -21,10 +21,17 @@ use push_proto::{Mono, Refusal, service::Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::exchange::{Body, Broken, Local, drained};
-use crate::{Runtime, io::HyperIo, runtime::sleep_until};
+use crate::{
+    Runtime,
+    io::HyperIo,
+    runtime::{sleep_until, within},
+};
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of a request that was open.
-pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(local: Rc<Local<R>>, io: Io) {
+pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(
+    local: Rc<Local<R>>,
+    io: Io,
+) {
     let patience = Rc::new(Patience { busy: Cell::new(false), since: Cell::new(local.runtime.now().mono) });
     let respond = {
         let (local, patience) = (Rc::clone(&local), Rc::clone(&patience));
@@ -40,7 +47,9 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         })
     };
     let mut builder = Builder::new();
-    builder.max_buf_size(usize::try_from(local.limits.header_octets).unwrap_or(usize::MAX).max(BUFFER_OCTETS_MIN));
+    builder.max_buf_size(
+        usize::try_from(local.limits.header_octets).unwrap_or(usize::MAX).max(BUFFER_OCTETS_MIN),
+    );
     let connection = RefCell::new(Box::pin(builder.serve_connection(HyperIo(io), respond)));
     let served = poll_fn(|context| connection.borrow_mut().as_mut().poll(context));
     let shut = async {
@@ -63,12 +72,31 @@ async fn respond<R: Runtime>(
     local: &Local<R>,
     request: HttpRequest<Incoming>,
 ) -> Result<HttpResponse<Bytes>, CutShort> {
-    let (head, body) = request.into_parts();
-    match local.understand(head, body).await {
+    let (head, mut body) = request.into_parts();
+    // Who waits to be told to continue has not sent its body, and is told not to.
+    let sends_on = !head.headers.contains_key(header::EXPECT);
+    match local.understand(head, &mut body).await {
         Ok(Ok(Request::Monitor(_))) => Ok(local.refuse(&Refusal::PUSH_UNSUPPORTED)),
         Ok(Ok(request)) => Ok(local.answer(request).await),
-        Ok(Err(refusal)) => Ok(local.refuse(&refusal)),
+        Ok(Err(refusal)) => {
+            if sends_on {
+                within(&local.runtime, local.limits.body, read_on(&mut body)).await;
+            }
+            Ok(local.refuse(&refusal))
+        }
         Err(Broken) => Err(CutShort),
+    }
+}
+
+/// Reads a body that was refused, up to a limit: a connection that is closed with octets unread is reset, and the peer
+/// may never see why.
+async fn read_on(body: &mut Incoming) {
+    let mut octets = 0_usize;
+    while let Some(Ok(piece)) = body.next().await {
+        octets = octets.saturating_add(piece.len());
+        if octets > READ_ON_OCTETS_MAX {
+            return;
+        }
     }
 }
 
@@ -130,7 +158,10 @@ impl HyperBody for Whole {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.take().map(|body| Ok(Frame::data(body))))
     }
 
@@ -143,5 +174,7 @@ impl HyperBody for Whole {
     }
 }
 
+/// As much as a sender may get wrong and still be told so.
+const READ_ON_OCTETS_MAX: usize = 256 * 1024;
 /// What hyper insists on.
 const BUFFER_OCTETS_MIN: usize = 8 * 1024;

@@ -107,11 +107,6 @@ impl Mailbox {
     pub(crate) fn pushed(&self, exchange: Exchange, delivery: Delivery, transfer: Transfer) {
         self.reply(Input::Pushed(exchange, delivery, transfer));
     }
-
-    /// Gives a monitor back the credit of one push.
-    pub(crate) fn credit(&self, exchange: Exchange) {
-        self.reply(Input::Credit(exchange, 1));
-    }
 }
 
 impl Completions for Mailbox {
@@ -161,7 +156,10 @@ impl Mailboxes {
         let slot = Arc::clone(&mailbox.requests).try_acquire_owned().map_err(|_| overloaded)?;
         let credit = limits.credit;
         let admission = Box::new(Admission { exchange, request, effects, credit, slot });
-        mailbox.letters.send(Letter::Request(admission)).map_err(|_| Refusal::DRAINING.retry_in(limits.retry_after))?;
+        mailbox
+            .letters
+            .send(Letter::Request(admission))
+            .map_err(|_| Refusal::DRAINING.retry_in(limits.retry_after))?;
         Ok(Admitted { exchange, mailbox: mailbox.clone(), answered: false })
     }
 }
@@ -221,7 +219,9 @@ mod tests {
         mailbox.complete(Completion::Hint(agent, Hint::Arrived));
         drop(first);
 
-        let Letter::Request(admission) = letters.try_recv().unwrap() else { panic!("the request comes first") };
+        let Letter::Request(admission) = letters.try_recv().unwrap() else {
+            panic!("the request comes first")
+        };
         drop(admission.read());
         admit(&mailboxes, &limits, 4).unwrap().answered();
         let rest: Vec<_> = std::iter::from_fn(|| letters.try_recv().ok()).collect();

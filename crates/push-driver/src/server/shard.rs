@@ -43,8 +43,15 @@ pub(super) async fn run<R: Runtime>(runtime: R, parts: Parts) {
     let Parts { mut letters, store, client, limits, config, seed } = parts;
     let service = Service::new(config, &seed);
     drop(seed);
-    let mut shard =
-        Shard { service, store, client, exchanges: BTreeMap::new(), turn: limits.turn, deadline: None, quiet: false };
+    let mut shard = Shard {
+        service,
+        store,
+        client,
+        exchanges: BTreeMap::new(),
+        turn: limits.turn,
+        deadline: None,
+        quiet: false,
+    };
     let mut wake = shard.settle(&runtime);
     while !shard.is_done(&runtime) {
         let timer = async {
@@ -119,13 +126,15 @@ impl Shard {
         loop {
             match self.service.poll(runtime.now()) {
                 Output::Store(command) => self.submit(command),
-                Output::Respond(exchange, response) => match self.exchanges.get_mut(&exchange).map(Option::take) {
-                    Some(Some(Effects::Once(answer))) => drop(answer.send(response)),
-                    Some(Some(Effects::Monitor(effects))) => {
-                        drop(effects.send((exchange, Effect::Respond(response))));
+                Output::Respond(exchange, response) => {
+                    match self.exchanges.get_mut(&exchange).map(Option::take) {
+                        Some(Some(Effects::Once(answer))) => drop(answer.send(response)),
+                        Some(Some(Effects::Monitor(effects))) => {
+                            drop(effects.send((exchange, Effect::Respond(response))));
+                        }
+                        Some(None) | None => {}
                     }
-                    Some(None) | None => {}
-                },
+                }
                 Output::Push(exchange, delivery, item) => self.tell(exchange, Effect::Push(delivery, item)),
                 Output::Retract(exchange, delivery) => self.tell(exchange, Effect::Retract(delivery)),
                 Output::Retire(exchange) => {

@@ -195,6 +195,11 @@ impl Bench {
         hints.collect()
     }
 
+    /// The tickets that shard `who` was answered and did not wait for, in the order of the answers.
+    pub fn tickets(&self, who: usize) -> Vec<Ticket> {
+        self.shards[who].1.told.lock().unwrap().drain(..).filter_map(|one| answers(&one)).collect()
+    }
+
     /// A user agent, a set with the subscriptions 1 and 2, and two receipt subscriptions.
     pub fn furnish(&self) {
         let mut operations = vec![

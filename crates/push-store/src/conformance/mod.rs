@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     reason = "a suite of tests: its names say what they check, and panicking is how it reports"
 )]
@@ -28,7 +29,7 @@ macro_rules! conformance {
             operations: agents_and_subscriptions_are_made_once, subscriptions_are_bounded, kinds_do_not_mix,
                 a_put_is_checked_before_it_changes_anything, restricted_subscriptions_admit_their_key_only,
                 a_batch_stops_at_the_first_unmet, an_end_happens_once, closing_is_final_at_once,
-                closed_stores_fail_commands;
+                answers_come_in_the_order_of_the_commands, closed_stores_fail_commands;
             queue: pages_come_in_acceptance_order, pages_are_bounded_by_entries, pages_are_bounded_by_octets,
                 a_taken_slot_is_replaced, topics_are_per_subscription, transient_messages_are_not_stored,
                 full_queues_refuse_and_recover, octets_are_counted_exactly, contents_come_back_unchanged,

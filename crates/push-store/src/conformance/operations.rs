@@ -135,6 +135,33 @@ pub fn closing_is_final_at_once(make: Make<'_>) {
     assert_eq!(bench.one(Operation::Close(agent(9), None)), Err(Unmet::NoAgent));
 }
 
+pub fn answers_come_in_the_order_of_the_commands(make: Make<'_>) {
+    const EACH: usize = 500;
+    let bench = Bench::new(make, Quotas::default());
+    bench.furnish();
+    std::thread::scope(|scope| {
+        for who in 0..2 {
+            let bench = &bench;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let draft = Draft::new(u8::try_from(number % 200).unwrap());
+                    let end = Operation::End(draft.handle(), Cause::Acknowledged);
+                    bench.tell(who, |ticket| match number % 3 {
+                        0 => Command::Apply(ticket, vec![draft.put(), end]),
+                        1 => Command::Read(ticket, draft.handle()),
+                        _ => Command::Watch(ticket, agent(7)),
+                    });
+                }
+            });
+        }
+    });
+    for who in 0..2 {
+        bench.ask(who, |ticket| Command::Watch(ticket, agent(7)));
+        let tickets = bench.tickets(who);
+        assert!(tickets.len() == EACH && tickets.is_sorted_by(|one, next| one < next), "{tickets:?}");
+    }
+}
+
 pub fn closed_stores_fail_commands(make: Make<'_>) {
     let bench = Bench::new(make, Quotas::default());
     bench.furnish();

@@ -112,6 +112,7 @@ pub fn full_receipt_queues_refuse_messages(make: Make<'_>) {
     end(&drafts[1]).unwrap();
     assert_eq!(bench.put(&Draft::new(4).receipt(RECEIPTS)), Err(Unmet::Full));
     assert!(bench.put(&Draft::new(5).receipt(MORE_RECEIPTS)).is_ok());
+    assert!(bench.put(&Draft::new(6).ttl(0).receipt(RECEIPTS)).is_ok(), "no receipt will come of it");
     end(&drafts[2]).unwrap();
     assert_eq!(bench.outcomes(RECEIPTS), [(1, 204), (2, 204)], "what lies there stays");
     let first = bench.items(RECEIPTS)[0].handle();

@@ -10,6 +10,11 @@ use crate::OpenError;
 
 /// An embedded store's folder on a real disk. Every commit is synced before it returns: fjall's default, flushing to
 /// the operating system's buffers, would lose acknowledged messages with the power (G1).
+///
+/// Known limit of fjall 3.1: a last commit that loss of power cut short is dropped at open, as it should be; but if its
+/// end reached the disk and octets within a value did not, fjall takes the journal for damaged and refuses to open it
+/// ([`OpenError::Engine`], `ChecksumMismatch`). Nothing acknowledged is lost or misread; an operator must cut the
+/// journal.
 pub struct FjallEngine {
     folder: Folder,
     /// None while closed, or after a reopening that failed.

@@ -1,5 +1,5 @@
 //! What the embedded store needs of a disk: ordered keys and values, and atomic batches that are durable when they
-//! return. [`FjallEngine`] is one on a real disk, [`SimulatedDisk`] one that loses and tears what it was told to.
+//! return. `FjallEngine` is one on a real disk, [`SimulatedDisk`] one that loses and tears what it was told to.
 
 #[cfg(feature = "fjall")]
 mod fjall;

@@ -44,9 +44,9 @@ impl SimulatedDisk {
         Self::default()
     }
 
-    /// The next commit meets with this.
-    pub fn arrange(&self, mishap: Mishap) {
-        self.lock().mishap = Some(mishap);
+    /// The next commit meets with this; `None` calls it off.
+    pub fn arrange(&self, mishap: impl Into<Option<Mishap>>) {
+        self.lock().mishap = mishap.into();
     }
 
     /// How many commits there have been, failed ones included.

@@ -1,5 +1,12 @@
 //! A push service on a real socket, and clients that are not ours: the h2 crate, and one that writes frames itself.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 pub mod clocked;
 pub mod peer;

@@ -61,7 +61,9 @@ impl Peer {
         let base = format!("{scheme}://localhost:{}", service.address.port());
         match &service.certificate {
             None => Self::over(socket, builder, base).await,
-            Some(certificate) => Self::over(handshake(socket, certificate, &[b"h2"]).await, builder, base).await,
+            Some(certificate) => {
+                Self::over(handshake(socket, certificate, &[b"h2"]).await, builder, base).await
+            }
         }
     }
 
@@ -151,10 +153,21 @@ impl Peer {
 }
 
 impl Monitor {
-    /// The next push, whole.
+    /// The next push, whole. Its end is seen by [`Monitor::end`] only: h2 does not wake `push_promise` for it.
     pub async fn next(&mut self) -> Option<Pushed> {
         let push = self.pushes.push_promise().await?.unwrap();
         Some(whole(push).await)
+    }
+
+    /// The response that ends it, and what was pushed until then.
+    pub async fn all(self) -> (Response<Vec<u8>>, Vec<Pushed>) {
+        let Self { response, mut pushes } = self;
+        let response = collect(response.await.unwrap()).await.unwrap();
+        let mut all = Vec::new();
+        while let Some(push) = pushes.push_promise().await {
+            all.push(whole(push.unwrap()).await);
+        }
+        (response, all)
     }
 
     /// The response that ends it.

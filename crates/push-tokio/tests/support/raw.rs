@@ -20,6 +20,7 @@ pub const WINDOW_UPDATE: u8 = 8;
 pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 
+pub const HEADER_TABLE_SIZE: u16 = 1;
 pub const ENABLE_PUSH: u16 = 2;
 pub const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub const INITIAL_WINDOW_SIZE: u16 = 4;
@@ -66,7 +67,11 @@ impl Frame {
             0x08 | 0x18 | 0x48 => {
                 let length = usize::from(block[1] & 0x7f);
                 let value = &block[2..2 + length];
-                if block[1] & 0x80 == 0 { std::str::from_utf8(value).unwrap().parse().unwrap() } else { digits(value) }
+                if block[1] & 0x80 == 0 {
+                    std::str::from_utf8(value).unwrap().parse().unwrap()
+                } else {
+                    digits(value)
+                }
             }
             other => panic!("no status: {other:#x}"),
         }
@@ -75,7 +80,8 @@ impl Frame {
 
 /// Digits in HPACK's Huffman code: 0 to 2 have five bits, the others six.
 fn digits(coded: &[u8]) -> u16 {
-    let bits: Vec<_> = coded.iter().flat_map(|octet| (0..8).rev().map(move |bit| u16::from(octet >> bit & 1))).collect();
+    let bits: Vec<_> =
+        coded.iter().flat_map(|octet| (0..8).rev().map(move |bit| u16::from(octet >> bit & 1))).collect();
     let value = |bits: &[u16]| bits.iter().fold(0, |value, bit| value << 1 | bit);
     let (mut at, mut number) = (0, 0);
     while at + 5 <= bits.len() && number < 100 {
@@ -101,13 +107,16 @@ impl Raw {
         let authority = format!("localhost:{}", service.address.port());
         let mut raw = Self { socket, read: VecDeque::new(), authority };
         raw.octets(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-        raw.settings(settings).await;
+        // No dynamic table, so that what the service writes can be read without one.
+        raw.settings(&[&[(HEADER_TABLE_SIZE, 0)], settings].concat()).await;
         raw
     }
 
     pub async fn settings(&mut self, settings: &[(u16, u32)]) {
-        let payload: Vec<_> =
-            settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
+        let payload: Vec<_> = settings
+            .iter()
+            .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
+            .collect();
         self.write(SETTINGS, 0, 0, &payload).await;
     }
 
@@ -116,22 +125,34 @@ impl Raw {
     }
 
     pub async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.try_write(kind, flags, stream, payload).await.unwrap();
+    }
+
+    /// Writes to a peer that may have gone.
+    async fn try_write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
         let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
         frame.extend([kind, flags]);
         frame.extend(stream.to_be_bytes());
         frame.extend(payload);
-        self.octets(&frame).await;
+        self.socket.write_all(&frame).await
     }
 
     /// A request without a body.
     pub async fn request(&mut self, stream: u32, method: &str, path: &str, headers: &[(&str, &str)]) {
-        self.head(stream, method, path, headers, true).await;
+        self.head(stream, (method, path), headers, true).await;
     }
 
-    pub async fn head(&mut self, stream: u32, method: &str, path: &str, headers: &[(&str, &str)], whole: bool) {
+    pub async fn head(
+        &mut self,
+        stream: u32,
+        (method, path): (&str, &str),
+        headers: &[(&str, &str)],
+        whole: bool,
+    ) {
         let authority = self.authority.clone();
         let mut block = Vec::new();
-        let pseudo = [(":method", method), (":scheme", "http"), (":authority", authority.as_str()), (":path", path)];
+        let pseudo =
+            [(":method", method), (":scheme", "http"), (":authority", authority.as_str()), (":path", path)];
         for (name, value) in pseudo.iter().chain(headers) {
             block.push(0);
             literal(&mut block, name);
@@ -158,9 +179,9 @@ impl Raw {
         loop {
             let frame = self.next_unanswered().await?;
             match (frame.kind, frame.flags & ACK) {
-                (SETTINGS, 0) => self.write(SETTINGS, ACK, 0, &[]).await,
+                (SETTINGS, 0) => drop(self.try_write(SETTINGS, ACK, 0, &[]).await),
                 (SETTINGS | WINDOW_UPDATE, _) => {}
-                (PING, 0) => self.write(PING, ACK, 0, &frame.payload).await,
+                (PING, 0) => drop(self.try_write(PING, ACK, 0, &frame.payload).await),
                 _ => return Some(frame),
             }
         }
@@ -175,6 +196,16 @@ impl Raw {
         let mut payload = vec![0; length];
         self.socket.read_exact(&mut payload).await.ok()?;
         Some(Frame { kind: head[3], flags: head[4], stream, payload })
+    }
+
+    /// The next frame of this kind, unanswered; others are dropped.
+    pub async fn until_unanswered(&mut self, kind: u8) -> Frame {
+        loop {
+            let frame = self.next_unanswered().await.expect("the connection is alive");
+            if frame.kind == kind && frame.flags & ACK == 0 {
+                return frame;
+            }
+        }
     }
 
     /// Waits until everything that was written so far has been read: a ping comes back after it.
@@ -212,7 +243,8 @@ impl Raw {
     pub async fn body(&mut self, stream: u32) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
-            let frame = self.until(|frame| frame.stream == stream && matches!(frame.kind, DATA | HEADERS)).await;
+            let frame =
+                self.until(|frame| frame.stream == stream && matches!(frame.kind, DATA | HEADERS)).await;
             if frame.kind == DATA {
                 body.extend_from_slice(&frame.payload);
             }

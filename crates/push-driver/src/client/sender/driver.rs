@@ -14,7 +14,8 @@ use push_crypto::{Provider, vapid::Signer};
 use push_proto::{
     Content, Mono, Now, Origin, PushUrl, UnixTime,
     application_server::{
-        Credentials, Input, Job, JobId, Output, ReceiptOutcome, Request, Response, Sender as Machine, Token, Verdict,
+        Credentials, Input, Job, JobId, Output, ReceiptOutcome, Request, Response, Sender as Machine, Token,
+        Verdict,
     },
     user_agent::{Failure, RequestId},
     wire,
@@ -26,7 +27,7 @@ use crate::{
     Runtime,
     client::{
         alarm,
-        dial::{Dialled, Dialer},
+        dial::{Dialer, Dialled},
         earlier,
         exchange::{self, Into, Monitored},
         is_due,
@@ -127,7 +128,10 @@ impl<R: Runtime> Driver<R> {
     pub(super) async fn run(mut self) {
         let mut listening = true;
         let mut wake = self.settle();
-        while listening || !self.waiting.is_empty() || self.receipts.values().any(|waiting| !waiting.is_closed()) {
+        while listening
+            || !self.waiting.is_empty()
+            || self.receipts.values().any(|waiting| !waiting.is_closed())
+        {
             let runtime = self.dialer.runtime.clone();
             tokio::select! {
                 biased;
@@ -162,7 +166,8 @@ impl<R: Runtime> Driver<R> {
         let id = JobId(self.number());
         self.waiting.insert(id, Waiting { reply, _place: place });
         let now = self.now();
-        self.machine.handle(Input::Send(Box::new(Job { id, to, ttl, urgency, topic, content, receipt })), now);
+        self.machine
+            .handle(Input::Send(Box::new(Job { id, to, ttl, urgency, topic, content, receipt })), now);
     }
 
     fn number(&mut self) -> u64 {
@@ -215,7 +220,8 @@ impl<R: Runtime> Driver<R> {
     fn monitored(&mut self, id: RequestId, monitored: Monitored) {
         let now = self.now();
         let input = match monitored {
-            Monitored::Pushed(promise, response) => {
+            Monitored::Pushed(push) => {
+                let (promise, response) = *push;
                 Input::Receipt(id, wire::application_server::receipt(&promise, &response.map(drop)))
             }
             Monitored::Ended(reply) => {
@@ -252,13 +258,14 @@ impl<R: Runtime> Driver<R> {
 
     fn verdict(&mut self, job: JobId, verdict: Verdict) {
         let Some(Waiting { reply, .. }) = self.waiting.remove(&job) else { return };
-        let receipt = match &verdict {
-            Verdict::Accepted(accepted) if accepted.receipt => {
-                let (outcome, awaited) = oneshot::channel();
-                self.receipts.insert(job, outcome);
-                Some(AwaitedReceipt(awaited))
-            }
-            _none => None,
+        let receipt = if let Verdict::Accepted(accepted) = &verdict
+            && accepted.receipt
+        {
+            let (outcome, awaited) = oneshot::channel();
+            self.receipts.insert(job, outcome);
+            Some(AwaitedReceipt(awaited))
+        } else {
+            None
         };
         let _nobody_waits = reply.send(Ok(Sent { verdict, receipt }));
     }

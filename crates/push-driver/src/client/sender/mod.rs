@@ -159,7 +159,8 @@ impl Sender {
     /// It was not taken: nothing was sent.
     pub async fn send_content(&self, to: &PushUrl, content: Content, push: Push) -> Result<Sent, SendError> {
         let ended = |_| SendError::Fault(Fault::Ended);
-        let place = Arc::clone(&self.0.room).acquire_owned().await.map_err(|_| SendError::Fault(Fault::Ended))?;
+        let place =
+            Arc::clone(&self.0.room).acquire_owned().await.map_err(|_| SendError::Fault(Fault::Ended))?;
         let (reply, answer) = oneshot::channel();
         let order = Order { to: to.clone(), content, push, reply, place };
         drop(self.0.orders.send(Command::Send(Box::new(order))));

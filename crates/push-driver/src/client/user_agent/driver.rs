@@ -26,7 +26,7 @@ use crate::{
     Fault, Runtime,
     client::{
         alarm,
-        dial::{Dialled, Dialer},
+        dial::{Dialer, Dialled},
         exchange::{self, Into, Monitored},
     },
 };
@@ -165,7 +165,9 @@ impl<R: Runtime> Driver<R> {
                 });
                 let _nobody_waits = reply.send(all.collect());
             }
-            Command::Dispose(message, disposition) => self.machine.handle(Input::Message(message, disposition), now),
+            Command::Dispose(message, disposition) => {
+                self.machine.handle(Input::Message(message, disposition), now)
+            }
             Command::Close => self.machine.handle(Input::Close, now),
         }
     }
@@ -229,7 +231,8 @@ impl<R: Runtime> Driver<R> {
     fn monitored(&mut self, id: RequestId, monitored: Monitored) {
         let now = self.now();
         let input = match monitored {
-            Monitored::Pushed(promise, response) => {
+            Monitored::Pushed(push) => {
+                let (promise, response) = *push;
                 Input::Pushed(id, wire::user_agent::pushed(&promise, response))
             }
             Monitored::Ended(reply) => Input::Reply(id, reply.map(|head| wire::user_agent::response(&head))),
@@ -348,5 +351,10 @@ impl<R: Runtime> Driver<R> {
 
 /// A subscription as its sender gets it.
 fn described(push: PushUrl, keys: &ReceiverKeys) -> Subscription {
-    Subscription { endpoint: push, p256dh: *keys.public_key(), auth: keys.auth().clone(), expiration_time: None }
+    Subscription {
+        endpoint: push,
+        p256dh: *keys.public_key(),
+        auth: keys.auth().clone(),
+        expiration_time: None,
+    }
 }

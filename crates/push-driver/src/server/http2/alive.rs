@@ -48,7 +48,8 @@ pub(super) async fn watch<R: Runtime>(
     let mut last: (u64, Mono) = (0, runtime.now().mono);
     loop {
         let monitored = activity.monitors.get() > 0;
-        sleep(runtime.clone(), if monitored { limits.keepalive } else { limits.keepalive.min(limits.idle) }).await;
+        sleep(runtime.clone(), if monitored { limits.keepalive } else { limits.keepalive.min(limits.idle) })
+            .await;
         let now = runtime.now().mono;
         if activity.monitors.get() > 0 {
             last = (activity.requests.get(), now);

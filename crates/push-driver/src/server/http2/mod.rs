@@ -47,7 +47,10 @@ use crate::{
 };
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of everything that was open.
-pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(local: Rc<Local<R>>, io: Io) {
+pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(
+    local: Rc<Local<R>>,
+    io: Io,
+) {
     let seen = Rc::new(RefCell::new(Seen::new(PREFACE.len())));
     let handshake = builder(&local.limits).handshake(Watched::new(io, Rc::clone(&seen)));
     let Some(Ok(mut h2)) = within(&local.runtime, local.limits.handshake, handshake).await else {
@@ -67,8 +70,18 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     let (effects, effected) = mpsc::unbounded_channel();
     let pushes = Pushes::new(&local.limits);
     let monitors = BTreeMap::new();
-    let mut connection =
-        Connection { local, h2, seen, tasks, activity, effects, effected, monitors, pushes, streams: BTreeMap::new() };
+    let mut connection = Connection {
+        local,
+        h2,
+        seen,
+        tasks,
+        activity,
+        effects,
+        effected,
+        monitors,
+        pushes,
+        streams: BTreeMap::new(),
+    };
     std::future::poll_fn(|context| connection.poll(context)).await;
 }
 
@@ -186,7 +199,8 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 self.streams.remove(&stream);
                 self.pushes.end(stream, Transfer::Reset);
             } else {
-                let left = self.monitors.extract_if(.., |_, monitor| monitor.respond.stream_id().as_u32() == stream);
+                let left =
+                    self.monitors.extract_if(.., |_, monitor| monitor.respond.stream_id().as_u32() == stream);
                 for (exchange, _cancels) in left {
                     self.pushes.abandon(exchange);
                 }
@@ -315,7 +329,8 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         let ended: Vec<_> = self.monitors.extract_if(.., ended).collect();
         for (_, mut monitor) in ended {
             let Some(response) = &monitor.response else { continue };
-            let response: HttpResponse<Bytes> = self.local.door.respond(response, self.local.runtime.now().wall);
+            let response: HttpResponse<Bytes> =
+                self.local.door.respond(response, self.local.runtime.now().wall);
             request::send(&mut monitor.respond, response);
         }
         self.activity.monitors(self.monitors.len());

@@ -37,12 +37,9 @@ impl Push {
         Self { exchange, delivery, mailbox }
     }
 
-    /// Says what became of it; the monitor gets the credit back.
+    /// Says what became of it, which gives the monitor the credit back.
     pub(super) fn report(self, transfer: Transfer) {
         self.mailbox.pushed(self.exchange, self.delivery, transfer);
-        if transfer != Transfer::Unsupported {
-            self.mailbox.credit(self.exchange);
-        }
     }
 }
 
@@ -238,7 +235,9 @@ mod tests {
     fn each_push_is_reported_once() {
         let limits = Limits::default();
         let (mut pushes, mailbox, mut letters) = pushes(&limits);
-        for (delivery, exchange) in [(0, MONITOR), (1, MONITOR), (2, MONITOR), (3, OTHER), (4, OTHER), (5, MONITOR)] {
+        for (delivery, exchange) in
+            [(0, MONITOR), (1, MONITOR), (2, MONITOR), (3, OTHER), (4, OTHER), (5, MONITOR)]
+        {
             pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone()), message(1));
         }
         for stream in [2, 4] {

@@ -21,9 +21,9 @@ pub(super) async fn serve<R: Runtime>(
     request: HttpRequest<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) -> Option<(Monitor, SendResponse<Bytes>)> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let answer = async {
-        match local.understand(head, body).await {
+        match local.understand(head, &mut body).await {
             Ok(Ok(Request::Monitor(monitor))) => Answer::Monitor(monitor),
             Ok(Ok(request)) => Answer::Response(local.answer(request).await),
             Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),

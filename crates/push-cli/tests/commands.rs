@@ -1,0 +1,172 @@
+//! `serve`, `listen`, `send` and `keygen` together, as people use them.
+
+#![allow(clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+
+mod support;
+
+use std::fs;
+
+use bytes::Bytes;
+use http::Method;
+use support::{
+    Folder, Running, Service, assert_fails,
+    http2::{Peer, link, path_of},
+    run, run_with_input, stderr, stdout, webpush,
+};
+
+/// `webpush listen` at a development service, which has printed its subscription.
+struct Listener {
+    process: Running,
+    subscription: String,
+}
+
+impl Listener {
+    fn start(folder: &Folder, service: &Service, more: &[&str]) -> Self {
+        let (ca, state) = (folder.text("data/dev/ca.pem"), folder.text("me.state"));
+        let out = folder.text("me.json");
+        let words = ["listen", "--url", &service.public_url, "--ca", &ca, "--state", &state];
+        let mut process = Running::start(webpush(
+            words.into_iter().chain(["--subscription-out", &out]).chain(more.iter().copied()),
+        ));
+        let subscription = process.line();
+        assert!(subscription.contains("\"p256dh\""), "{subscription}");
+        Self { process, subscription }
+    }
+}
+
+/// `webpush send` to that listener, with these further words.
+fn send(folder: &Folder, more: &[&str]) -> std::process::Output {
+    let (to, ca) = (folder.text("me.json"), folder.text("data/dev/ca.pem"));
+    run(["send", "--to", &to, "--ca", &ca].into_iter().chain(more.iter().copied()))
+}
+
+#[test]
+fn a_message_from_send_arrives_at_listen() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let mut listener = Listener::start(&folder, &service, &[]);
+    assert_eq!(fs::read_to_string(folder.path("me.json")).unwrap().trim_end(), listener.subscription);
+
+    let sent = send(&folder, &["--wait-receipt", "30", "hello, world"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    assert!(stdout(&sent).contains("keeps it for 86400 s"), "{}", stdout(&sent));
+    assert!(stdout(&sent).contains("receipt: delivered"));
+    assert_eq!(listener.process.line(), "hello, world");
+
+    // Capability URLs are secrets: shown on request only.
+    assert!(!stdout(&sent).contains("/m/"));
+    let verbose = send(&folder, &["--verbose", "--receipt", "--ttl", "1h", "again"]);
+    assert!(stdout(&verbose).contains("/m/") && stdout(&verbose).contains("keeps it for 3600 s"));
+    assert_eq!(listener.process.line(), "again");
+
+    let (to, ca) = (folder.text("me.json"), folder.text("data/dev/ca.pem"));
+    let piped = run_with_input(["send", "--to", &to, "--ca", &ca], b"from a pipe");
+    assert_eq!(piped.status.code(), Some(0), "{}", stderr(&piped));
+    assert_eq!(listener.process.line(), "from a pipe");
+
+    listener.process.signal("INT");
+    assert_eq!(listener.process.exit_code(), Some(0));
+}
+
+#[test]
+fn listen_goes_on_where_it_was_whatever_happened() {
+    let folder = Folder::new();
+    let data = folder.path("data");
+    let mut service = Service::start(&data, "--dev");
+    let mut first = Listener::start(&folder, &service, &["--json"]);
+    let subscription = first.subscription.clone();
+    first.process.kill();
+    let sent = send(&folder, &["while you were away"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+
+    service.process.kill();
+    let address = service.address.to_string();
+    service = Service::start_at(&data, &address, "--dev");
+    let mut again = Listener::start(&folder, &service, &["--json", "--count", "1"]);
+    assert_eq!(again.subscription, subscription);
+    assert_eq!(again.process.line(), "{\"message\":\"while you were away\"}");
+    assert_eq!(again.process.exit_code(), Some(0));
+
+    // It was acknowledged before the end: the next one is first.
+    let sent = send(&folder, &["--ttl", "10m", "--urgency", "high", "--topic", "t", "next"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    let mut last = Listener::start(&folder, &service, &["--count", "1"]);
+    assert_eq!(last.process.line(), "next");
+    assert_eq!(last.process.exit_code(), Some(0));
+}
+
+#[test]
+fn only_the_holder_of_the_key_may_send() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let (mine, theirs) = (folder.text("mine.pem"), folder.text("theirs.json"));
+    let made = run(["keygen", "--out", &mine]);
+    run(["keygen", "--format", "json", "--out", &theirs]);
+    let mut listener = Listener::start(&folder, &service, &["--vapid", stdout(&made).trim()]);
+
+    let refused = send(&folder, &["--key", &theirs, "--subject", "mailto:me@example.org", "not for you"]);
+    assert_fails(&refused, 1, &["another VAPID key", "the key it was made with"]);
+    assert_fails(&send(&folder, &["nor from nobody"]), 1, &["does not accept who we say we are", "--key"]);
+    let sent = send(&folder, &["--key", &mine, "--subject", "mailto:me@example.org", "for you"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    assert_eq!(listener.process.line(), "for you");
+}
+
+#[test]
+fn send_says_who_erred() {
+    let folder = Folder::new();
+    let mut service = Service::start(&folder.path("data"), "--dev");
+    let listener = Listener::start(&folder, &service, &[]);
+    let too_long = folder.file("long", vec![b'x'; 3994]);
+    assert_fails(&send(&folder, &["--file", &too_long]), 1, &["nothing was sent", "3993"]);
+    let json = listener.subscription.replacen("/p/", "/p/A", 1);
+    let gone = folder.file("gone.json", json);
+    let ca = folder.text("data/dev/ca.pem");
+    assert_fails(&run(["send", "--to", &gone, "--ca", &ca, "hello"]), 1, &["the subscription has ended"]);
+    // Without --ca only the world's certificates and addresses are good enough.
+    let json = folder.text("me.json");
+    assert_fails(&run(["send", "--to", &json, "hello"]), 1, &[&service.public_url, "--private-addresses"]);
+    service.process.kill();
+    assert_fails(&send(&folder, &["hello"]), 1, &["cannot be reached"]);
+}
+
+#[test]
+fn listen_says_whose_state_it_is() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    drop(Listener::start(&folder, &service, &[]));
+    let (ca, state) = (folder.text("data/dev/ca.pem"), folder.text("me.state"));
+    let elsewhere = run(["listen", "--url", "https://localhost:1", "--ca", &ca, "--state", &state]);
+    assert_fails(&elsewhere, 2, &[&service.public_url, "--state"]);
+    let foreign = folder.file("foreign.state", "{}");
+    let broken = run(["listen", "--url", &service.public_url, "--ca", &ca, "--state", &foreign]);
+    assert_fails(&broken, 1, &["foreign.state", "not the state of a user agent"]);
+}
+
+#[test]
+fn sigterm_drains() {
+    let folder = Folder::new();
+    let mut service = Service::start(&folder.path("data"), "--dev");
+    let mut listener = Listener::start(&folder, &service, &[]);
+    service.process.signal("TERM");
+    assert_eq!(service.process.exit_code(), Some(0));
+    listener.process.signal("TERM");
+    assert_eq!(listener.process.exit_code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let folder = Folder::new();
+    let mut service = Service::start_cleartext(&folder.path("data"), "--drain 5m");
+    let peer = Peer::connect(service.address).await.unwrap();
+    let made = peer.request(Method::POST, "/subscribe", &[], Bytes::new()).await.unwrap();
+    let subscription = path_of(made.headers.get("location").unwrap().to_str().unwrap());
+    // A message that never ends holds the drain up.
+    let begun = peer.begin(&link(&made.headers, "urn:ietf:params:push"), &[("ttl", "60")]).await.unwrap();
+    let monitor = peer.monitor(&subscription, &[]).await.unwrap();
+    service.process.signal("TERM");
+    assert_eq!(monitor.response().await.unwrap(), 200, "the drain has begun");
+    service.process.signal("TERM");
+    assert_eq!(service.process.exit_code(), Some(1));
+    drop(begun);
+}
