@@ -9,6 +9,7 @@ nghttp_all() {
     nghttp_receives "$subscription_set" "its set" --max-concurrent-streams=1
     nghttp_empty
     nghttp_refuses_push
+    nghttp_gone
 }
 
 # monitor URL OPTIONS..: what is stored now. Leaves the frames in $work/frames.
@@ -97,6 +98,14 @@ nghttp_refuses_push() {
     equal "status of a monitor with SETTINGS_ENABLE_PUSH 0" 406 "$(values answered :status)"
     equal "promises" '' "$(values promised :path)"
     say "a message waits, but SETTINGS_ENABLE_PUSH is 0 -> 406 and no promise"
+}
+
+nghttp_gone() {
+    request http2 DELETE "$subscription"
+    equal "status of ending a subscription" 204 "$status"
+    monitor "$subscription"
+    equal "status of monitoring a subscription that ended" 404 "$(values answered :status)"
+    say "the subscription ended -> 404"
 }
 
 # Without TLS, HTTP/2 is known beforehand.

@@ -15,13 +15,16 @@ pub enum Kind {
     Limit,
 }
 
+/// So many steps, and a meter for what counts of them.
+type Work = Box<dyn FnMut(u64, &mut Meter)>;
+
 /// One that takes part in a [`Contest`].
 pub struct Party {
     /// Who.
     pub name: &'static str,
     /// In which role.
     pub kind: Kind,
-    work: Box<dyn FnMut(u64, &mut Meter)>,
+    work: Work,
 }
 
 impl Party {

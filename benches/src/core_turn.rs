@@ -13,7 +13,9 @@ use push_proto::store::{
     AgentKind, AgentRecord, Cause, Command, Completion, Done, Item, Load, Operation, Page, Placed, Position,
     SubscriptionRecord, Ticket,
 };
-use push_proto::{AgentId, Content, Handle, Mono, Now, Seed, SubscriptionId, Ttl, UnixTime, Urgency};
+use push_proto::{
+    AgentId, Content, Handle, Mono, Now, SealingKeyId, Seed, SubscriptionId, Ttl, UnixTime, Urgency,
+};
 use push_store::{Client, Memory, Quotas};
 
 use crate::{Clock, Contest, Kind, Meter, Party};
@@ -148,6 +150,7 @@ impl<S: Backend> World<S> {
         self.ask(Request::Send(Send {
             agent,
             subscription,
+            sealed_by: SealingKeyId::default(),
             ttl: Ttl::from_secs(3600),
             urgency: Urgency::Normal,
             topic: None,
@@ -185,7 +188,7 @@ impl<S: Backend> World<S> {
     fn responded(&mut self, response: Response) {
         self.done += 1;
         match response {
-            Response::Subscribed(agent, subscription) => self.subscribed = Some((agent, subscription)),
+            Response::Subscribed(made) => self.subscribed = Some((made.agent, made.subscription)),
             Response::Accepted(accepted) => self.accepted.push(accepted.handle),
             Response::Done => self.accepted.clear(),
             other => panic!("{other:?}"),

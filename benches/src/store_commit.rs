@@ -10,7 +10,7 @@ use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use push_proto::store::{
     AgentKind, AgentRecord, Cause, Command, Completion, Operation, Put, SubscriptionRecord, Ticket,
 };
-use push_proto::{AgentId, Content, ContentField, Handle, Message, MessageId, Slot};
+use push_proto::{AgentId, Content, ContentField, Handle, Message, MessageId, SealingKeyId, Slot};
 use push_proto::{SubscriptionId, UnixTime, Urgency};
 use push_store::{Client, Completions, Embedded, Quotas, SharedMemory, Store};
 use rustix::fs::fdatasync;
@@ -200,6 +200,7 @@ impl<S: Store> Queues<S> {
         let fields = Box::new([(ContentField::Encoding, Bytes::from_static(b"aes128gcm"))]);
         let message = Message {
             handle,
+            sealed_by: SealingKeyId::default(),
             accepted,
             expires: accepted.saturating_add_secs(86_400),
             urgency: Urgency::Normal,

@@ -1,7 +1,7 @@
 // A user agent of Node's http2: takes pushes, acknowledges them, and sees the receipts. Usage: receive.mjs ORIGIN CA
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { acknowledge, connect, link, monitor, origin, path, request, send, subscribe } from "./service.mjs";
+import { connect, discard, link, monitor, origin, path, request, send, subscribe } from "./service.mjs";
 
 const say = (text) => console.log(`   node: ${text}`);
 
@@ -26,8 +26,8 @@ async function pushesLive() {
     for (const [name, value] of Object.entries(fields)) assert.equal(head[name], value);
     assert(Math.abs(Date.parse(head["last-modified"]) - Date.now()) < 60_000, head["last-modified"]);
     assert(came.equals(body), `${came.length} other octets came than the ${size} sent`);
-    assert.equal(await acknowledge(agent, sent.path), 204);
-    assert.equal(await acknowledge(agent, sent.path), 404);
+    assert.equal(await discard(agent, sent.path), 204);
+    assert.equal(await discard(agent, sent.path), 404);
     say(`${size} octets pushed while the GET is open, :path is the Location's, link and octets the sender's; DELETE -> 204, again -> 404`);
   }
   open.cancel();
@@ -46,7 +46,7 @@ async function pushesReceipts() {
   const sent = await send(server, push, "receipt, please", { prefer: "respond-async" });
   assert.equal((await open.next()).promise[":path"], sent.path);
   const receipts = monitor(server, sent.receipts);
-  assert.equal(await acknowledge(agent, sent.path), 204);
+  assert.equal(await discard(agent, sent.path), 204);
   const { promise, head, headersOnly } = await receipts.next();
   assert.deepEqual([promise[":method"], promise[":path"], head[":status"], headersOnly], ["GET", sent.path, 204, true]);
   say("acknowledged -> 204 without a body pushed for the message's URL to the open GET of the receipts");
@@ -57,7 +57,7 @@ async function pushesReceipts() {
   const second = await send(server, push, "and again", reuse);
   assert.equal(second.receipts, sent.receipts);
   assert.equal((await open.next()).promise[":path"], second.path);
-  assert.equal(await acknowledge(agent, second.path), 204);
+  assert.equal(await discard(agent, second.path), 204);
   const later = await monitor(server, sent.receipts).next();
   assert.deepEqual([later.promise[":path"], later.head[":status"]], [second.path, 204]);
   say("a second receipt on the same receipt subscription waits for its GET");
@@ -80,7 +80,7 @@ async function refusesWithoutPush() {
     assert.equal(open.waiting(), 0);
     say(`enablePush: false -> 406 (${section}: ${detail}), and no promise`);
   }
-  assert.equal(await acknowledge(session, sent.path), 204);
+  assert.equal(await discard(session, sent.path), 204);
   session.close();
 }
 
@@ -99,7 +99,7 @@ async function pushesThroughWindow(initialWindowSize) {
     if (headers.prefer) assert.equal((await open.response)[":status"], 200);
     else open.cancel();
   }
-  for (const message of sent) assert.equal(await acknowledge(agent, message), 204);
+  for (const message of sent) assert.equal(await discard(agent, message), 204);
   say(`initialWindowSize ${initialWindowSize}: 5 stored messages of 4096 octets came in order, with wait=0 and without`);
   agent.close();
 }
@@ -120,13 +120,28 @@ async function pushesAgainWhatNodeRefused() {
     assert.equal((await open.response)[":status"], 200);
     for (const { promise, body } of await open.all()) {
       came.set(promise[":path"], body);
-      assert.equal(await acknowledge(agent, promise[":path"]), 204);
+      assert.equal(await discard(agent, promise[":path"]), 204);
     }
   }
   for (const [i, body] of bodies.entries()) assert(came.get(sent[i]).equals(body), `octets of message ${i}`);
   assert.equal((await monitor(agent, set, { prefer: "wait=0" }).response)[":status"], 204);
   say(`maxConcurrentStreams 2: all 5 stored messages came, what Node reset with a later GET (${monitors} in all)`);
   agent.close();
+}
+
+/** Whoever monitors a subscription or a set learns that it ended (8030-7.3-2, 8030-7.3.1-2). */
+async function endsWithSubscription() {
+  const [agent, other] = [await connect(), await connect()];
+  for (const kind of ["subscription", "set"]) {
+    const target = (await subscribe(agent))[kind];
+    const open = monitor(agent, target);
+    assert.equal(await discard(other, target), 204);
+    const response = await open.response;
+    assert.deepEqual([response[":status"], response["content-type"]], [404, "application/problem+json"]);
+    say(`DELETE of a ${kind} -> 204, and the open GET of it -> 404 (${JSON.parse(response.body).section})`);
+  }
+  agent.close();
+  other.close();
 }
 
 async function store(session, push) {
@@ -141,3 +156,4 @@ await pushesReceipts();
 await refusesWithoutPush();
 await pushesThroughWindow(1000);
 await pushesAgainWhatNodeRefused();
+await endsWithSubscription();

@@ -38,8 +38,9 @@ export async function send(session, push, body, headers = {}) {
   return { path: path(response.location), receipts: headers.prefer && path(link(response, ":receipt")) };
 }
 
-export async function acknowledge(session, message) {
-  const response = await request(session, { ":method": "DELETE", ":path": message });
+/** Acknowledges a message, or ends a subscription or a set; the status. */
+export async function discard(session, path) {
+  const response = await request(session, { ":method": "DELETE", ":path": path });
   return response[":status"];
 }
 

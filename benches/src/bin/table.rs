@@ -12,10 +12,13 @@ use push_benches::{Clock, Contest, Kind, Party, Spent};
 
 /// How long one party works in one round.
 const SLICE: Duration = Duration::from_millis(25);
+/// A name and its contests.
+type Layer = (&'static str, &'static [fn() -> Contest]);
+
 /// Rounds, unless the command line says otherwise. Odd, so that a median is a figure that was seen.
 const ROUNDS: usize = 41;
 
-const LAYERS: &[(&str, &[fn() -> Contest])] = &[
+const LAYERS: &[Layer] = &[
     ("encrypt", push_benches::encrypt::CONTESTS),
     ("decrypt", push_benches::decrypt::CONTESTS),
     ("vapid", push_benches::vapid::CONTESTS),

@@ -114,7 +114,6 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
             let body = collect(body).await;
             let mut stream = respond.send_response(Response::new(()), false).expect("responds");
             stream.send_data(body, true).expect("sends");
-            return;
         }
         (Method::POST, Some("/p/")) => {
             let body = collect(body).await;

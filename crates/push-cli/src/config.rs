@@ -79,7 +79,9 @@ impl ServeArgs {
                 return Err(Error::usage("no TLS: how is this service to be reached?").hint(WAYS));
             }
             _ => {
-                return Err(Error::usage("--tls-cert, --dev and --behind-proxy exclude each other").hint(WAYS));
+                return Err(
+                    Error::usage("--tls-cert, --dev and --behind-proxy exclude each other").hint(WAYS)
+                );
             }
         };
         if self.cleartext && !self.dev {

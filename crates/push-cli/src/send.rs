@@ -26,6 +26,7 @@ pub(crate) fn run(args: SendArgs) -> Result<()> {
     }
     // Somebody waits for the answer.
     options.config.limits.attempts = ATTEMPTS;
+    options.config.limits.backoff.first = BACKOFF_FIRST;
     let push = Push {
         urgency: args.urgency,
         topic: args.topic.clone(),
@@ -155,6 +156,7 @@ fn read_stdin(octets_max: u64) -> Result<Zeroizing<Vec<u8>>> {
 
 /// How often one message is tried before the person at the terminal is told.
 const ATTEMPTS: u32 = 3;
+const BACKOFF_FIRST: Duration = Duration::from_millis(300);
 
 /// More than any service takes; the library says precisely how much is too much.
 const PAYLOAD_OCTETS_MAX: u64 = 64 * 1024;

@@ -118,6 +118,8 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
 fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Keyring)> {
     let path = config.data.join("store");
     sealing::prepare(&config.data, path.join("FORMAT").exists())?;
+    // Even if the data folder was made by somebody who lets others in.
+    files::create_private_folder(&path)?;
     let store = Embedded::open(&path, Quotas::default()).map_err(|error| refused(&error))?;
     Ok((store, sealing::settle(&config.data)?))
 }

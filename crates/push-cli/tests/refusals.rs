@@ -202,6 +202,7 @@ fn what_a_service_keeps_is_for_its_owner_only() {
     assert_eq!(service.public_url, format!("https://localhost:{}", service.address.port()));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
+    assert_eq!(mode(&data.join("store")), 0o700);
     assert_eq!(mode(&data.join("sealing.key")), 0o600);
     assert_eq!(mode(&data.join("dev/server.key")), 0o600);
 }

@@ -21,6 +21,10 @@ pub struct Limits {
     pub head: Duration,
     /// From the head to the end of the body; beyond it 408.
     pub body: Duration,
+    /// How much of a body that is refused is read all the same. Many clients lose a response that comes before they have
+    /// sent everything (libcurl on HTTP/2), or when the connection is closed with octets unread (all on HTTP/1.1), and
+    /// never learn why they were refused.
+    pub refused_octets: usize,
     /// Largest header block; beyond it 431. h2 itself would take 16 MiB.
     pub header_octets: u32,
     /// Open requests of an HTTP/2 connection, told to the peer as `MAX_CONCURRENT_STREAMS`.
@@ -59,6 +63,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
             body: Duration::from_secs(20),
+            refused_octets: 256 * 1024,
             header_octets: 16 * 1024,
             streams: 128,
             stream_window: 64 * 1024,

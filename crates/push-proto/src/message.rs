@@ -5,7 +5,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::{AgentId, Handle, MessageId, Slot, SubscriptionId, UnixTime};
+use crate::{AgentId, Handle, MessageId, SealingKeyId, Slot, SubscriptionId, UnixTime};
 
 /// Seconds a push service is asked to keep a message (RFC 8030 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,6 +176,9 @@ impl fmt::Debug for Content {
 pub struct Message {
     /// Its resource.
     pub handle: Handle,
+    /// The key of the push URL that it was sent to. All URLs of the message are sealed with it, so that they stay the
+    /// same, and known to the user agent, if the keys rotate meanwhile (`8030-6-3`, `8030-6-4`).
+    pub sealed_by: SealingKeyId,
     /// When it was accepted; its `Last-Modified` (`8030-7.2-2`).
     pub accepted: UnixTime,
     /// The first second at which it must not be delivered any more (`8030-5.2-8`); equals `accepted` for TTL 0.
@@ -223,6 +226,8 @@ pub struct Receipt {
     pub agent: AgentId,
     /// The message it is about; its URL is the promised request (`8030-6.3-3`).
     pub message: Handle,
+    /// [`Message::sealed_by`] of that message.
+    pub sealed_by: SealingKeyId,
     /// What became of the message.
     pub outcome: Outcome,
     /// When the service stops keeping this receipt.

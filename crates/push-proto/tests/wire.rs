@@ -22,6 +22,8 @@ mod promises;
 mod properties;
 #[path = "wire/responses.rs"]
 mod responses;
+#[path = "wire/rotation.rs"]
+mod rotation;
 #[path = "wire/send.rs"]
 mod send;
 #[path = "wire/subscribe.rs"]

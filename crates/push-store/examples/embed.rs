@@ -1,12 +1,13 @@
 //! A push service driven by hand: no socket, no runtime, no thread. `cargo run -p push-store --example embed`
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "an example says what it does")]
 
 use std::collections::VecDeque;
 
 use push_proto::{
-    Content, Mono, Now, Seed, Ttl, UnixTime, Urgency,
+    Content, Mono, Now, SealingKeyId, Seed, Ttl, UnixTime, Urgency,
     service::{
         Config, Exchange, Input, Monitor, Output, ReceiptRequest, Request, Response, Send, Service,
-        Subscribe, Target, Transfer,
+        Subscribe, Subscribed, Target, Transfer,
     },
     store::Item,
 };
@@ -31,15 +32,23 @@ fn main() {
                 Output::Store(command) => {
                     store.run(shard, command, &mut |_, done| inputs.push_back(Input::Store(done)));
                 }
-                Output::Respond(_, Response::Subscribed(agent, subscription)) => {
+                Output::Respond(_, Response::Subscribed(Subscribed { agent, subscription, .. })) => {
                     println!("user agent: subscribed, now monitoring its set");
                     let monitor = Monitor::of(Target::Set(agent));
                     inputs.push_back(Input::Request(monitoring, Request::Monitor(monitor)));
                     inputs.push_back(Input::Credit(monitoring, 1));
                     let content = Content { body: "hello".into(), ..Content::default() };
-                    let (ttl, urgency) = (Ttl::from_secs(60), Urgency::Normal);
-                    let (topic, receipt, sender) = (None, ReceiptRequest::New, None);
-                    let send = Send { agent, subscription, ttl, urgency, topic, receipt, sender, content };
+                    let send = Send {
+                        agent,
+                        subscription,
+                        sealed_by: SealingKeyId::default(),
+                        ttl: Ttl::from_secs(60),
+                        urgency: Urgency::Normal,
+                        topic: None,
+                        receipt: ReceiptRequest::New,
+                        sender: None,
+                        content,
+                    };
                     inputs.push_back(Input::Request(sending, Request::Send(send)));
                 }
                 Output::Respond(_, Response::Accepted(accepted)) => {

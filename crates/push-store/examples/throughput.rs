@@ -16,7 +16,7 @@ use std::{
 };
 
 use push_proto::{
-    AgentId, Content, Handle, Message, MessageId, Slot, SubscriptionId, UnixTime, Urgency,
+    AgentId, Content, Handle, Message, MessageId, SealingKeyId, Slot, SubscriptionId, UnixTime, Urgency,
     store::{AgentKind, AgentRecord, Cause, Command, Completion, Operation, Put, SubscriptionRecord, Ticket},
 };
 use push_store::{Completions, Embedded, Quotas, Store};
@@ -62,7 +62,8 @@ fn main() {
             };
             let content = Content { body: body.clone(), fields: Box::default() };
             let (accepted, expires) = (UnixTime::from_secs(1000), UnixTime::from_secs(100_000));
-            Message { handle, accepted, expires, urgency: Urgency::Normal, receipt: None, content }
+            let (sealed_by, urgency) = (SealingKeyId::default(), Urgency::Normal);
+            Message { handle, sealed_by, accepted, expires, urgency, receipt: None, content }
         };
         let run = |what: &str, operation: &dyn Fn(u64) -> Operation| {
             let start = Instant::now();

@@ -47,7 +47,7 @@ mod watch;
 use std::sync::Arc;
 
 use push_proto::{
-    AgentId, Handle, Message, Receipt, UnixTime,
+    AgentId, Handle, Message, Receipt, SealingKeyId, UnixTime,
     store::{Cause, Command, Completion, Item, Ticket},
 };
 
@@ -123,6 +123,11 @@ const fn ticket_of(command: &Command) -> Option<Ticket> {
 }
 
 /// The receipt that a message's end owes, if its sender asked (G4).
-fn receipt_owed(agent: Option<AgentId>, message: Handle, cause: Cause, expires: UnixTime) -> Option<Receipt> {
-    agent.map(|agent| Receipt { agent, message, outcome: cause.outcome(), expires })
+fn receipt_owed(
+    agent: Option<AgentId>,
+    (message, sealed_by): (Handle, SealingKeyId),
+    cause: Cause,
+    expires: UnixTime,
+) -> Option<Receipt> {
+    agent.map(|agent| Receipt { agent, message, sealed_by, outcome: cause.outcome(), expires })
 }

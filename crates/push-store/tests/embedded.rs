@@ -14,8 +14,8 @@ use bytes::Bytes;
 use push_proto::{
     UnixTime,
     store::{
-        AgentKind, Availability, Cause, Command, Completion, Done, Load, Operation, Placed, Position, Ticket,
-        Unmet,
+        AgentKind, Availability, Cause, Command, Completion, Done, Item, Load, Operation, Placed, Position,
+        Ticket, Unmet,
     },
 };
 use push_store::{
@@ -50,7 +50,7 @@ fn check(bench: &Bench) {
     assert_eq!(page.record, record(AgentKind::UserAgent));
     assert_eq!(page.subscriptions.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [2, 3].map(subscription));
     assert_eq!(page.subscriptions[1].1.restricted_to, Some(keys()[0]));
-    assert_eq!(bench.numbers(DEVICE), [8]);
+    assert_eq!(bench.items(DEVICE), [Item::Message(Draft::new(8).topic(1).to(2).message())]);
     assert_eq!(bench.outcomes(RECEIPTS), [(2, 204)]);
     assert_eq!(bench.expire(NOW).ended, 6, "five messages of the closing subscription, and itself");
     assert_eq!(bench.outcomes(RECEIPTS), [(2, 204), (1, 410), (3, 410), (4, 410), (5, 410), (6, 410)]);

@@ -122,7 +122,20 @@ impl Service {
     /// As [`Service::start`], at this address.
     pub(crate) fn start_at(data: &Path, listen: &str, flags: &str) -> Self {
         let words = ["serve", "--data", data.to_str().unwrap(), "--listen", listen];
-        let mut process = Running::start(webpush(words.into_iter().chain(flags.split_whitespace())));
+        Self::ready(webpush(words.into_iter().chain(flags.split_whitespace())))
+    }
+
+    /// One that speaks cleartext, and writes everything that it has to log to this file.
+    pub(crate) fn start_logged(data: &Path, log: &Path) -> Self {
+        let words = ["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0", "--log", "trace"];
+        let words = words.into_iter().chain(["--behind-proxy", "--public-url", "https://push.test"]);
+        let mut command = webpush(words);
+        command.stderr(fs::File::create(log).unwrap());
+        Self::ready(command)
+    }
+
+    fn ready(command: Command) -> Self {
+        let mut process = Running::start(command);
         let line = process.line();
         let ready = line.strip_prefix("listening on ").and_then(|rest| rest.split_once(", public URL "));
         let (address, public_url) = ready.unwrap_or_else(|| panic!("not ready: {line:?}"));

@@ -14,10 +14,16 @@ use crate::provider::{Provider, RandomError};
 use crate::rustcrypto::hmac_sha256;
 
 /// The number of a sealing key within its keyring. It stands in every token, for all to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub(super) u8);
 
 impl KeyId {
+    /// The id with this octet; that of the first key of a keyring is 0.
+    #[must_use]
+    pub const fn from_u8(octet: u8) -> Self {
+        Self(octet)
+    }
+
     /// The octet in the tokens.
     #[must_use]
     pub const fn as_u8(self) -> u8 {

@@ -81,9 +81,7 @@ impl RecordError {
     #[must_use]
     pub const fn section(&self) -> &'static str {
         match self {
-            Self::Delimiter | Self::NoDelimiter | Self::NotAuthentic | Self::ShortRecord => {
-                "RFC 8188 §2"
-            }
+            Self::Delimiter | Self::NoDelimiter | Self::NotAuthentic | Self::ShortRecord => "RFC 8188 §2",
             Self::KeyIdTooLong(_) | Self::RecordSize(_) => "RFC 8188 §2.1",
             Self::Truncated => "RFC 8188 §4.2",
             Self::LimitReached => "RFC 8188 §4.4",

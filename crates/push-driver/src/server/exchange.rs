@@ -37,6 +37,11 @@ pub(super) struct Local<R> {
 pub(super) trait Body {
     /// The next piece; `None` at its end, an error if the peer cut it short. Not cancel safe.
     async fn next(&mut self) -> Option<Result<Bytes, Broken>>;
+
+    /// Whether the peer sends it without waiting to be asked (`Expect: 100-continue`, RFC 9110 §10.1.1).
+    fn is_coming(&self) -> bool {
+        true
+    }
 }
 
 /// The peer cut a body short: nobody waits for an answer.
@@ -44,12 +49,20 @@ pub(super) trait Body {
 pub(super) struct Broken;
 
 impl<R: Runtime> Local<R> {
-    /// Reads and understands a request. `Ok(Err(..))` is what it is refused by.
+    /// Reads and understands a request. `Ok(Err(..))` is what it is refused by; the peer is ready to hear it then.
     pub(super) async fn understand(
         &self,
         head: Parts,
         body: &mut impl Body,
     ) -> Result<Result<Request, Refusal>, Broken> {
+        let understood = self.read(head, body).await?;
+        if understood.as_ref().is_err_and(|refusal| *refusal != BODY_SLOW) && body.is_coming() {
+            within(&self.runtime, self.limits.body, read_on(body, self.limits.refused_octets)).await;
+        }
+        Ok(understood)
+    }
+
+    async fn read(&self, head: Parts, body: &mut impl Body) -> Result<Result<Request, Refusal>, Broken> {
         let admitted = match self.door.admit(&head) {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(refusal)),
@@ -126,6 +139,17 @@ async fn read(body: &mut impl Body, octets_max: usize) -> Result<Result<Bytes, R
         more.extend_from_slice(&piece);
     }
     Ok(Ok(if more.is_empty() { whole } else { more.freeze() }))
+}
+
+/// Reads a body that was refused, up to a limit.
+async fn read_on(body: &mut impl Body, octets_max: usize) {
+    let mut octets = 0_usize;
+    while let Some(Ok(piece)) = body.next().await {
+        octets = octets.saturating_add(piece.len());
+        if octets > octets_max {
+            return;
+        }
+    }
 }
 
 /// RFC 9110 §15.5.9

@@ -21,11 +21,7 @@ use push_proto::{Mono, Refusal, service::Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::exchange::{Body, Broken, Local, drained};
-use crate::{
-    Runtime,
-    io::HyperIo,
-    runtime::{sleep_until, within},
-};
+use crate::{Runtime, io::HyperIo, runtime::sleep_until};
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of a request that was open.
 pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -72,31 +68,13 @@ async fn respond<R: Runtime>(
     local: &Local<R>,
     request: HttpRequest<Incoming>,
 ) -> Result<HttpResponse<Bytes>, CutShort> {
-    let (head, mut body) = request.into_parts();
-    // Who waits to be told to continue has not sent its body, and is told not to.
-    let sends_on = !head.headers.contains_key(header::EXPECT);
+    let (head, body) = request.into_parts();
+    let mut body = Invited { is_coming: !head.headers.contains_key(header::EXPECT), body };
     match local.understand(head, &mut body).await {
         Ok(Ok(Request::Monitor(_))) => Ok(local.refuse(&Refusal::PUSH_UNSUPPORTED)),
         Ok(Ok(request)) => Ok(local.answer(request).await),
-        Ok(Err(refusal)) => {
-            if sends_on {
-                within(&local.runtime, local.limits.body, read_on(&mut body)).await;
-            }
-            Ok(local.refuse(&refusal))
-        }
+        Ok(Err(refusal)) => Ok(local.refuse(&refusal)),
         Err(Broken) => Err(CutShort),
-    }
-}
-
-/// Reads a body that was refused, up to a limit: a connection that is closed with octets unread is reset, and the peer
-/// may never see why.
-async fn read_on(body: &mut Incoming) {
-    let mut octets = 0_usize;
-    while let Some(Ok(piece)) = body.next().await {
-        octets = octets.saturating_add(piece.len());
-        if octets > READ_ON_OCTETS_MAX {
-            return;
-        }
     }
 }
 
@@ -131,10 +109,17 @@ impl std::fmt::Display for CutShort {
 
 impl std::error::Error for CutShort {}
 
-impl Body for Incoming {
+/// A body. A peer that waits to be told to continue is told so by the first read.
+struct Invited {
+    body: Incoming,
+    is_coming: bool,
+}
+
+impl Body for Invited {
     async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+        self.is_coming = true;
         loop {
-            match poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await? {
+            match poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await? {
                 Ok(frame) => match frame.into_data() {
                     Ok(piece) => return Some(Ok(piece)),
                     Err(_trailers) => {}
@@ -142,6 +127,10 @@ impl Body for Incoming {
                 Err(_) => return Some(Err(Broken)),
             }
         }
+    }
+
+    fn is_coming(&self) -> bool {
+        self.is_coming
     }
 }
 
@@ -174,7 +163,5 @@ impl HyperBody for Whole {
     }
 }
 
-/// As much as a sender may get wrong and still be told so.
-const READ_ON_OCTETS_MAX: usize = 256 * 1024;
 /// What hyper insists on.
 const BUFFER_OCTETS_MIN: usize = 8 * 1024;

@@ -19,13 +19,14 @@ impl Service {
         let slot = send.topic.unwrap_or_else(|| Slot::from_octets(self.entropy.id()));
         let handle = Handle { agent: send.agent, subscription: send.subscription, slot, id };
         let ttl = send.ttl.min(self.config.limits.ttl);
-        let receipt = match send.receipt {
-            ReceiptRequest::No => None,
-            ReceiptRequest::New => Some(AgentId::from_octets(self.entropy.id())),
-            ReceiptRequest::On(agent) => Some(agent),
+        let (receipt, receipt_sealed_by) = match send.receipt {
+            ReceiptRequest::No => (None, None),
+            ReceiptRequest::New => (Some(AgentId::from_octets(self.entropy.id())), None),
+            ReceiptRequest::On(named) => (Some(named.agent), Some(named.sealed_by)),
         };
         let message = Arc::new(Message {
             handle,
+            sealed_by: send.sealed_by,
             accepted: now.wall,
             expires: now.wall.saturating_add_secs(u64::from(ttl.as_secs())),
             urgency: send.urgency,
@@ -37,15 +38,15 @@ impl Service {
         let pushed = watched.push_early(&message, sender.as_ref(), &mut turn);
         let new_receipt_subscription = send.receipt == ReceiptRequest::New;
         let put = Put { message: Arc::clone(&message), sender, new_receipt_subscription };
-        self.effects
-            .apply(Pending::Asked(exchange, Asked::Send(Arriving { message, pushed })), Operation::Put(put));
+        let arriving = Arriving { message, pushed, receipt_sealed_by };
+        self.effects.apply(Pending::Asked(exchange, Asked::Send(arriving)), Operation::Put(put));
     }
 
     /// The store has decided on a message.
     pub(super) fn placed(
         &mut self,
         exchange: Exchange,
-        Arriving { message, pushed }: &Arriving,
+        Arriving { message, pushed, receipt_sealed_by }: &Arriving,
         completion: Completion,
         now: Now,
     ) {
@@ -58,7 +59,13 @@ impl Service {
                 self.announce(message, *pushed, *placed, now);
                 let secs = message.expires.as_secs().saturating_sub(message.accepted.as_secs());
                 let ttl = Ttl::from_secs(u32::try_from(secs).unwrap_or(u32::MAX));
-                let accepted = Accepted { handle: message.handle, ttl, receipt: message.receipt };
+                let accepted = Accepted {
+                    handle: message.handle,
+                    sealed_by: message.sealed_by,
+                    ttl,
+                    receipt: message.receipt,
+                    receipt_sealed_by: *receipt_sealed_by,
+                };
                 self.effects.respond(exchange, Response::Accepted(accepted));
             }
             Some(Err(unmet)) => {

@@ -23,8 +23,8 @@ mod watched;
 
 pub use limits::Limits;
 pub use request::{
-    Accepted, Delivery, Exchange, Input, Monitor, Output, Reason, ReceiptRequest, Request, Response, Send,
-    Subscribe, Target, Transfer,
+    Accepted, Delivery, Exchange, Input, Monitor, Named, Output, Reason, ReceiptRequest, Request, Response,
+    Send, Subscribe, Subscribed, Target, Transfer,
 };
 
 use alloc::vec::Vec;

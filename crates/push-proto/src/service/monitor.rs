@@ -178,7 +178,10 @@ impl Monitor {
                 self.unacknowledged.insert(delivery, sent);
                 self.timeouts.push_back((turn.now.mono.after(turn.limits.acknowledgement), delivery));
             }
-            Transfer::Reset | Transfer::Unsupported => self.lapse(&sent, turn),
+            // Not at once: a peer that refuses what it is pushed would be hammered with it.
+            Transfer::Reset | Transfer::Unsupported => {
+                self.lapse(&sent, turn.now.mono.after(turn.limits.acknowledgement));
+            }
         }
         transfer != Transfer::Unsupported
     }
@@ -223,7 +226,7 @@ impl Monitor {
         while let Some((_, delivery)) = self.timeouts.front().copied().filter(|(at, _)| *at <= now.mono) {
             self.timeouts.pop_front();
             if let Some(sent) = self.unacknowledged.remove(&delivery) {
-                self.lapse(&sent, turn);
+                self.lapse(&sent, now.mono);
             }
         }
         let late: Vec<_> =
@@ -338,8 +341,8 @@ impl Monitor {
         true
     }
 
-    /// A push counts as undelivered: it is loaded again after a while (`8030-6.2-4`), unless it was transient.
-    fn lapse(&mut self, sent: &Sent, turn: &Turn<'_>) {
+    /// A push counts as undelivered: it is loaded again (`8030-6.2-4`) at `again`, unless it was transient.
+    fn lapse(&mut self, sent: &Sent, again: Mono) {
         self.by_handle.remove(&sent.handle);
         if sent.transient {
             return;
@@ -347,7 +350,7 @@ impl Monitor {
         if let Some(position) = sent.position {
             self.rewind = Some(self.rewind.map_or(position, |lowest| lowest.min(position)));
         }
-        self.reload_at = self.reload_at.min(turn.now.mono.after(turn.limits.acknowledgement));
+        self.reload_at = self.reload_at.min(again);
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    Exchange, Response, Service, Subscribe, Target,
+    Exchange, Response, Service, Subscribe, Subscribed, Target,
     turn::{Asked, Pending},
 };
 use crate::{
@@ -17,7 +17,7 @@ impl Service {
     /// RFC 8030 §4: every subscription belongs to an agent, which is its set.
     pub(super) fn subscribe(&mut self, exchange: Exchange, subscribe: Subscribe, now: Now) {
         let mut batch = Vec::with_capacity(2);
-        let agent = subscribe.set.unwrap_or_else(|| {
+        let agent = subscribe.set.map(|set| set.agent).unwrap_or_else(|| {
             let agent = AgentId::on_shard(self.entropy.id(), self.config.shard, self.config.shards);
             let record = AgentRecord { kind: AgentKind::UserAgent, created: now.wall };
             batch.push(Operation::CreateAgent(agent, record));
@@ -26,7 +26,9 @@ impl Service {
         let subscription = SubscriptionId::from_octets(self.entropy.id());
         let record = SubscriptionRecord { created: now.wall, restricted_to: subscribe.restricted_to };
         batch.push(Operation::CreateSubscription(agent, subscription, record.clone()));
-        let pending = Pending::Asked(exchange, Asked::Subscribe(agent, subscription, record));
+        let set_sealed_by = subscribe.set.map(|set| set.sealed_by);
+        let subscribed = Subscribed { agent, subscription, set_sealed_by };
+        let pending = Pending::Asked(exchange, Asked::Subscribe(subscribed, record));
         self.effects.ask(pending, |ticket| Command::Apply(ticket, batch));
     }
 
@@ -58,9 +60,9 @@ impl Service {
         }
         let result = if let Completion::Applied(_, mut results) = completion { results.pop() } else { None };
         match (asked, result) {
-            (Asked::Subscribe(agent, id, record), Some(Ok(Done::Created))) => {
-                self.watched.subscribed(agent, id, &record);
-                self.effects.respond(exchange, Response::Subscribed(agent, id));
+            (Asked::Subscribe(subscribed, record), Some(Ok(Done::Created))) => {
+                self.watched.subscribed(subscribed.agent, subscribed.subscription, &record);
+                self.effects.respond(exchange, Response::Subscribed(subscribed));
             }
             (Asked::Subscribe(..), Some(Err(Unmet::NoAgent))) => {
                 self.effects.refuse(exchange, Refusal::SET_INVALID);

@@ -6,7 +6,7 @@ use core::time::Duration;
 use push_crypto::{PublicKey, vapid::Verified};
 
 use crate::{
-    AgentId, Content, Handle, Message, Mono, Refusal, Slot, SubscriptionId, Ttl, Urgency,
+    AgentId, Content, Handle, Message, Mono, Refusal, SealingKeyId, Slot, SubscriptionId, Ttl, Urgency,
     store::{Command, Completion, Item},
 };
 
@@ -75,7 +75,8 @@ impl Request {
     #[must_use]
     pub const fn agent(&self) -> Option<AgentId> {
         match self {
-            Self::Subscribe(subscribe) => subscribe.set,
+            Self::Subscribe(Subscribe { set: Some(set), .. }) => Some(set.agent),
+            Self::Subscribe(Subscribe { set: None, .. }) => None,
             Self::Send(send) => Some(send.agent),
             Self::Acknowledge(handle) | Self::Read(handle) => Some(handle.agent),
             Self::Monitor(Monitor { target, .. }) | Self::Unsubscribe(target) => Some(target.agent()),
@@ -83,11 +84,20 @@ impl Request {
     }
 }
 
+/// An agent that a peer named by its URL. The answer names it by the same URL, so it is sealed with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The agent.
+    pub agent: AgentId,
+    /// The key of that URL.
+    pub sealed_by: SealingKeyId,
+}
+
 /// A subscription to make.
 #[derive(Clone, Debug, Default)]
 pub struct Subscribe {
     /// The set to join (`8030-4.1-2`); a new one without.
-    pub set: Option<AgentId>,
+    pub set: Option<Named>,
     /// The only key whose holder may send (RFC 8292 §4.1).
     pub restricted_to: Option<PublicKey>,
 }
@@ -99,6 +109,8 @@ pub struct Send {
     pub agent: AgentId,
     /// The subscription of the push resource.
     pub subscription: SubscriptionId,
+    /// The key of the push resource's URL; [`Message::sealed_by`] of the message.
+    pub sealed_by: SealingKeyId,
     /// Required (`8030-5.2-5`).
     pub ttl: Ttl,
     /// `8030-5.3-3`.
@@ -122,7 +134,7 @@ pub enum ReceiptRequest {
     /// Yes, on a new receipt subscription.
     New,
     /// Yes, on this one (`8030-5.1-6`).
-    On(AgentId),
+    On(Named),
 }
 
 /// What a monitor or an unsubscribe is about.
@@ -210,7 +222,7 @@ pub enum Reason {
 #[derive(Clone, Debug)]
 pub enum Response {
     /// 201 (`8030-4-2`).
-    Subscribed(AgentId, SubscriptionId),
+    Subscribed(Subscribed),
     /// 201, or 202 with a receipt subscription (`8030-5-2`, `8030-5.1-3`). The message is durable, or had TTL 0.
     Accepted(Accepted),
     /// 200 with the message.
@@ -226,13 +238,28 @@ pub enum Response {
     Refused(Refusal),
 }
 
+/// A subscription that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The set it is in.
+    pub agent: AgentId,
+    /// Itself.
+    pub subscription: SubscriptionId,
+    /// The key of the set's URL, if the user agent has one already (`8030-4.1-4`).
+    pub set_sealed_by: Option<SealingKeyId>,
+}
+
 /// An accepted message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// Its resource.
     pub handle: Handle,
+    /// [`Message::sealed_by`].
+    pub sealed_by: SealingKeyId,
     /// The TTL granted.
     pub ttl: Ttl,
     /// Where its outcome will be told.
     pub receipt: Option<AgentId>,
+    /// The key of the receipt subscription's URL, if the sender has one already (`8030-5.1-7`).
+    pub receipt_sealed_by: Option<SealingKeyId>,
 }

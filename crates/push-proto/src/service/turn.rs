@@ -6,9 +6,9 @@ use alloc::{
     vec,
 };
 
-use super::{Delivery, Exchange, Limits, Output, Response, Target};
+use super::{Delivery, Exchange, Limits, Output, Response, Subscribed, Target};
 use crate::{
-    AgentId, Handle, Message, Now, Refusal, SubscriptionId,
+    AgentId, Handle, Message, Now, Refusal, SealingKeyId,
     store::{Command, Item, Operation, SubscriptionRecord, Ticket},
 };
 
@@ -30,7 +30,7 @@ pub(super) enum Pending {
 /// A request whose answer depends on the store.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Subscribe(AgentId, SubscriptionId, SubscriptionRecord),
+    Subscribe(Subscribed, SubscriptionRecord),
     Send(Arriving),
     Acknowledge(Handle),
     Read,
@@ -43,6 +43,8 @@ pub(super) struct Arriving {
     pub(super) message: Arc<Message>,
     /// Whether somebody got it early.
     pub(super) pushed: bool,
+    /// [`Accepted::receipt_sealed_by`](super::Accepted::receipt_sealed_by).
+    pub(super) receipt_sealed_by: Option<SealingKeyId>,
 }
 
 /// Where an exchange stands.

@@ -16,7 +16,9 @@ use super::{
     public_url::SUBSCRIBE,
     respond::{dated, fresh},
 };
-use crate::{AgentId, Handle, MessageId, Refusal, Slot, SubscriptionId, UnixTime, service::Target};
+use crate::{
+    AgentId, Handle, MessageId, Refusal, SealingKeyId, Slot, SubscriptionId, UnixTime, service::Target,
+};
 
 /// What stands between HTTP and a push service: it opens and seals capability URLs, reads requests and writes
 /// responses. Immutable, so all threads share one.
@@ -54,10 +56,8 @@ impl Door {
     pub fn admit(&self, head: &Parts) -> Result<Admitted, Refusal> {
         let action = match self.resource(head.uri.path())? {
             Resource::Service if head.method == Method::POST => Action::Subscribe,
-            Resource::Push(agent, subscription) if head.method == Method::POST => {
-                Action::Send(agent, subscription)
-            }
-            Resource::Service | Resource::Push(..) => return Err(Refusal::METHOD_POST_ONLY),
+            Resource::Push(push) if head.method == Method::POST => Action::Send(push),
+            Resource::Service | Resource::Push(_) => return Err(Refusal::METHOD_POST_ONLY),
             Resource::Message(handle) if head.method == Method::GET => Action::Read(handle),
             Resource::Message(handle) if head.method == Method::DELETE => Action::Acknowledge(handle),
             Resource::Queue(target) if head.method == Method::GET => Action::Monitor(target),
@@ -103,11 +103,13 @@ impl Door {
         if path == SUBSCRIBE {
             return Ok(Resource::Service);
         }
-        let capability = self.open(path).ok_or(Refusal::NOT_FOUND)?;
+        let (capability, sealed_by) = self.open(path).ok_or(Refusal::NOT_FOUND)?;
         Ok(match capability {
-            Capability::Push { agent, subscription } => {
-                Resource::Push(AgentId::from_octets(agent), SubscriptionId::from_octets(subscription))
-            }
+            Capability::Push { agent, subscription } => Resource::Push(PushResource {
+                agent: AgentId::from_octets(agent),
+                subscription: SubscriptionId::from_octets(subscription),
+                sealed_by,
+            }),
             Capability::Message { agent, subscription, slot, id } => Resource::Message(Handle {
                 agent: AgentId::from_octets(agent),
                 subscription: SubscriptionId::from_octets(subscription),
@@ -123,14 +125,14 @@ impl Door {
         })
     }
 
-    /// Opens the token at the end of a path below the prefix.
-    pub(super) fn open(&self, path: &str) -> Option<Capability> {
+    /// Opens the token at the end of a path below the prefix; says which key sealed it, too.
+    pub(super) fn open(&self, path: &str) -> Option<(Capability, SealingKeyId)> {
         let (alias, token) = path.rsplit_once('/')?;
         let plain = |step: &str| !step.is_empty() && step.bytes().all(|octet| octet.is_ascii_alphanumeric());
         if alias.split('/').count() > ALIAS_STEPS_MAX || !alias.split('/').all(plain) {
             return None;
         }
-        self.keyring.open(token).ok()
+        self.keyring.open_with_key_id(token).ok()
     }
 }
 
@@ -143,9 +145,17 @@ impl fmt::Debug for Door {
 /// What a path names.
 enum Resource {
     Service,
-    Push(AgentId, SubscriptionId),
+    Push(PushResource),
     Message(Handle),
     Queue(Target),
+}
+
+/// Where to send, and the key of the URL that said so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PushResource {
+    pub(super) agent: AgentId,
+    pub(super) subscription: SubscriptionId,
+    pub(super) sealed_by: SealingKeyId,
 }
 
 /// A request whose head was let in: the URL is opened, the method is right.
@@ -160,7 +170,7 @@ impl Admitted {
     #[must_use]
     pub const fn body_limit(&self) -> BodyLimit {
         match self.action {
-            Action::Subscribe | Action::Send(..) => BodyLimit::AtMost(self.octets_max),
+            Action::Subscribe | Action::Send(_) => BodyLimit::AtMost(self.octets_max),
             Action::Monitor(_) | Action::Unsubscribe(_) | Action::Read(_) | Action::Acknowledge(_) => {
                 BodyLimit::Ignored
             }
@@ -172,7 +182,7 @@ impl Admitted {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
     Subscribe,
-    Send(AgentId, SubscriptionId),
+    Send(PushResource),
     Monitor(Target),
     Unsubscribe(Target),
     Read(Handle),

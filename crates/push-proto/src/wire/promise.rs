@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use super::{
-    Door, Relation,
-    respond::{date, uri, value},
+    Door,
+    respond::{date, uri},
 };
 use crate::{Message, Receipt, UnixTime, store::Item};
 
@@ -50,9 +50,8 @@ impl Door {
     /// `8030-6.1-2`).
     fn promise_message(&self, message: &Message) -> Promise {
         let mut request = Request::new(());
-        *request.uri_mut() = uri(self.message_url(message.handle));
-        let push = self.push_url(message.handle.agent, message.handle.subscription);
-        request.headers_mut().insert(header::LINK, value(Relation::Push.link(&push)));
+        *request.uri_mut() = uri(self.message_url(message.handle, message.sealed_by));
+        request.headers_mut().insert(header::LINK, self.push_link(message));
         let mut response = Response::new(());
         self.write_message(message, response.headers_mut());
         Promise { request, response, body: message.content.body.clone() }
@@ -61,7 +60,7 @@ impl Door {
     /// Only a status (`8030-6.3-3`).
     fn promise_receipt(&self, receipt: &Receipt) -> Promise {
         let mut request = Request::new(());
-        *request.uri_mut() = uri(self.message_url(receipt.message));
+        *request.uri_mut() = uri(self.message_url(receipt.message, receipt.sealed_by));
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(receipt.outcome.status()).unwrap_or_default();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));

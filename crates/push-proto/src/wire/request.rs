@@ -3,17 +3,21 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request as HttpRequest, header, request::Parts};
 use push_crypto::{
-    capability::Capability,
+    capability::{Capability, ID_LEN},
     vapid::{OPTIONS_MEDIA_TYPE, restriction_from_json},
 };
 
 use super::{
-    Admitted, Door, Preferences, Relation, Verify, content, door::Action, lexer::trim, link::Links,
-    prefer::PREFER, vapid,
+    Admitted, Door, Preferences, Relation, Verify, content,
+    door::{Action, PushResource},
+    lexer::trim,
+    link::Links,
+    prefer::PREFER,
+    vapid,
 };
 use crate::{
-    AgentId, Refusal, Slot, SubscriptionId, Topic, Ttl, UnixTime, Urgency,
-    service::{Monitor, ReceiptRequest, Request, Send, Subscribe},
+    AgentId, Refusal, SealingKeyId, Slot, Topic, Ttl, UnixTime, Urgency,
+    service::{Monitor, Named, ReceiptRequest, Request, Send, Subscribe},
     user_agent::Reference,
 };
 
@@ -37,8 +41,8 @@ impl Door {
         }
         match admitted.action {
             Action::Subscribe => self.subscribe(&head, &body).map(Request::Subscribe),
-            Action::Send(agent, subscription) => {
-                let mut send = self.send((agent, subscription), &head, body)?;
+            Action::Send(push) => {
+                let mut send = self.send(push, &head, body)?;
                 if let Some(credentials) = vapid::credentials(&head.headers)? {
                     vapid::check_keys_differ(&credentials, &send.content)?;
                     send.sender = Some(verify.verify(self, &credentials, now).map_err(vapid::refusal)?);
@@ -59,7 +63,7 @@ impl Door {
         self.check_length(body)?;
         let set = match self.linked(head, Relation::Set, Refusal::SET_INVALID)? {
             None => None,
-            Some(Capability::Set { agent }) => Some(AgentId::from_octets(agent)),
+            Some((Capability::Set { agent }, key)) => Some(named(agent, key)),
             Some(_) => return Err(Refusal::SET_INVALID),
         };
         // A body of any other type means nothing (`8292-4.1-3`, A-35).
@@ -72,12 +76,8 @@ impl Door {
     }
 
     /// Everything but the sender.
-    fn send(
-        &self,
-        (agent, subscription): (AgentId, SubscriptionId),
-        head: &Parts,
-        body: Bytes,
-    ) -> Result<Send, Refusal> {
+    fn send(&self, push: PushResource, head: &Parts, body: Bytes) -> Result<Send, Refusal> {
+        let PushResource { agent, subscription, sealed_by } = push;
         self.check_length(&body)?;
         let headers = &head.headers;
         let ttl = single(headers, &TTL, Refusal::TTL_INVALID)?.ok_or(Refusal::TTL_MISSING)?;
@@ -88,13 +88,14 @@ impl Door {
         };
         let linked = match self.linked(head, Relation::Receipt, Refusal::RECEIPT_INVALID)? {
             None => ReceiptRequest::New,
-            Some(Capability::Receipts { agent }) => ReceiptRequest::On(AgentId::from_octets(agent)),
+            Some((Capability::Receipts { agent }, key)) => ReceiptRequest::On(named(agent, key)),
             Some(_) => return Err(Refusal::RECEIPT_INVALID),
         };
         let wanted = Preferences::read(headers).respond_async;
         Ok(Send {
             agent,
             subscription,
+            sealed_by,
             ttl,
             urgency: urgency(headers)?.unwrap_or_default(),
             topic: topic
@@ -110,14 +111,14 @@ impl Door {
         if body.len() > self.limits.body_octets { Err(Refusal::BODY_TOO_LARGE) } else { Ok(()) }
     }
 
-    /// What the one link with this relation leads to. Anything but a capability of this service is `invalid`, and so
-    /// are two.
+    /// What the one link with this relation leads to, and the key of its URL. Anything but a capability of this
+    /// service is `invalid`, and so are two.
     fn linked(
         &self,
         head: &Parts,
         relation: Relation,
         invalid: Refusal,
-    ) -> Result<Option<Capability>, Refusal> {
+    ) -> Result<Option<(Capability, SealingKeyId)>, Refusal> {
         let mut found = None;
         for (count, link) in Links::new(&head.headers).enumerate() {
             if count >= self.limits.links {
@@ -127,9 +128,9 @@ impl Door {
             if !link.has(relation) {
                 continue;
             }
-            let capability =
+            let opened =
                 link.target().and_then(|target| self.open_reference(&target, head)).ok_or(invalid)?;
-            if found.replace(capability).is_some() {
+            if found.replace(opened).is_some() {
                 return Err(invalid);
             }
         }
@@ -137,11 +138,15 @@ impl Door {
     }
 
     /// The capability that a URL reference in a request means; none for other origins.
-    fn open_reference(&self, reference: &Reference, head: &Parts) -> Option<Capability> {
+    fn open_reference(&self, reference: &Reference, head: &Parts) -> Option<(Capability, SealingKeyId)> {
         let url = reference.resolve(&self.url.request_url(head.uri.path())?)?;
         let path = url.path_and_query().split('?').next()?;
         self.open(self.url.below(path).filter(|_| url.origin() == *self.url.origin())?)
     }
+}
+
+const fn named(agent: [u8; ID_LEN], sealed_by: SealingKeyId) -> Named {
+    Named { agent: AgentId::from_octets(agent), sealed_by }
 }
 
 /// The only line of a field, trimmed; `invalid` if there are more.

@@ -8,8 +8,8 @@ use push_crypto::capability::Capability;
 
 use super::{Door, Relation, content, problem, request::TTL};
 use crate::{
-    AgentId, Handle, Message, SubscriptionId, UnixTime,
-    service::{Accepted, Response},
+    AgentId, Handle, Message, SealingKeyId, SubscriptionId, UnixTime,
+    service::{Accepted, Response, Subscribed},
 };
 
 impl Door {
@@ -17,7 +17,7 @@ impl Door {
     #[must_use]
     pub fn respond(&self, response: &Response, now: UnixTime) -> HttpResponse<Bytes> {
         let response = match response {
-            Response::Subscribed(agent, subscription) => fresh(self.subscribed(*agent, *subscription)),
+            Response::Subscribed(subscribed) => fresh(self.subscribed(*subscribed)),
             Response::Accepted(accepted) => fresh(self.accepted(accepted)),
             Response::Message(message) => self.message(message),
             Response::Done | Response::MonitorEnded { empty: true } => fresh(empty(StatusCode::NO_CONTENT)),
@@ -27,12 +27,14 @@ impl Door {
         dated(response, now)
     }
 
-    fn subscribed(&self, agent: AgentId, subscription: SubscriptionId) -> HttpResponse<Bytes> {
+    fn subscribed(&self, subscribed: Subscribed) -> HttpResponse<Bytes> {
+        let Subscribed { agent, subscription, set_sealed_by } = subscribed;
+        let set = self.seal(&set(agent), set_sealed_by);
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, secret(self.subscription_url(agent, subscription)));
         headers.append(header::LINK, secret(Relation::Push.link(&self.push_url(agent, subscription))));
-        headers.append(header::LINK, secret(Relation::Set.link(&self.set_url(agent))));
+        headers.append(header::LINK, secret(Relation::Set.link(&set)));
         response
     }
 
@@ -40,10 +42,11 @@ impl Door {
         let status = if accepted.receipt.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
         let mut response = empty(status);
         let headers = response.headers_mut();
-        headers.insert(header::LOCATION, secret(self.message_url(accepted.handle)));
+        headers.insert(header::LOCATION, secret(self.message_url(accepted.handle, accepted.sealed_by)));
         headers.insert(TTL, accepted.ttl.as_secs().into());
         if let Some(agent) = accepted.receipt {
-            headers.insert(header::LINK, secret(Relation::Receipt.link(&self.receipts_url(agent))));
+            let receipts = self.seal(&receipts(agent), accepted.receipt_sealed_by);
+            headers.insert(header::LINK, secret(Relation::Receipt.link(&receipts)));
         }
         response
     }
@@ -58,56 +61,82 @@ impl Door {
     /// The fields of a message, pushed or read (`8030-6-4`, `8030-6-9`, `8030-7.2-2`). Urgency, topic and credentials
     /// are not among them (`8030-5.3-2`, `8030-5.4-9`, `8292-4.2-10`).
     pub(super) fn write_message(&self, message: &Message, headers: &mut HeaderMap) {
-        let Handle { agent, subscription, .. } = message.handle;
         content::write(&message.content, headers);
         headers.insert(header::CONTENT_LENGTH, message.content.body.len().into());
         headers.insert(header::LAST_MODIFIED, date(message.accepted));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
-        headers.insert(header::LINK, value(Relation::Push.link(&self.push_url(agent, subscription))));
+        headers.insert(header::LINK, self.push_link(message));
+    }
+
+    /// The push resource that a message was sent to, by the URL that its user agent knows.
+    pub(super) fn push_link(&self, message: &Message) -> HeaderValue {
+        let push = push(message.handle.agent, message.handle.subscription);
+        value(Relation::Push.link(&self.seal(&push, Some(message.sealed_by))))
     }
 
     /// Where its user agent monitors and ends a subscription.
     #[must_use]
     pub fn subscription_url(&self, agent: AgentId, subscription: SubscriptionId) -> String {
         let (agent, subscription) = (*agent.octets(), *subscription.octets());
-        self.seal('s', &Capability::Subscription { agent, subscription })
+        self.seal(&Capability::Subscription { agent, subscription }, None)
     }
 
     /// Where application servers send.
     #[must_use]
     pub fn push_url(&self, agent: AgentId, subscription: SubscriptionId) -> String {
-        let (agent, subscription) = (*agent.octets(), *subscription.octets());
-        self.seal('p', &Capability::Push { agent, subscription })
+        self.seal(&push(agent, subscription), None)
     }
 
     /// Where a message is acknowledged: the same in its 201, its promise and its receipt (`8030-6-3`,
-    /// `8030-6.3-3`).
+    /// `8030-6.3-3`), since all know the key of the push URL that it was sent to ([`Message::sealed_by`]).
     #[must_use]
-    pub fn message_url(&self, handle: Handle) -> String {
+    pub fn message_url(&self, handle: Handle, sealed_by: SealingKeyId) -> String {
         let capability = Capability::Message {
             agent: *handle.agent.octets(),
             subscription: *handle.subscription.octets(),
             slot: *handle.slot.octets(),
             id: *handle.id.octets(),
         };
-        self.seal('m', &capability)
+        self.seal(&capability, Some(sealed_by))
     }
 
     /// Where an application server monitors its receipts.
     #[must_use]
     pub fn receipts_url(&self, agent: AgentId) -> String {
-        self.seal('r', &Capability::Receipts { agent: *agent.octets() })
+        self.seal(&receipts(agent), None)
     }
 
     /// Where a user agent monitors all its subscriptions.
     #[must_use]
     pub fn set_url(&self, agent: AgentId) -> String {
-        self.seal('a', &Capability::Set { agent: *agent.octets() })
+        self.seal(&set(agent), None)
     }
 
-    fn seal(&self, kind: char, capability: &Capability) -> String {
-        format!("{}/{kind}/{}", self.url, self.keyring.seal(capability))
+    /// The URL under this key; under the newest if it is not said which, or that one was retired.
+    fn seal(&self, capability: &Capability, sealed_by: Option<SealingKeyId>) -> String {
+        let kind = match capability {
+            Capability::Subscription { .. } => 's',
+            Capability::Push { .. } => 'p',
+            Capability::Message { .. } => 'm',
+            Capability::Receipts { .. } => 'r',
+            Capability::Set { .. } => 'a',
+        };
+        let token = sealed_by.and_then(|key| self.keyring.seal_with(key, capability).ok());
+        let token = token.unwrap_or_else(|| self.keyring.seal(capability));
+        format!("{}/{kind}/{token}", self.url)
     }
+}
+
+const fn push(agent: AgentId, subscription: SubscriptionId) -> Capability {
+    Capability::Push { agent: *agent.octets(), subscription: *subscription.octets() }
+}
+
+const fn receipts(agent: AgentId) -> Capability {
+    Capability::Receipts { agent: *agent.octets() }
+}
+
+const fn set(agent: AgentId) -> Capability {
+    Capability::Set { agent: *agent.octets() }
 }
 
 /// A response without a body.

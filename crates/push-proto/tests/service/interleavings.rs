@@ -9,7 +9,7 @@ use push_proto::{
     store::Item,
 };
 
-use crate::world::{World, message, topic};
+use crate::world::{World, message, named, topic};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -111,7 +111,11 @@ impl Peers {
                 let send = Send {
                     ttl: Ttl::from_secs(ttl),
                     topic: about.map(topic),
-                    receipt: if receipt { ReceiptRequest::On(self.receipts) } else { ReceiptRequest::No },
+                    receipt: if receipt {
+                        ReceiptRequest::On(named(self.receipts))
+                    } else {
+                        ReceiptRequest::No
+                    },
                     ..message(self.subscriptions[to], "x")
                 };
                 let exchange = self.world.start(Request::Send(send));

@@ -8,7 +8,7 @@ use push_proto::{
 };
 use push_store::Quotas;
 
-use crate::world::{World, message, refusal};
+use crate::world::{World, message, named, refusal};
 
 #[test]
 fn requests_in_flight() {
@@ -95,7 +95,7 @@ fn a_full_queue() {
 fn a_full_set() {
     let mut world = World::with(Limits::default(), Quotas { subscriptions: 1, ..Quotas::default() });
     let to = world.subscribe(None);
-    let join = push_proto::service::Subscribe { set: Some(to.0), restricted_to: None };
+    let join = push_proto::service::Subscribe { set: Some(named(to.0)), restricted_to: None };
     assert_eq!(refusal(&world.ask(Request::Subscribe(join))), Refusal::SET_FULL);
 }
 

@@ -5,7 +5,7 @@ use push_proto::{
     service::{Input, ReceiptRequest, Request, Response, Send, Target, Transfer},
 };
 
-use crate::world::{World, message, refusal};
+use crate::world::{World, message, named, refusal};
 
 #[test]
 fn rfc8030_6_2_2_an_acknowledgement_reaches_the_receipt_monitor_once() {
@@ -41,7 +41,7 @@ fn rfc8030_5_1_7_a_receipt_subscription_is_reused() {
     let to = world.subscribe(None);
     let first = world.send(Send { receipt: ReceiptRequest::New, ..message(to, "1") });
     let agent = first.receipt.expect("asked");
-    let second = world.send(Send { receipt: ReceiptRequest::On(agent), ..message(to, "2") });
+    let second = world.send(Send { receipt: ReceiptRequest::On(named(agent)), ..message(to, "2") });
     assert_eq!(second.receipt, Some(agent));
     let receipts = world.monitor(Target::Receipts(agent), 8);
     world.acknowledge(second.handle);
@@ -55,7 +55,7 @@ fn rfc8030_5_1_9_an_invalid_receipt_subscription_is_refused_and_nothing_is_store
     let to = world.subscribe(None);
     let made_up = AgentId::from_octets([9; 16]);
     for agent in [made_up, to.0] {
-        let send = Send { receipt: ReceiptRequest::On(agent), ..message(to, "x") };
+        let send = Send { receipt: ReceiptRequest::On(named(agent)), ..message(to, "x") };
         assert_eq!(refusal(&world.ask(Request::Send(send))), Refusal::RECEIPT_INVALID);
     }
     let monitor = world.monitor(Target::Set(to.0), 8);
@@ -69,7 +69,7 @@ fn rfc8030_6_3_5_expiry_and_unsubscribing_yield_410() {
     let asking = |secs| Send { receipt: ReceiptRequest::New, ttl: Ttl::from_secs(secs), ..message(to, "x") };
     let expiring = world.send(asking(5));
     let agent = expiring.receipt.expect("asked");
-    let dropped = world.send(Send { receipt: ReceiptRequest::On(agent), ..asking(500) });
+    let dropped = world.send(Send { receipt: ReceiptRequest::On(named(agent)), ..asking(500) });
     let receipts = world.monitor(Target::Receipts(agent), 8);
     world.pass(8);
     assert_eq!(world.take_receipts(receipts), [(expiring.handle, Outcome::Failed)]);
@@ -88,7 +88,7 @@ fn rfc8030_7_3_5_a_receipt_subscription_can_be_deleted() {
     let monitor = world.monitor(Target::Receipts(agent), 8);
     assert!(matches!(world.ask(Request::Unsubscribe(Target::Receipts(agent))), Response::Done));
     assert_eq!(refusal(&world.response(monitor).expect("ended")), Refusal::NOT_FOUND, "8030-7.3-2");
-    let reuse = Send { receipt: ReceiptRequest::On(agent), ..message(to, "y") };
+    let reuse = Send { receipt: ReceiptRequest::On(named(agent)), ..message(to, "y") };
     assert_eq!(refusal(&world.ask(Request::Send(reuse))), Refusal::RECEIPT_INVALID);
     assert!(matches!(world.acknowledge(sent.handle), Response::Done), "the message itself lives on");
 }

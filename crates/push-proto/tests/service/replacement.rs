@@ -5,7 +5,7 @@ use push_proto::{
     service::{Monitor, ReceiptRequest, Response, Send, Target},
 };
 
-use crate::world::{World, message, refusal, topic};
+use crate::world::{World, message, named, refusal, topic};
 
 fn about(slot: Slot, send: Send) -> Send {
     Send { topic: Some(slot), ..send }
@@ -49,7 +49,7 @@ fn rfc8030_5_4_6_a_replaced_message_owes_no_receipt_even_if_acknowledged_late() 
     let receipts = old.receipt.expect("asked for");
     let monitor = world.monitor(Target::Set(to.0), 8);
     world.write_all(monitor);
-    let new = world.send(Send { receipt: ReceiptRequest::On(receipts), ..asking("new") });
+    let new = world.send(Send { receipt: ReceiptRequest::On(named(receipts)), ..asking("new") });
     assert_eq!(refusal(&world.acknowledge(old.handle)), Refusal::NOT_FOUND);
     assert!(matches!(world.acknowledge(new.handle), Response::Done));
     let receipts = world.monitor(Target::Receipts(receipts), 8);

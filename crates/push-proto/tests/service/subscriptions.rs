@@ -7,7 +7,7 @@ use push_proto::{
     service::{Request, Response, Subscribe, Target},
 };
 
-use crate::world::{World, message, refusal};
+use crate::world::{World, message, named, refusal};
 
 #[test]
 fn rfc8030_4_1_4_a_subscription_joins_the_set_it_names() {
@@ -27,7 +27,7 @@ fn rfc8030_4_1_5_an_invalid_set_is_refused() {
     let gone = world.subscribe(None);
     world.ask(Request::Unsubscribe(Target::Set(gone.0)));
     for set in [AgentId::from_octets([1; 16]), gone.0] {
-        let request = Request::Subscribe(Subscribe { set: Some(set), restricted_to: None });
+        let request = Request::Subscribe(Subscribe { set: Some(named(set)), restricted_to: None });
         assert_eq!(refusal(&world.ask(request)), Refusal::SET_INVALID);
     }
 }

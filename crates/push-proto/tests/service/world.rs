@@ -4,21 +4,22 @@ use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc, time::Duratio
 
 use bytes::Bytes;
 use push_proto::{
-    AgentId, Content, Handle, Message, Mono, Now, Outcome, Refusal, Seed, Slot, SubscriptionId, Ttl,
-    UnixTime, Urgency,
+    AgentId, Content, Handle, Message, Mono, Now, Outcome, Refusal, SealingKeyId, Seed, Slot, SubscriptionId,
+    Ttl, UnixTime, Urgency,
     service::{
-        Accepted, Config, Delivery, Exchange, Input, Limits, Monitor, Output, Reason, ReceiptRequest,
-        Request, Response, Send, Service, Subscribe, Target, Transfer,
+        Accepted, Config, Delivery, Exchange, Input, Limits, Monitor, Named, Output, Reason, ReceiptRequest,
+        Request, Response, Send, Service, Subscribe, Subscribed, Target, Transfer,
     },
     store::{Command, Completion, Item},
 };
 use push_store::{Client, Memory, Quotas};
 
-pub const START: u64 = 1_800_000_000;
+pub(crate) const START: u64 = 1_800_000_000;
+pub(crate) const KEY: SealingKeyId = SealingKeyId::from_u8(0);
 
-pub struct World {
-    pub service: Service,
-    pub memory: Memory,
+pub(crate) struct World {
+    pub(crate) service: Service,
+    pub(crate) memory: Memory,
     client: Client,
     now: Now,
     exchanges: u64,
@@ -28,18 +29,18 @@ pub struct World {
     held: Option<Vec<Command>>,
     /// Everything that came out, by exchange, in order.
     pushes: BTreeMap<Exchange, Vec<(Delivery, Item)>>,
-    pub retracted: BTreeSet<(Exchange, Delivery)>,
+    pub(crate) retracted: BTreeSet<(Exchange, Delivery)>,
     responses: BTreeMap<Exchange, Response>,
     retired: BTreeSet<Exchange>,
-    pub wait: (Option<Mono>, Reason),
+    pub(crate) wait: (Option<Mono>, Reason),
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Limits::default(), Quotas::default())
     }
 
-    pub fn with(limits: Limits, quotas: Quotas) -> Self {
+    pub(crate) fn with(limits: Limits, quotas: Quotas) -> Self {
         let mut memory = Memory::new(quotas);
         let client = memory.attach();
         let config = Config { limits, ..Config::default() };
@@ -61,12 +62,12 @@ impl World {
         world
     }
 
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         self.now
     }
 
     /// A new service over the same store: what was in flight or connected is forgotten.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.lives += 1;
         self.service = Service::new(Config::default(), &Seed::from_octets([self.lives; 32]));
         self.held = None;
@@ -74,7 +75,7 @@ impl World {
         self.drain();
     }
 
-    pub fn handle(&mut self, input: Input) {
+    pub(crate) fn handle(&mut self, input: Input) {
         self.service.handle(input, self.now);
         self.drain();
     }
@@ -123,12 +124,12 @@ impl World {
     }
 
     /// From now on the store sees nothing.
-    pub fn hold(&mut self) {
+    pub(crate) fn hold(&mut self) {
         self.held.get_or_insert_default();
     }
 
     /// The store catches up.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         for command in self.held.take().into_iter().flatten() {
             self.store(command);
         }
@@ -136,7 +137,7 @@ impl World {
     }
 
     /// The store answers each held command that wants an answer by failing.
-    pub fn fail_held(&mut self) {
+    pub(crate) fn fail_held(&mut self) {
         for command in self.held.take().into_iter().flatten() {
             let ticket = match command {
                 Command::Apply(ticket, _)
@@ -151,12 +152,12 @@ impl World {
         self.drain();
     }
 
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held.as_ref().map_or(0, Vec::len)
     }
 
     /// Lets time pass on both clocks, stopping at each deadline as a driver would.
-    pub fn pass(&mut self, secs: u64) {
+    pub(crate) fn pass(&mut self, secs: u64) {
         let end = self.now.mono.after(Duration::from_secs(secs));
         let (origin, wall) = (self.now.mono, self.now.wall);
         while let Some(at) = self.wait.0.filter(|at| *at < end) {
@@ -168,47 +169,48 @@ impl World {
     }
 
     /// Lets time pass in one step, as if the shard had been asleep: every tick is late.
-    pub fn leap(&mut self, secs: u64) {
+    pub(crate) fn leap(&mut self, secs: u64) {
         let Now { mono, wall } = self.now;
         self.now = Now { mono: mono.after(Duration::from_secs(secs)), wall: wall.saturating_add_secs(secs) };
         self.handle(Input::Tick);
     }
 
     /// Steps the wall clock alone.
-    pub fn step_wall(&mut self, wall: u64) {
+    pub(crate) fn step_wall(&mut self, wall: u64) {
         self.now.wall = UnixTime::from_secs(wall);
     }
 
-    pub fn start(&mut self, request: Request) -> Exchange {
+    pub(crate) fn start(&mut self, request: Request) -> Exchange {
         self.exchanges += 1;
         let exchange = Exchange { origin: 0, number: self.exchanges };
         self.handle(Input::Request(exchange, request));
         exchange
     }
 
-    pub fn ask(&mut self, request: Request) -> Response {
+    pub(crate) fn ask(&mut self, request: Request) -> Response {
         let exchange = self.start(request);
         self.response(exchange).expect("answered")
     }
 
-    pub fn response(&self, exchange: Exchange) -> Option<Response> {
+    pub(crate) fn response(&self, exchange: Exchange) -> Option<Response> {
         let response = self.responses.get(&exchange).cloned();
         assert_eq!(response.is_some(), self.retired.contains(&exchange), "a response and Retire go together");
         response
     }
 
-    pub fn is_retired(&self, exchange: Exchange) -> bool {
+    pub(crate) fn is_retired(&self, exchange: Exchange) -> bool {
         self.retired.contains(&exchange)
     }
 
-    pub fn subscribe(&mut self, set: Option<AgentId>) -> (AgentId, SubscriptionId) {
+    pub(crate) fn subscribe(&mut self, set: Option<AgentId>) -> (AgentId, SubscriptionId) {
+        let set = set.map(named);
         match self.ask(Request::Subscribe(Subscribe { set, restricted_to: None })) {
-            Response::Subscribed(agent, subscription) => (agent, subscription),
+            Response::Subscribed(Subscribed { agent, subscription, .. }) => (agent, subscription),
             other => panic!("{other:?}"),
         }
     }
 
-    pub fn send(&mut self, send: Send) -> Accepted {
+    pub(crate) fn send(&mut self, send: Send) -> Accepted {
         match self.ask(Request::Send(send)) {
             Response::Accepted(accepted) => accepted,
             other => panic!("{other:?}"),
@@ -216,27 +218,27 @@ impl World {
     }
 
     /// A monitor with this much credit.
-    pub fn monitor(&mut self, target: Target, credit: u32) -> Exchange {
+    pub(crate) fn monitor(&mut self, target: Target, credit: u32) -> Exchange {
         self.monitor_with(Monitor::of(target), credit)
     }
 
-    pub fn monitor_with(&mut self, monitor: Monitor, credit: u32) -> Exchange {
+    pub(crate) fn monitor_with(&mut self, monitor: Monitor, credit: u32) -> Exchange {
         let exchange = self.start(Request::Monitor(monitor));
         self.handle(Input::Credit(exchange, credit));
         exchange
     }
 
     /// What has been pushed to a monitor and not been taken by this call before.
-    pub fn take_pushes(&mut self, exchange: Exchange) -> Vec<(Delivery, Item)> {
+    pub(crate) fn take_pushes(&mut self, exchange: Exchange) -> Vec<(Delivery, Item)> {
         self.pushes.remove(&exchange).unwrap_or_default()
     }
 
-    pub fn take_bodies(&mut self, exchange: Exchange) -> Vec<String> {
+    pub(crate) fn take_bodies(&mut self, exchange: Exchange) -> Vec<String> {
         self.take_pushes(exchange).iter().map(|(_, item)| body(item)).collect()
     }
 
     /// Takes what was pushed, as a connection that wrote all of it.
-    pub fn write_all(&mut self, exchange: Exchange) -> Vec<Handle> {
+    pub(crate) fn write_all(&mut self, exchange: Exchange) -> Vec<Handle> {
         let pushes = self.take_pushes(exchange);
         for (delivery, _) in &pushes {
             self.handle(Input::Pushed(exchange, *delivery, Transfer::Written));
@@ -244,12 +246,12 @@ impl World {
         pushes.iter().map(|(_, item)| item.handle()).collect()
     }
 
-    pub fn acknowledge(&mut self, handle: Handle) -> Response {
+    pub(crate) fn acknowledge(&mut self, handle: Handle) -> Response {
         self.ask(Request::Acknowledge(handle))
     }
 
     /// Receipts pushed to a monitor: which message, and how it ended.
-    pub fn take_receipts(&mut self, exchange: Exchange) -> Vec<(Handle, Outcome)> {
+    pub(crate) fn take_receipts(&mut self, exchange: Exchange) -> Vec<(Handle, Outcome)> {
         let pushes = self.take_pushes(exchange);
         for (delivery, _) in &pushes {
             self.handle(Input::Pushed(exchange, *delivery, Transfer::Written));
@@ -262,10 +264,11 @@ impl World {
     }
 }
 
-pub fn message(to: (AgentId, SubscriptionId), body: &str) -> Send {
+pub(crate) fn message(to: (AgentId, SubscriptionId), body: &str) -> Send {
     Send {
         agent: to.0,
         subscription: to.1,
+        sealed_by: KEY,
         ttl: Ttl::from_secs(3600),
         urgency: Urgency::Normal,
         topic: None,
@@ -275,22 +278,27 @@ pub fn message(to: (AgentId, SubscriptionId), body: &str) -> Send {
     }
 }
 
-pub fn topic(octet: u8) -> Slot {
+/// An agent, named by a URL of the only key.
+pub(crate) fn named(agent: AgentId) -> Named {
+    Named { agent, sealed_by: KEY }
+}
+
+pub(crate) fn topic(octet: u8) -> Slot {
     Slot::from_octets([octet; 16])
 }
 
-pub fn body(item: &Item) -> String {
+pub(crate) fn body(item: &Item) -> String {
     match item {
         Item::Message(message) => text(message),
         Item::Receipt(receipt) => format!("receipt {:?}", receipt.outcome),
     }
 }
 
-pub fn text(message: &Arc<Message>) -> String {
+pub(crate) fn text(message: &Arc<Message>) -> String {
     String::from_utf8(message.content.body.to_vec()).expect("tests send text")
 }
 
-pub fn refusal(response: &Response) -> Refusal {
+pub(crate) fn refusal(response: &Response) -> Refusal {
     match response {
         Response::Refused(refusal) => *refusal,
         other => panic!("not a refusal: {other:?}"),

@@ -11,7 +11,7 @@ use push_proto::{
 };
 
 use crate::fixture::{
-    AGENT, HANDLE, Knock, NOW, ORIGIN, PROVIDER, RECEIPTS, SUBSCRIPTION, door, door_at, field,
+    AGENT, HANDLE, KEY, Knock, NOW, ORIGIN, PROVIDER, RECEIPTS, SUBSCRIPTION, door, door_at, field,
 };
 
 fn admit(door: &Door, method: &str, url: &str, length: Option<&str>) -> Result<Admitted, Refusal> {
@@ -45,7 +45,7 @@ fn each_kind_has_its_methods() {
             assert_eq!(Knock::new(method, &url).refused(), get_delete, "{method}");
         }
     }
-    let message = door.message_url(HANDLE);
+    let message = door.message_url(HANDLE, KEY);
     assert!(matches!(Knock::new("GET", &message).go(), Ok(Request::Read(handle)) if handle == HANDLE));
     assert!(
         matches!(Knock::new("DELETE", &message).go(), Ok(Request::Acknowledge(handle)) if handle == HANDLE)
@@ -165,7 +165,7 @@ fn too_large_a_body_is_refused_by_its_announced_length() {
 fn bodies_of_get_and_delete_are_ignored() {
     let door = door();
     for method in ["GET", "DELETE"] {
-        for url in [door.set_url(AGENT), door.message_url(HANDLE)] {
+        for url in [door.set_url(AGENT), door.message_url(HANDLE, KEY)] {
             let admitted = admit(&door, method, &url, Some("999999")).unwrap();
             assert_eq!(admitted.body_limit(), BodyLimit::Ignored);
         }

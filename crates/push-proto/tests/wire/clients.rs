@@ -14,7 +14,8 @@ use push_proto::{
 };
 
 use crate::fixture::{
-    AGENT, HANDLE, NOW, RECEIPTS, SIGNER, SUBSCRIPTION, authorization, door, field, message,
+    ACCEPTED, AGENT, HANDLE, KEY, NOW, RECEIPTS, SIGNER, SUBSCRIBED, SUBSCRIPTION, authorization, door,
+    field, message, named,
 };
 
 fn url(text: &str) -> PushUrl {
@@ -45,14 +46,14 @@ fn a_user_agent_subscribes() {
     let built = user_agent::request(&full).unwrap();
     assert_eq!(field(built.headers(), "content-type"), "application/webpush-options+json");
     let Ok(Request::Subscribe(subscribe)) = arrive(built) else { panic!() };
-    assert_eq!(subscribe.set, Some(AGENT));
+    assert_eq!(subscribe.set, Some(named(AGENT)));
     assert_eq!(subscribe.restricted_to.as_ref(), Some(SIGNER.public_key()));
 }
 
 /// `8030-4-2`, `8030-4-3`, `8030-4.1-1`
 #[test]
 fn a_user_agent_reads_what_it_got() {
-    let response = user_agent::response(&head(Response::Subscribed(AGENT, SUBSCRIPTION)));
+    let response = user_agent::response(&head(Response::Subscribed(SUBSCRIBED)));
     assert_eq!(response.status, 201);
     assert_eq!(response.location.unwrap().as_str(), door().subscription_url(AGENT, SUBSCRIPTION));
     assert_eq!(response.push.unwrap().as_str(), door().push_url(AGENT, SUBSCRIPTION));
@@ -73,7 +74,7 @@ fn a_user_agent_monitors_acknowledges_and_unsubscribes() {
         let Ok(Request::Monitor(monitor)) = arrive(built) else { panic!() };
         assert_eq!(monitor.urgency, urgency.unwrap_or(Urgency::VeryLow));
     }
-    let message = url(&door().message_url(HANDLE));
+    let message = url(&door().message_url(HANDLE, KEY));
     let built = user_agent::request(&agent::Request::Acknowledge { url: message }).unwrap();
     assert!(matches!(arrive(built), Ok(Request::Acknowledge(handle)) if handle == HANDLE));
     let built = user_agent::request(&agent::Request::Unsubscribe { url: set }).unwrap();
@@ -85,7 +86,7 @@ fn a_user_agent_monitors_acknowledges_and_unsubscribes() {
 fn a_user_agent_reads_a_push() {
     let promise = door().promise(&Item::Message(Arc::new(message())), NOW);
     let pushed = user_agent::pushed(&promise.request, promise.response.map(|()| promise.body));
-    assert_eq!(pushed.message.as_str(), door().message_url(HANDLE));
+    assert_eq!(pushed.message.as_str(), door().message_url(HANDLE, KEY));
     assert_eq!(pushed.promised_for.unwrap().as_str(), door().push_url(AGENT, SUBSCRIPTION));
     assert_eq!(pushed.pushed_for.unwrap().as_str(), door().push_url(AGENT, SUBSCRIPTION));
     assert_eq!(pushed.status, 200);
@@ -139,7 +140,7 @@ fn an_application_server_sends_all_it_can() {
     let Ok(Request::Send(arrived)) = arrive(built) else { panic!() };
     assert_eq!(arrived.urgency, Urgency::VeryLow);
     assert!(arrived.topic.is_some());
-    assert_eq!(arrived.receipt, ReceiptRequest::On(RECEIPTS));
+    assert_eq!(arrived.receipt, ReceiptRequest::On(named(RECEIPTS)));
     assert_eq!(arrived.sender.unwrap().key(), SIGNER.public_key());
     assert_eq!(arrived.content, content);
     let new = sender::Send { receipt: sender::ReceiptRequest::New, ..send() };
@@ -161,10 +162,10 @@ fn credentials_that_cannot_be_sent_are_an_error() {
 /// `8030-5-2`, `8030-5.1-4`, `8030-5.1-5`, `8030-5.2-6`, `8030-8.4-3`
 #[test]
 fn an_application_server_reads_the_answer() {
-    let accepted = Accepted { handle: HANDLE, ttl: Ttl::from_secs(5), receipt: Some(RECEIPTS) };
+    let accepted = Accepted { ttl: Ttl::from_secs(5), receipt: Some(RECEIPTS), ..ACCEPTED };
     let response = application_server::response(&head(Response::Accepted(accepted)), Bytes::new());
     assert_eq!(response.status, 202);
-    assert_eq!(response.location.unwrap().as_str(), door().message_url(HANDLE));
+    assert_eq!(response.location.unwrap().as_str(), door().message_url(HANDLE, KEY));
     assert_eq!(response.ttl, Some(Ttl::from_secs(5)));
     assert_eq!(response.receipt.unwrap().as_str(), door().receipts_url(RECEIPTS));
     let bare =
@@ -186,11 +187,15 @@ fn an_application_server_monitors_receipts() {
         let item = Item::Receipt(Receipt {
             agent: RECEIPTS,
             message: HANDLE,
+            sealed_by: KEY,
             outcome,
             expires: UnixTime::from_secs(1),
         });
         let promise = door().promise(&item, NOW);
         let receipt = application_server::receipt(&promise.request, &promise.response);
-        assert_eq!((receipt.message.as_str(), receipt.status), (door().message_url(HANDLE).as_str(), status));
+        assert_eq!(
+            (receipt.message.as_str(), receipt.status),
+            (door().message_url(HANDLE, KEY).as_str(), status)
+        );
     }
 }

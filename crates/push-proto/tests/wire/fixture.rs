@@ -11,9 +11,9 @@ use push_crypto::{
     vapid::{Signer, SigningKey},
 };
 use push_proto::{
-    AgentId, Content, ContentField, Handle, Message, MessageId, Refusal, Slot, SubscriptionId, UnixTime,
-    Urgency,
-    service::{Request, Send},
+    AgentId, Content, ContentField, Handle, Message, MessageId, Refusal, SealingKeyId, Slot, SubscriptionId,
+    Ttl, UnixTime, Urgency,
+    service::{Accepted, Named, Request, Send, Subscribed},
     wire::{BodyLimit, Door, Limits, PublicUrl, Unremembered},
 };
 
@@ -27,6 +27,13 @@ pub(crate) const HANDLE: Handle = Handle {
     slot: Slot::from_octets([0xd4; 16]),
     id: MessageId::from_octets([0xe5; 16]),
 };
+/// The only key of [`door`].
+pub(crate) const KEY: SealingKeyId = SealingKeyId::from_u8(0);
+pub(crate) const SUBSCRIBED: Subscribed =
+    Subscribed { agent: AGENT, subscription: SUBSCRIPTION, set_sealed_by: None };
+/// Without a receipt.
+pub(crate) const ACCEPTED: Accepted =
+    Accepted { handle: HANDLE, sealed_by: KEY, ttl: Ttl::ZERO, receipt: None, receipt_sealed_by: None };
 pub(crate) const ORIGIN: &str = "https://push.example.net";
 
 pub(crate) static PROVIDER: LazyLock<Provider> = LazyLock::new(rustcrypto::provider);
@@ -135,6 +142,7 @@ impl Knock {
 pub(crate) fn message() -> Message {
     Message {
         handle: HANDLE,
+        sealed_by: KEY,
         accepted: UnixTime::from_secs(1_799_999_000),
         expires: UnixTime::from_secs(1_800_001_000),
         urgency: Urgency::High,
@@ -144,6 +152,11 @@ pub(crate) fn message() -> Message {
             fields: [(ContentField::Encoding, Bytes::from_static(b"aes128gcm"))].into(),
         },
     }
+}
+
+/// An agent, named by a URL of [`door`].
+pub(crate) fn named(agent: AgentId) -> Named {
+    Named { agent, sealed_by: KEY }
 }
 
 /// The one value of a field.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use push_proto::{
     Content, ContentField, Message, Outcome, Receipt, UnixTime,
-    service::{Accepted, Response},
+    service::Response,
     store::Item,
     wire::{Limits, Promise, Relation, link},
 };
 
 use crate::fixture::{
-    AGENT, HANDLE, Knock, NOW, RECEIPTS, SUBSCRIPTION, authorization, door, door_at, field, message,
+    ACCEPTED, AGENT, HANDLE, KEY, Knock, NOW, RECEIPTS, SUBSCRIPTION, authorization, door, door_at, field,
+    message,
 };
 
 fn promise(message: Message) -> Promise {
@@ -19,15 +20,20 @@ fn promise(message: Message) -> Promise {
 }
 
 fn receipt(outcome: Outcome) -> Promise {
-    let receipt = Receipt { agent: RECEIPTS, message: HANDLE, outcome, expires: UnixTime::from_secs(9) };
+    let receipt = Receipt {
+        agent: RECEIPTS,
+        message: HANDLE,
+        sealed_by: KEY,
+        outcome,
+        expires: UnixTime::from_secs(9),
+    };
     door().promise(&Item::Receipt(receipt), NOW)
 }
 
 /// `8030-6-3`, `9113-8.4-2`, `9113-8.4-3`: the same URL as in the 201, from the public URL.
 #[test]
 fn the_promise_is_a_get_of_the_message_url() {
-    let accepted = Accepted { handle: HANDLE, ttl: push_proto::Ttl::ZERO, receipt: None };
-    let response = door().respond(&Response::Accepted(accepted), NOW);
+    let response = door().respond(&Response::Accepted(ACCEPTED), NOW);
     for promise in [promise(message()), receipt(Outcome::Delivered), receipt(Outcome::Failed)] {
         assert_eq!(promise.request.method(), http::Method::GET);
         assert_eq!(promise.request.uri().to_string(), field(response.headers(), "location"));

@@ -12,7 +12,7 @@ use push_proto::{
     },
 };
 
-use crate::fixture::{Knock, door};
+use crate::fixture::{KEY, Knock, door};
 
 /// Field values: any octets that the http crate lets through, and such as come close to being right.
 fn value() -> impl Strategy<Value = HeaderValue> {
@@ -165,9 +165,9 @@ proptest! {
             Ok(Request::Monitor(monitor)) => Some(monitor.target),
             _ => None,
         };
-        let (push, message) = (door.push_url(agent, subscription), door.message_url(handle));
+        let (push, message) = (door.push_url(agent, subscription), door.message_url(handle, KEY));
         let sent = Knock::new("POST", &push).header("ttl", "0").sent();
-        prop_assert_eq!((sent.agent, sent.subscription), (agent, subscription));
+        prop_assert_eq!((sent.agent, sent.subscription, sent.sealed_by), (agent, subscription, KEY));
         let own = door.subscription_url(agent, subscription);
         prop_assert_eq!(monitored(&own), Some(Target::Subscription(agent, subscription)));
         let (set, receipts) = (door.set_url(agent), door.receipts_url(agent));

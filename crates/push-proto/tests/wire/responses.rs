@@ -11,7 +11,8 @@ use push_proto::{
 };
 
 use crate::fixture::{
-    AGENT, HANDLE, Knock, NOW, ORIGIN, RECEIPTS, SUBSCRIPTION, authorization, door, door_at, field, message,
+    ACCEPTED, AGENT, HANDLE, KEY, Knock, NOW, ORIGIN, RECEIPTS, SUBSCRIBED, SUBSCRIPTION, authorization,
+    door, door_at, field, message,
 };
 
 fn respond(response: &Response) -> HttpResponse<Bytes> {
@@ -31,7 +32,7 @@ fn absent(headers: &HeaderMap, names: &[&str]) {
 /// `8030-4-2`, `8030-4-3`, `8030-4.1-1`, `8030-2.1-1`, `8030-3-1`
 #[test]
 fn subscribed() {
-    let response = respond(&Response::Subscribed(AGENT, SUBSCRIPTION));
+    let response = respond(&Response::Subscribed(SUBSCRIBED));
     let headers = response.headers();
     assert_eq!(response.status(), 201);
     assert_eq!(field(headers, "location"), door().subscription_url(AGENT, SUBSCRIPTION));
@@ -47,10 +48,10 @@ fn subscribed() {
 /// `8030-5-2`, A-03
 #[test]
 fn accepted() {
-    let accepted = Accepted { handle: HANDLE, ttl: Ttl::from_secs(7), receipt: None };
+    let accepted = Accepted { ttl: Ttl::from_secs(7), ..ACCEPTED };
     let response = respond(&Response::Accepted(accepted));
     assert_eq!(response.status(), 201);
-    assert_eq!(field(response.headers(), "location"), door().message_url(HANDLE));
+    assert_eq!(field(response.headers(), "location"), door().message_url(HANDLE, KEY));
     assert_eq!(field(response.headers(), "ttl"), "7");
     absent(response.headers(), &["link", "urgency", "topic"]);
 }
@@ -58,10 +59,10 @@ fn accepted() {
 /// `8030-5.1-2` to `8030-5.1-5`, `8030-5.1-7`
 #[test]
 fn accepted_with_a_receipt() {
-    let accepted = Accepted { handle: HANDLE, ttl: Ttl::ZERO, receipt: Some(RECEIPTS) };
+    let accepted = Accepted { receipt: Some(RECEIPTS), ..ACCEPTED };
     let response = respond(&Response::Accepted(accepted));
     assert_eq!(response.status(), 202);
-    assert_eq!(field(response.headers(), "location"), door().message_url(HANDLE));
+    assert_eq!(field(response.headers(), "location"), door().message_url(HANDLE, KEY));
     assert_eq!(field(response.headers(), "ttl"), "0");
     assert_eq!(target(response.headers(), Relation::Receipt), Some(door().receipts_url(RECEIPTS)));
 }
@@ -183,7 +184,7 @@ fn urls_are_of_the_right_length() {
     for url in [
         door.push_url(AGENT, SUBSCRIPTION),
         door.subscription_url(AGENT, SUBSCRIPTION),
-        door.message_url(HANDLE),
+        door.message_url(HANDLE, KEY),
         door.receipts_url(RECEIPTS),
         door.set_url(AGENT),
     ] {
@@ -251,8 +252,8 @@ fn refusals_never_echo() {
 /// G6: what is printed of a response has no capability in it.
 #[test]
 fn locations_are_not_printed() {
-    let accepted = Accepted { handle: HANDLE, ttl: Ttl::ZERO, receipt: Some(RECEIPTS) };
-    for response in [Response::Subscribed(AGENT, SUBSCRIPTION), Response::Accepted(accepted)] {
+    let accepted = Accepted { receipt: Some(RECEIPTS), ..ACCEPTED };
+    for response in [Response::Subscribed(SUBSCRIBED), Response::Accepted(accepted)] {
         let shown = format!("{:?}", respond(&response));
         assert!(!shown.contains("push.example.net"), "{shown}");
     }

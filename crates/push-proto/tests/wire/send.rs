@@ -2,13 +2,13 @@
 
 use push_proto::{ContentField, Refusal, Ttl, Urgency, service::ReceiptRequest, wire::Limits};
 
-use crate::fixture::{AGENT, HANDLE, Knock, ORIGIN, RECEIPTS, SUBSCRIPTION, door, door_at};
+use crate::fixture::{AGENT, HANDLE, KEY, Knock, ORIGIN, RECEIPTS, SUBSCRIPTION, door, door_at, named};
 
 /// `8030-5-1`, `8030-5-3`, `8030-5.3-3`
 #[test]
 fn a_send_says_all_it_needs_to() {
     let send = Knock::send().sent();
-    assert_eq!((send.agent, send.subscription), (AGENT, SUBSCRIPTION));
+    assert_eq!((send.agent, send.subscription, send.sealed_by), (AGENT, SUBSCRIPTION, KEY));
     assert_eq!(send.ttl, Ttl::from_secs(60));
     assert_eq!(send.urgency, Urgency::Normal);
     assert_eq!(send.receipt, ReceiptRequest::No);
@@ -123,7 +123,7 @@ fn a_receipt_subscription_is_named_by_link() {
         format!("<https://a.example/;,>; rel=next, <{url}>; {rel}"),
         format!(",, <{url}>; {rel} ,"),
     ] {
-        assert_eq!(send(&link).sent().receipt, ReceiptRequest::On(RECEIPTS), "{link}");
+        assert_eq!(send(&link).sent().receipt, ReceiptRequest::On(named(RECEIPTS)), "{link}");
     }
     for target in [
         "https://push.example.net/r/made-up".to_owned(),
@@ -137,7 +137,7 @@ fn a_receipt_subscription_is_named_by_link() {
         door().set_url(AGENT),
         door().push_url(AGENT, SUBSCRIPTION),
         door().subscription_url(AGENT, SUBSCRIPTION),
-        door().message_url(HANDLE),
+        door().message_url(HANDLE, KEY),
         format!("{url}x"),
     ] {
         let refused = send(&format!("<{target}>; {rel}")).refused();

@@ -6,7 +6,9 @@ use push_proto::{
     wire::Limits,
 };
 
-use crate::fixture::{AGENT, HANDLE, Knock, ORIGIN, RECEIPTS, SIGNER, SUBSCRIPTION, door, door_at};
+use crate::fixture::{
+    AGENT, HANDLE, KEY, Knock, ORIGIN, RECEIPTS, SIGNER, SUBSCRIPTION, door, door_at, named,
+};
 
 const OPTIONS: &str = "application/webpush-options+json";
 
@@ -31,7 +33,7 @@ fn a_set_is_named_by_link() {
     let rel = "rel=\"urn:ietf:params:push:set\"";
     let path = set.strip_prefix(ORIGIN).unwrap();
     for link in [format!("<{set}>; {rel}"), format!("<{path}>; {rel}"), format!("<.{path}>; {rel}")] {
-        assert_eq!(subscribed(Knock::subscribe().header("link", &link)).set, Some(AGENT), "{link}");
+        assert_eq!(subscribed(Knock::subscribe().header("link", &link)).set, Some(named(AGENT)), "{link}");
     }
     for target in [
         "/a/made-up".to_owned(),
@@ -39,7 +41,7 @@ fn a_set_is_named_by_link() {
         door().subscription_url(AGENT, SUBSCRIPTION),
         door().push_url(AGENT, SUBSCRIPTION),
         door().receipts_url(RECEIPTS),
-        door().message_url(HANDLE),
+        door().message_url(HANDLE, KEY),
     ] {
         let refused = Knock::subscribe().header("link", format!("<{target}>; {rel}")).refused();
         assert_eq!(refused, Refusal::SET_INVALID, "{target}");

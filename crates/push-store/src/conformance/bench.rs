@@ -10,8 +10,8 @@ use std::{
 };
 
 use push_proto::{
-    AgentId, Content, ContentField, Handle, Message, MessageId, PublicKey, Receipt, Slot, SubscriptionId,
-    UnixTime, Urgency,
+    AgentId, Content, ContentField, Handle, Message, MessageId, PublicKey, Receipt, SealingKeyId, Slot,
+    SubscriptionId, UnixTime, Urgency,
     store::{
         AgentKind, AgentRecord, Availability, Command, Completion, Done, Hint, Item, Load, Operation, Page,
         Placed, Position, Put, SubscriptionRecord, Sweep, Ticket, Unmet,
@@ -155,10 +155,14 @@ impl Bench {
         self.items(agent).iter().map(|item| item.handle().id.octets()[0]).collect()
     }
 
-    /// Number and status of each receipt in a queue.
+    /// Number and status of each receipt in a queue; each must have the key of its message.
     pub fn outcomes(&self, agent: AgentId) -> Vec<(u8, u16)> {
         let pick = |item: &Item| match item {
-            Item::Receipt(Receipt { message, outcome, .. }) => (message.id.octets()[0], outcome.status()),
+            Item::Receipt(Receipt { message, sealed_by, outcome, .. }) => {
+                let number = message.id.octets()[0];
+                assert_eq!(*sealed_by, Draft::new(number).sealed_by(), "the key of the message");
+                (number, outcome.status())
+            }
             Item::Message(_) => panic!("a message in the queue of a receipt subscription"),
         };
         self.items(agent).iter().map(pick).collect()
@@ -267,11 +271,17 @@ impl Draft {
         Handle { agent, subscription, slot, id: MessageId::from_octets([number; 16]) }
     }
 
+    /// Another key for each message, so that it shows if one is lost or taken for another.
+    pub fn sealed_by(&self) -> SealingKeyId {
+        SealingKeyId::from_u8(self.number)
+    }
+
     pub fn message(&self) -> Arc<Message> {
         let fields =
             [(ContentField::Encoding, "aes128gcm".into()), (ContentField::Type, vec![self.number].into())];
         Arc::new(Message {
             handle: self.handle(),
+            sealed_by: self.sealed_by(),
             accepted: UnixTime::from_secs(self.accepted),
             expires: UnixTime::from_secs(self.accepted + self.ttl),
             urgency: Urgency::High,

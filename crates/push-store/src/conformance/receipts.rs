@@ -25,6 +25,7 @@ pub fn each_cause_has_its_outcome(make: Make<'_>) {
     let receipt = Receipt {
         agent: RECEIPTS,
         message: draft(1).handle(),
+        sealed_by: draft(1).sealed_by(),
         outcome: Outcome::Delivered,
         expires: UnixTime::from_secs(NOW + 500),
     };

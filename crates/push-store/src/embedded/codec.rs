@@ -2,9 +2,9 @@
 //!
 //! | record | fields |
 //! |---|---|
-//! | message | 0, subscription 16, slot 16, id 16, accepted 8, expires 8, urgency 1, receipt agent 1 (+16), fields 1 × (name 1, length 4, octets), body |
-//! | receipt | 1, agent, subscription, slot and id of the message 64, outcome 1, expires 8 |
-//! | slot | position 8, id 16, expires 8, weight 8, receipt agent 1 (+16) |
+//! | message | 0, subscription 16, slot 16, id 16, accepted 8, expires 8, urgency 1, sealing key 1, receipt agent 1 (+16), fields 1 × (name 1, length 4, octets), body |
+//! | receipt | 1, agent, subscription, slot and id of the message 64, its sealing key 1, outcome 1, expires 8 |
+//! | slot | position 8, id 16, expires 8, weight 8, sealing key 1, receipt agent 1 (+16) |
 //! | due, of an entry | subscription 16, slot 16 |
 //! | due, of closing | none |
 //! | agent | kind 1, created 8, closing 1 |
@@ -19,8 +19,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use push_crypto::PublicKey;
 use push_proto::{
-    AgentId, Content, ContentField, Handle, Message, MessageId, Outcome, Receipt, Slot, SubscriptionId,
-    UnixTime, Urgency,
+    AgentId, Content, ContentField, Handle, Message, MessageId, Outcome, Receipt, SealingKeyId, Slot,
+    SubscriptionId, UnixTime, Urgency,
     store::{AgentKind, AgentRecord, Item, Position, SubscriptionRecord},
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Holder {
     pub(super) id: MessageId,
     pub(super) expires: UnixTime,
     pub(super) weight: u64,
+    /// For the URL of the message in its receipt.
+    pub(super) sealed_by: SealingKeyId,
     /// Who waits for the outcome.
     pub(super) receipt: Option<AgentId>,
 }
@@ -79,6 +81,7 @@ pub(super) fn encode_item(key: &Key, item: &Item) -> Bytes {
             let mut record = Encoder::new(80);
             record.octet(RECEIPT);
             record.handle(&receipt.message);
+            record.octet(receipt.sealed_by.as_u8());
             record.octet(match receipt.outcome {
                 Outcome::Delivered => 0,
                 Outcome::Failed => 1,
@@ -90,7 +93,7 @@ pub(super) fn encode_item(key: &Key, item: &Item) -> Bytes {
 }
 
 fn encode_message(key: &Key, message: &Message) -> Bytes {
-    let Message { handle, accepted, expires, urgency, receipt, content } = message;
+    let Message { handle, sealed_by, accepted, expires, urgency, receipt, content } = message;
     let fields = content.fields.iter().map(|(_, value)| value.len() + 5).sum::<usize>();
     let mut record = Encoder::new(100 + fields + content.body.len());
     record.octet(MESSAGE);
@@ -100,6 +103,7 @@ fn encode_message(key: &Key, message: &Message) -> Bytes {
     record.time(*accepted);
     record.time(*expires);
     record.octet(urgency_number(*urgency));
+    record.octet(sealed_by.as_u8());
     record.optional(receipt.as_ref().map(|agent| agent.octets().as_slice()));
     record.octet(u8::try_from(content.fields.len()).unwrap_or(u8::MAX));
     for (name, value) in &content.fields {
@@ -127,6 +131,7 @@ pub(super) fn decode_item(key: &Key, agent: AgentId, record: &Bytes) -> Result<I
                 accepted: fields.time("acceptance")?,
                 expires: fields.time("expiry")?,
                 urgency: fields.urgency()?,
+                sealed_by: fields.sealing_key()?,
                 receipt: fields.optional("receipt agent")?.map(AgentId::from_octets),
                 content: fields.content(record)?,
             };
@@ -134,6 +139,7 @@ pub(super) fn decode_item(key: &Key, agent: AgentId, record: &Bytes) -> Result<I
         }
         RECEIPT => {
             let message = fields.handle()?;
+            let sealed_by = fields.sealing_key()?;
             let outcome = match fields.octet("outcome")? {
                 0 => Outcome::Delivered,
                 1 => Outcome::Failed,
@@ -141,7 +147,7 @@ pub(super) fn decode_item(key: &Key, agent: AgentId, record: &Bytes) -> Result<I
             };
             let expires = fields.time("expiry")?;
             fields.end()?;
-            Ok(Item::Receipt(Receipt { agent, message, outcome, expires }))
+            Ok(Item::Receipt(Receipt { agent, message, sealed_by, outcome, expires }))
         }
         _ => Err(fields.bad("kind")),
     }
@@ -153,6 +159,7 @@ pub(super) fn encode_holder(key: &Key, holder: &Holder) -> Bytes {
     record.octets(holder.id.octets());
     record.time(holder.expires);
     record.octets(&holder.weight.to_be_bytes());
+    record.octet(holder.sealed_by.as_u8());
     record.optional(holder.receipt.as_ref().map(|agent| agent.octets().as_slice()));
     record.finish(key)
 }
@@ -164,6 +171,7 @@ pub(super) fn decode_holder(key: &Key, record: &[u8]) -> Result<Holder, Corrupt>
         id: MessageId::from_octets(fields.array("id")?),
         expires: fields.time("expiry")?,
         weight: fields.number("weight")?,
+        sealed_by: fields.sealing_key()?,
         receipt: fields.optional("receipt agent")?.map(AgentId::from_octets),
     };
     fields.end().map(|()| holder)
@@ -377,6 +385,10 @@ impl<'a> Decoder<'a> {
         found.ok_or_else(|| self.bad("urgency"))
     }
 
+    fn sealing_key(&mut self) -> Result<SealingKeyId, Corrupt> {
+        self.octet("sealing key").map(SealingKeyId::from_u8)
+    }
+
     /// The fields and, to the end, the body.
     fn content(&mut self, record: &Bytes) -> Result<Content, Corrupt> {
         let count = self.octet("field count")?;
@@ -444,6 +456,7 @@ mod tests {
                 slot: Slot::from_octets([3; 16]),
                 id: MessageId::from_octets([4; 16]),
             },
+            sealed_by: SealingKeyId::from_u8(7),
             accepted: UnixTime::from_secs(5),
             expires: UnixTime::from_secs(600),
             urgency: Urgency::ALL[urgency],
@@ -518,9 +531,25 @@ mod tests {
         expected.extend([2; 16]);
         expected.extend([3; 16]);
         expected.extend([4; 16]);
-        expected.extend([0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 2, 88, 3, 1]);
+        expected.extend([0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 2, 88, 3, 7, 1]);
         expected.extend([5; 16]);
         expected.extend([1, 0, 0, 0, 0, 1, 0xcd, 0xab]);
+        assert_eq!(record[..record.len() - 4], expected);
+
+        let Item::Message(message) = &item else { panic!("a message") };
+        let (sealed_by, expires) = (message.sealed_by, message.expires);
+        let outcome = Outcome::Failed;
+        let agent = AgentId::from_octets([6; 16]);
+        let receipt = Receipt { agent, message: message.handle, sealed_by, outcome, expires };
+        let record = encode_item(&key, &Item::Receipt(receipt));
+        let ids = [[1_u8; 16], [2; 16], [3; 16], [4; 16]].concat();
+        let expected = [&[1, 1][..], &ids, &[7, 1, 0, 0, 0, 0, 0, 0, 2, 88]].concat();
+        assert_eq!(record[..record.len() - 4], expected);
+
+        let (position, id, receipt) = (Position(9), message.handle.id, message.receipt);
+        let record = encode_holder(&key, &Holder { position, id, expires, weight: 130, sealed_by, receipt });
+        let numbers = [0, 0, 0, 0, 0, 0, 2, 88, 0, 0, 0, 0, 0, 0, 0, 130, 7, 1];
+        let expected = [&[1, 0, 0, 0, 0, 0, 0, 0, 9][..], &[4; 16], &numbers, &[5; 16]].concat();
         assert_eq!(record[..record.len() - 4], expected);
     }
 }

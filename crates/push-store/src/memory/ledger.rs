@@ -293,7 +293,7 @@ impl Ledger {
     /// The receipt to keep, if one is owed, its receipt subscription still takes it, and there is none yet (G4).
     fn receipt(&self, message: &Message, cause: Cause) -> Option<Receipt> {
         let expires = self.clock.saturating_add_secs(self.quotas.receipt_secs.max(1));
-        let receipt = receipt_owed(message.receipt, message.handle, cause, expires)?;
+        let receipt = receipt_owed(message.receipt, (message.handle, message.sealed_by), cause, expires)?;
         let agent = self.agents.get(&receipt.agent).filter(|agent| agent.takes_receipts())?;
         let handle = receipt.handle();
         let taken = agent.slots.contains_key(&(handle.subscription, handle.slot));

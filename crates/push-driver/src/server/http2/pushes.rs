@@ -173,6 +173,7 @@ mod tests {
             expires: UnixTime::from_secs(1),
             urgency: Urgency::Normal,
             receipt: None,
+            sealed_by: push_proto::SealingKeyId::from_u8(0),
             content: Content { body: Bytes::from(vec![0; octets]), ..Content::default() },
         }))
     }

@@ -88,25 +88,30 @@ impl<E: Engine> Ledger<E> {
     ) -> Result<(), Fault> {
         self.remove(handle, holder)?;
         let expires = self.clock.saturating_add_secs(self.quotas.receipt_secs.max(1));
-        let Some(receipt) = receipt_owed(holder.receipt, *handle, cause, expires) else { return Ok(()) };
+        let owed = receipt_owed(holder.receipt, (*handle, holder.sealed_by), cause, expires);
+        let Some(receipt) = owed else { return Ok(()) };
         if !self.live_agent_of(&receipt.agent, AgentKind::Receipts)? {
             return Ok(());
         }
         let place = receipt.handle();
         let taken = self.holder(&Key::slot(&place.agent, &place.subscription, &place.slot))?.is_some();
         if !taken && self.counters(&receipt.agent)?.entries < self.quotas.receipts {
-            self.insert(&Item::Receipt(receipt), None)?;
+            self.insert(&Item::Receipt(receipt))?;
             news.push(News::all(receipt.agent, Hint::Arrived));
         }
         Ok(())
     }
 
     pub(super) fn insert_message(&mut self, message: &Arc<Message>) -> Result<Position, Fault> {
-        self.insert(&Item::Message(Arc::clone(message)), message.receipt)
+        self.insert(&Item::Message(Arc::clone(message)))
     }
 
-    fn insert(&mut self, item: &Item, receipt: Option<AgentId>) -> Result<Position, Fault> {
+    fn insert(&mut self, item: &Item) -> Result<Position, Fault> {
         let handle = item.handle();
+        let (sealed_by, receipt) = match item {
+            Item::Message(message) => (message.sealed_by, message.receipt),
+            Item::Receipt(receipt) => (receipt.sealed_by, None),
+        };
         let position = self.next_position();
         let (expires, weight) = (item.expires(), weight(item));
         let mut counters = self.counters(&handle.agent)?;
@@ -116,7 +121,7 @@ impl<E: Engine> Ledger<E> {
         let key = Key::message(&handle.agent, position);
         self.view.put_new(key, codec::encode_item(&key, item));
         let key = Key::slot(&handle.agent, &handle.subscription, &handle.slot);
-        let holder = Holder { position, id: handle.id, expires, weight, receipt };
+        let holder = Holder { position, id: handle.id, expires, weight, sealed_by, receipt };
         self.view.put(key, codec::encode_holder(&key, &holder));
         let key = Key::expiring(expires, &handle.agent, position);
         self.view.put_new(key, codec::encode_due(&key, Some((&handle.subscription, &handle.slot))));
