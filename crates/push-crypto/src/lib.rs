@@ -9,8 +9,8 @@
 //! | [`provider`] | the primitives that all of these are handed |
 //!
 //! Everything takes a [`Provider`], a plain value; nothing is global. Time is an argument. Types that parse cannot hold a
-//! bad value: a [`PublicKey`] is on its curve, a [`PushUrl`] is `https`. Secrets are wiped when dropped, and neither
-//! `Debug` nor an error shows one.
+//! bad value: a [`PublicKey`] is on its curve, a [`PushUrl`] is `https`. Keys and auth secrets are wiped when dropped,
+//! and neither `Debug` nor an error shows a secret; capability URLs are redacted, not wiped.
 //!
 //! ```
 //! # #[cfg(feature = "aws-lc")] {
@@ -44,7 +44,7 @@
 //! | `std` (default) | tables that make the portable provider about twice as fast |
 //!
 //! Without any of them the crate is `no_std` with `alloc`, and `rustcrypto::provider_with` takes the caller's random
-//! source. Ids such as `8291-4-1` name rows of the project's table of requirements: standard, section, number.
+//! source. Ids such as `8291-4-1` name rows of `docs/requirements.json`: standard, section, number.
 
 #![no_std]
 #![forbid(unsafe_code)]
