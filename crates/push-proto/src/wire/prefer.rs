@@ -1,6 +1,6 @@
 //! Preferences (RFC 7240): the two that RFC 8030 uses.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use http::{HeaderMap, header::HeaderName};
 

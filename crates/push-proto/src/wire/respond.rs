@@ -1,6 +1,7 @@
 //! What the service answers, as HTTP responses.
 
-use std::time::{Duration, SystemTime};
+use core::time::Duration;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode, Uri, header};
