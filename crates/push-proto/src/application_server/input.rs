@@ -49,7 +49,7 @@ pub struct Job {
     pub topic: Option<Topic>,
     /// The body and its fields.
     pub content: Content,
-    /// Whether its outcome is wanted (RFC 8030 §5.1).
+    /// Whether its outcome is wanted (RFC 8030 §5.1); never asked for with TTL 0 (`8030-5.2-10`).
     pub receipt: bool,
 }
 

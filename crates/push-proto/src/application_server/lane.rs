@@ -19,7 +19,7 @@ pub(super) struct Lane {
     plain: BTreeSet<Place>,
     with_receipt: BTreeSet<Place>,
     pub(super) in_flight: usize,
-    /// Nothing is sent until then (`8030-8.4-3`).
+    /// Nothing is sent until then: the service said so, or could not be reached.
     pub(super) paused: Mono,
     /// Pauses in a row that the service did not time itself.
     pub(super) failures: u32,

@@ -25,6 +25,8 @@ pub struct Limits {
     pub ttl_zero: Duration,
     /// The longest `Retry-After` that is obeyed.
     pub retry_after: Duration,
+    /// Push resources that are left alone after a 429; beyond it the one that would be free first is forgotten.
+    pub held: usize,
     /// How long a VAPID token is good for; never more than 24 hours (`8292-2-4`, `8292-5-1`).
     pub token: Duration,
     /// A token is renewed when less than this is left of it.
@@ -55,6 +57,7 @@ impl Default for Limits {
             response: Duration::from_secs(30),
             ttl_zero: Duration::from_secs(30),
             retry_after: Duration::from_secs(24 * 3600),
+            held: 4096,
             token: Duration::from_secs(12 * 3600),
             token_margin: Duration::from_secs(300),
             receipts: 16_384,

@@ -14,11 +14,13 @@
 //! - A message is sent at least once if its verdict is [`Verdict::Accepted`]. It is sent again after 429, 503 and other
 //!   5xx, and when it did not leave; after a connection was lost under it only if it has a topic, so that a second one
 //!   replaces the first, or if [`Config::repeat`] says so. A message may so be accepted twice.
-//! - Each push service has its own pace: a pause that it asks for (`8030-8.4-3`), or that a failure to connect
-//!   suggests, is for all its messages and for no others.
+//! - Each push service has its own pace: a pause that it asks for by 503, or that a failure to connect suggests, is
+//!   for all its messages and for no others. A 429 is about one push resource (`8030-8.4-2`): what is for that one waits
+//!   (`8030-8.4-3`), and nothing else does.
 //! - The TTL runs from the moment a job is taken: what is sent is what is left of it (`8030-5.2-1`).
 //! - One receipt subscription for each push service (`8030-5.1-6`), monitored while a receipt is awaited on it.
 
+mod holds;
 mod input;
 mod lane;
 mod ledger;
@@ -30,6 +32,7 @@ mod verdict;
 
 use alloc::collections::{BTreeMap, VecDeque};
 
+use holds::Holds;
 use lane::Lane;
 use ledger::Ledger;
 use queue::Queue;
@@ -96,6 +99,7 @@ pub struct Sender {
     next_id: u64,
     queue: Queue,
     lanes: BTreeMap<Origin, Lane>,
+    holds: Holds,
     ledger: Ledger,
     /// Sends in flight that ask for a receipt.
     receipts_in_flight: usize,
@@ -117,6 +121,7 @@ impl Sender {
             next_id: 0,
             queue: Queue::default(),
             lanes: BTreeMap::new(),
+            holds: Holds::default(),
             ledger: Ledger::default(),
             receipts_in_flight: 0,
             cursor: None,

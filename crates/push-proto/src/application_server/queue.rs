@@ -101,6 +101,9 @@ impl Sender {
             return self.outputs.push_back(Output::Refused(job, refused));
         }
         let limits = &self.config.limits;
+        let mut job = *job;
+        // `8030-5.2-10`: receipts cannot be relied on for TTL 0, so none is asked for.
+        job.receipt &= job.ttl != Ttl::ZERO;
         let patience = match job.ttl {
             Ttl::ZERO => limits.ttl_zero,
             ttl => Duration::from_secs(ttl.as_secs().into()),
@@ -110,7 +113,7 @@ impl Sender {
         self.queue.arrivals = self.queue.arrivals.saturating_add(1);
         let expires = now.mono.after(patience);
         let queued =
-            Queued { job: *job, accepted: now.mono, expires, attempts: 0, apart: false, last: None, place };
+            Queued { job, accepted: now.mono, expires, attempts: 0, apart: false, last: None, place };
         self.queue.jobs.insert(id, queued);
         self.queue.expiries.insert((expires, id));
         self.lanes.entry(origin).or_default().push(place, receipt);
@@ -159,17 +162,32 @@ impl Sender {
         if self.queue.in_flight() >= self.config.limits.requests {
             return;
         }
-        match self.next_step(now) {
-            Some((origin, Step::Sign(expires))) => {
-                self.cursor = Some(origin.clone());
-                self.outputs.push_back(Output::Sign(origin, expires));
+        while let Some((origin, step)) = self.next_step(now) {
+            match step {
+                Step::Sign(expires) => {
+                    self.cursor = Some(origin.clone());
+                    return self.outputs.push_back(Output::Sign(origin, expires));
+                }
+                // Each job is put back once for each hold.
+                Step::Send(job, _) if self.put_back(job, now) => {}
+                Step::Send(job, credentials) => {
+                    self.cursor = Some(origin);
+                    return self.launch(job, credentials, now);
+                }
+                Step::Nothing => return,
             }
-            Some((origin, Step::Send(job, credentials))) => {
-                self.cursor = Some(origin);
-                self.launch(job, credentials, now);
-            }
-            Some((_, Step::Nothing)) | None => {}
         }
+    }
+
+    /// Back into its queue, if its push resource is left alone for now.
+    fn put_back(&mut self, id: JobId, now: Now) -> bool {
+        let Some(queued) = self.queue.jobs.get_mut(&id) else { return false };
+        let Some(until) = self.holds.until(&queued.job.to, now) else { return false };
+        let Some(lane) = self.lanes.get_mut(&queued.job.to.origin()) else { return false };
+        queued.place.0 = until;
+        lane.in_flight = lane.in_flight.saturating_sub(1);
+        lane.push(queued.place, queued.job.receipt);
+        true
     }
 
     /// The lanes after the one whose turn it was come first.
@@ -266,6 +284,7 @@ impl Sender {
             self.conclude(id, last.unwrap_or(Verdict::Transient(Transient { status: None, sent: false })));
         }
         self.lanes.clear();
+        self.holds.clear();
     }
 
     /// The lane of a job's push resource.

@@ -122,7 +122,12 @@ impl Sender {
             return self.retry(flight.job, Duration::ZERO, Verdict::Throttled(Duration::ZERO), now);
         }
         let wait = self.backoff(flight, response, now);
-        self.lane_of(to).pause(wait, now);
+        if response.status == 429 {
+            // `8030-8.4-2`: too much for that push resource, or its queue is full; the others are not concerned.
+            self.holds.hold(to, now.mono.after(wait), self.config.limits.held);
+        } else {
+            self.lane_of(to).pause(wait, now);
+        }
         self.retry(flight.job, wait, Verdict::Throttled(wait), now);
     }
 

@@ -35,7 +35,8 @@ pub struct Accepted {
     pub message: Option<PushUrl>,
     /// The TTL granted: never more than was asked for.
     pub ttl: Ttl,
-    /// Whether a [`Receipt`](super::Receipt) will come. A service that answers 201 to a request for one has none (A-08).
+    /// Whether a [`Receipt`](super::Receipt) will come. A service that answers 201 to a request for one has none (A-08);
+    /// with TTL 0 none is asked for (`8030-5.2-10`).
     pub receipt: bool,
 }
 
@@ -159,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_key_mismatch_is_told_from_bad_credentials_by_its_reason() {
-        // A-19 and users.md §3: FCM, Mozilla, Apple, and ours.
+        // A-19: each service says it in words of its own. FCM, Mozilla, Apple, and ours.
         for (status, reason) in [
             (403, "the VAPID credentials in the authorization header do not correspond to the credentials"),
             (401, r#"{"code":401,"errno":109,"message":"VAPID public key mismatch"}"#),

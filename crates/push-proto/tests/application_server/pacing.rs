@@ -11,21 +11,78 @@ use push_proto::{
 use crate::world::*;
 
 #[test]
-fn retry_after_pauses_that_service_and_no_other() {
-    // 8030-8.4-3
-    for (code, after) in [
-        (429, RetryAfter::In(Duration::from_secs(60))),
-        (503, RetryAfter::At(UnixTime::from_secs(1_700_000_060))),
-    ] {
+fn a_503_pauses_that_service_and_no_other() {
+    // 8030-8.4-3: both forms of Retry-After.
+    for after in [RetryAfter::In(Duration::from_secs(60)), RetryAfter::At(UnixTime::from_secs(1_700_000_060))]
+    {
         let mut world = World::new();
         let id = world.sending(job(1));
-        world.reply(id, Response { retry_after: Some(after), ..status(code) });
+        world.reply(id, Response { retry_after: Some(after), ..status(503) });
         assert!(world.send(job(2)).is_empty(), "the pause is for all its messages");
         let other = world.sending(job_at(3, "other.example"));
         world.reply(other, created(3));
         assert!(world.advance(Duration::from_secs(30)).is_empty());
         assert_eq!(sends(&world.advance(Duration::from_secs(30))).len(), 2);
     }
+}
+
+/// A job to the push resource of job 1.
+fn job_to_first(id: u64) -> Job {
+    Job { to: job(1).to, ..job(id) }
+}
+
+#[test]
+fn a_429_holds_its_push_resource_and_no_other() {
+    // 8030-8.4-2, 8030-8.4-3
+    for after in [RetryAfter::In(Duration::from_secs(60)), RetryAfter::At(UnixTime::from_secs(1_700_000_060))]
+    {
+        let mut config = unsigned();
+        config.limits.requests_per_origin = 3;
+        let mut world = World::with(config);
+        let (first, second) = (world.sending(job(1)), world.sending(job_to_first(2)));
+        let another = world.sending(job(3));
+        // These wait for their turn, one of them for the resource that is about to say no.
+        assert!(world.send(job_to_first(4)).is_empty());
+        assert!(world.send(job(5)).is_empty());
+        let outputs = world.reply(first, Response { retry_after: Some(after), ..status(429) });
+        let (fifth, send) = sent(&outputs);
+        assert_eq!(send.to, job(5).to, "what was held takes no turn");
+        // One that was under way gets its answer.
+        assert!(matches!(verdict(&world.reply(second, created(2))), Verdict::Accepted(_)));
+        world.reply(another, created(3));
+        world.reply(fifth, created(5));
+        assert!(world.send(job_to_first(6)).is_empty());
+        world.sending(job(7));
+        let outputs = world.advance(Duration::from_secs(60));
+        let due: Vec<_> = sends(&outputs).into_iter().map(|(_, send)| send.to).collect();
+        assert_eq!(due, [job(1).to, job(1).to]);
+    }
+}
+
+#[test]
+fn push_resources_that_are_held_are_bounded() {
+    let mut config = unsigned();
+    config.limits.held = 2;
+    let mut world = World::with(config);
+    for (number, wait) in [(1, 50), (2, 40), (3, 60)] {
+        let id = world.sending(job(number));
+        world.reply(id, retry_after(429, wait));
+    }
+    // The second would have been free first.
+    let to = |id, of| Job { to: job(of).to, ..job(id) };
+    assert!(world.send(to(11, 1)).is_empty());
+    assert_eq!(sends(&world.send(to(12, 2))).len(), 1);
+    assert!(world.send(to(13, 3)).is_empty());
+}
+
+#[test]
+fn what_waits_for_a_push_resource_ends_with_its_ttl() {
+    let mut world = World::new();
+    let id = world.sending(job(1));
+    world.reply(id, retry_after(429, 300));
+    assert!(world.send(Job { ttl: push_proto::Ttl::from_secs(10), ..job_to_first(2) }).is_empty());
+    let (wait, outputs) = world.wake();
+    assert_eq!((wait, verdicts(&outputs)), (Duration::from_secs(10), vec![(2, Verdict::Expired)]));
 }
 
 #[test]
@@ -40,10 +97,11 @@ fn throttling_without_a_date_backs_off_and_ends() {
 }
 
 #[test]
-fn a_406_with_a_date_is_a_429() {
+fn a_406_with_a_date_pauses_the_service() {
     let mut world = World::new();
     let id = world.sending(job(1));
     world.reply(id, retry_after(406, 40));
+    assert!(world.send(job(2)).is_empty());
     assert_eq!(world.wake().0, Duration::from_secs(40));
 }
 

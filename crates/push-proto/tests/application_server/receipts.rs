@@ -57,6 +57,21 @@ fn a_410_is_a_failure_and_nothing_else_is_a_receipt() {
 }
 
 #[test]
+fn with_ttl_zero_no_receipt_is_asked_for() {
+    // 8030-5.2-10
+    let mut world = World::new();
+    let asking = world.sending(job_with_receipt(1));
+    // It does not wait for the receipt subscription that is being made either.
+    let (id, send) = sent(&world.send(Job { ttl: Ttl::ZERO, ..job_with_receipt(2) }));
+    assert_eq!((send.ttl, send.receipt), (Ttl::ZERO, ReceiptRequest::No));
+    let outputs = world.reply(id, promised(2, "/r/1"));
+    assert!(matches!(verdict(&outputs), Verdict::Accepted(accepted) if !accepted.receipt));
+    world.reply(asking, promised(1, "/r/1"));
+    let (_, send) = sent(&world.send(Job { ttl: Ttl::ZERO, ..job_with_receipt(3) }));
+    assert_eq!(send.receipt, ReceiptRequest::No);
+}
+
+#[test]
 fn the_receipt_subscription_is_reused_and_monitored_once() {
     // 8030-5.1-6
     let mut world = World::new();
