@@ -96,7 +96,7 @@ pub(crate) struct ListenArgs {
     /// with this program
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
-    /// Write the subscription's JSON to this file (mode 0600) too
+    /// Write the subscription's JSON to this file (mode 0600), pipe or device too
     #[arg(long, value_name = "FILE")]
     pub(crate) subscription_out: Option<PathBuf>,
     /// Trust the certificates in this PEM file instead of those of the system
@@ -146,7 +146,7 @@ pub(crate) struct SendArgs {
     /// Ask for a receipt
     #[arg(long)]
     pub(crate) receipt: bool,
-    /// Ask for a receipt and wait this long for it
+    /// Ask for a receipt and wait this long for it; not with a TTL of 0, for which none can be relied on
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) wait_receipt: Option<Duration>,
     /// Trust the certificates in this PEM file instead of those of the system
@@ -260,7 +260,7 @@ fn urgency(text: &str) -> Result<Urgency, String> {
 }
 
 fn topic(text: &str) -> Result<Topic, String> {
-    let wrong = "a topic has 1 to 32 characters of A-Z a-z 0-9 - _ (RFC 8030 section 5.4)";
+    let wrong = "a topic has 1 to 32 characters of A-Z a-z 0-9 - _ (RFC 8030 §5.4)";
     Topic::parse(text.as_bytes()).ok_or_else(|| wrong.to_owned())
 }
 

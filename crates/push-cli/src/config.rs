@@ -108,7 +108,7 @@ fn check_public_url(url: Option<&PublicUrl>, transport: &Transport) -> Result<()
             Err(Error::usage(format!("the public URL {url} is http, but this serves https")))
         }
         (false, Transport::BehindProxy) => Err(Error::usage(format!("the public URL {url} is http"))
-            .hint("web push needs https (RFC 8030 section 3): give the URL that the proxy serves")),
+            .hint("web push needs https (RFC 8030 §3): give the URL that the proxy serves")),
         (true, _) | (false, Transport::DevCleartext) => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Files that hold secrets: readable by their owner only, never half written.
+//! Files that hold secrets: readable by their owner only, never half written, never put in the place of something else.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -25,8 +25,9 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
 }
 
 /// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there
-/// is the old one or the new one.
+/// is the old one or the new one. What is not a regular file is left alone.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    check_replaceable(path)?;
     let folder = folder_of(path);
     let failed = |error: &io::Error| Error::file("write", path, why(error));
     // A temporary file has mode 0600 from its creation on.
@@ -35,6 +36,45 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&e))?;
     file.persist(path).map_err(|error| failed(&error.error))?;
     sync_folder(folder).map_err(|e| failed(&e))
+}
+
+/// Refuses a path at which there is anything but a regular file: replaced, a pipe, a device or a link would be gone.
+pub(crate) fn check_replaceable(path: &Path) -> Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::file("write", path, why(&error))),
+    };
+    if found.is_file() {
+        return Ok(());
+    }
+    let refused = Error::file("write", path, "it is not a regular file");
+    Err(if found.is_symlink() {
+        refused.hint("it is a symbolic link: name the file that it leads to")
+    } else {
+        refused.hint("name a file that can be replaced, or a new one")
+    })
+}
+
+/// Whether what is written to this path goes elsewhere and is not kept: a pipe, a terminal, a device. Links to such, as
+/// `/dev/stdout` is one, count too.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| is_stream_at(&found))
+}
+
+fn is_stream_at(found: &fs::Metadata) -> bool {
+    !found.is_file() && !found.is_dir()
+}
+
+/// Writes to what [`is_stream`]. Blocks until somebody reads.
+pub(crate) fn write_stream(path: &Path, content: &[u8]) -> Result<()> {
+    let failed = |error: &io::Error| Error::file("write", path, why(error));
+    let mut stream = OpenOptions::new().write(true).open(path).map_err(|e| failed(&e))?;
+    // By now there may be a file, of which only the beginning would be overwritten.
+    if !stream.metadata().is_ok_and(|found| is_stream_at(&found)) {
+        return Err(Error::file("write", path, "something else has taken its place"));
+    }
+    stream.write_all(content).and_then(|()| stream.flush()).map_err(|e| failed(&e))
 }
 
 /// As [`write_private`], but refuses to replace anything.
@@ -46,6 +86,9 @@ pub(crate) fn create_private(path: &Path, content: &[u8]) -> Result<()> {
     let mut file = options.open(path).map_err(|error| {
         let made = Error::file("create", path, why(&error));
         if error.kind() == io::ErrorKind::AlreadyExists {
+            if let Err(special) = check_replaceable(path) {
+                return special;
+            }
             return made.hint("it is not overwritten: name another file, or move this one");
         }
         made
@@ -72,7 +115,9 @@ pub(crate) fn read_secret(path: &Path, octets_max: u64) -> Result<Zeroizing<Vec<
 
 /// All that a reader has, if it is at most `octets_max`; wiped when dropped.
 pub(crate) fn read_all(reader: impl io::Read, octets_max: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut content = Zeroizing::new(Vec::new());
+    let room = usize::try_from(octets_max).unwrap_or(usize::MAX).saturating_add(1);
+    // Whole from the beginning: a vector that grows leaves what it held behind, unwiped.
+    let mut content = Zeroizing::new(Vec::with_capacity(room));
     let read = reader.take(octets_max.saturating_add(1)).read_to_end(&mut content)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > octets_max {
         return Err(io::Error::other(format!("it is longer than {octets_max} octets")));
@@ -145,5 +190,16 @@ mod tests {
             create_private_folder(&inner).unwrap();
             assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
         }
+    }
+
+    #[test]
+    fn what_is_read_is_never_moved() {
+        for octets in [0, 1, 4095, 4096] {
+            let secret = vec![7; octets];
+            let content = read_all(secret.as_slice(), 4096).unwrap();
+            assert_eq!(*content, secret);
+            assert_eq!(content.capacity(), 4097, "it had to grow for {octets} octets");
+        }
+        assert!(read_all([7; 4097].as_slice(), 4096).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! `webpush listen`
 
-use std::{io::IsTerminal as _, path::Path};
+use std::{io::IsTerminal as _, path::Path, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use push_crypto::Subscription;
@@ -24,6 +24,10 @@ use crate::{
 
 /// Subscribes or goes on, and prints what comes.
 pub(crate) fn run(args: ListenArgs) -> Result<()> {
+    // Found out later, a subscription would have been made for nothing.
+    args.state.as_deref().map_or(Ok(()), files::check_replaceable)?;
+    let out = args.subscription_out.as_deref().filter(|path| !files::is_stream(path));
+    out.map_or(Ok(()), files::check_replaceable)?;
     let tls = tls::client(args.ca.as_deref())?;
     let state = args.state.as_deref().map_or_else(|| Ok(State::default()), read_state)?;
     let service = PushUrl::parse_allow_http(&args.url.subscribe())
@@ -31,7 +35,10 @@ pub(crate) fn run(args: ListenArgs) -> Result<()> {
     let options = UserAgentOptions::new(service, push_crypto::aws_lc::provider(), tls);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
-    runtime.block_on(listen(args, options, state))
+    let done = runtime.block_on(listen(args, options, state));
+    // A pipe that nobody reads must not hold up the end.
+    runtime.shutdown_background();
+    done
 }
 
 async fn listen(args: ListenArgs, options: UserAgentOptions, state: State) -> Result<()> {
@@ -49,7 +56,7 @@ async fn listen(args: ListenArgs, options: UserAgentOptions, state: State) -> Re
     let driver = tokio::spawn(driver);
     let work = async {
         let subscription = subscription(&agent, &args).await?;
-        tell_subscription(&subscription, &args)?;
+        tell_subscription(&subscription, &args).await?;
         receive(&agent, &args).await
     };
     let done = tokio::select! {
@@ -59,11 +66,25 @@ async fn listen(args: ListenArgs, options: UserAgentOptions, state: State) -> Re
         done = work => done,
         error = watch(&agent, &args.url) => Err(error),
     };
+    if args.state.is_none() && !unsubscribe(&agent, &args.url).await {
+        // Nobody answers, and nothing is to be kept: there is nothing to close.
+        driver.abort();
+    }
     // What was printed is acknowledged, and what is owed is kept.
     agent.close().await;
     drop(agent);
     drop(driver.await);
     done.and(failed.try_recv().map_or(Ok(()), Err))
+}
+
+/// Ends a subscription that nobody could take up again (RFC 8030 §7.3); says whether the service knows. What was
+/// printed is acknowledged before, on the same connection.
+async fn unsubscribe(agent: &UserAgent, url: &PublicUrl) -> bool {
+    let done = tokio::time::timeout(UNSUBSCRIBE_WAIT, agent.unsubscribe(TAG)).await.is_ok();
+    if !done {
+        output::note(&format!("{url} does not answer: the subscription stays there until it expires"));
+    }
+    done
 }
 
 /// The one that there is, or a new one.
@@ -88,12 +109,25 @@ async fn subscription(agent: &UserAgent, args: &ListenArgs) -> Result<Subscripti
     Ok(subscription)
 }
 
-fn tell_subscription(subscription: &Subscription, args: &ListenArgs) -> Result<()> {
+async fn tell_subscription(subscription: &Subscription, args: &ListenArgs) -> Result<()> {
     let json = Zeroizing::new(subscription.to_json());
     if let Some(path) = &args.subscription_out {
-        files::write_private(path, format!("{}\n", *json).as_bytes())?;
+        write_out(path, Zeroizing::new(format!("{}\n", *json))).await?;
     }
-    if args.json { output::line(&format!("{{\"subscription\":{}}}", *json)) } else { output::line(&json) }
+    if !args.json {
+        return output::line(&json);
+    }
+    output::line(&Zeroizing::new(format!("{{\"subscription\":{}}}", *json)))
+}
+
+async fn write_out(path: &Path, json: Zeroizing<String>) -> Result<()> {
+    if !files::is_stream(path) {
+        return files::write_private(path, json.as_bytes());
+    }
+    let path = path.to_owned();
+    // A pipe may have no reader yet.
+    let written = tokio::task::spawn_blocking(move || files::write_stream(&path, json.as_bytes())).await;
+    written.unwrap_or_else(|error| Err(Error::failed(format!("cannot write the subscription: {error}"))))
 }
 
 async fn receive(agent: &UserAgent, args: &ListenArgs) -> Result<()> {
@@ -111,7 +145,9 @@ async fn receive(agent: &UserAgent, args: &ListenArgs) -> Result<()> {
 
 /// A payload comes from the network: on a terminal it gets no control over that.
 fn shown(message: &Message, as_json: bool) -> String {
-    let payload = message.payload();
+    let Some(payload) = message.payload() else {
+        return if as_json { json!({ "message": null }).to_string() } else { "(no payload)".to_owned() };
+    };
     match (str::from_utf8(payload), as_json) {
         (Ok(text), true) => json!({ "message": text }).to_string(),
         (Err(_), true) => {
@@ -175,6 +211,9 @@ fn read_state(path: &Path) -> Result<State> {
 
 /// This command has one subscription only.
 const TAG: Tag = Tag(1);
+
+/// Somebody waits for the program to end, and a subscription without a reader expires in the end.
+const UNSUBSCRIBE_WAIT: Duration = Duration::from_secs(3);
 
 /// One subscription and as many acknowledgements as can be owed are about 150 KiB.
 const STATE_OCTETS_MAX: u64 = 4 * 1024 * 1024;

@@ -3,7 +3,10 @@
 use std::{io, path::Path, time::Duration};
 
 use push_crypto::{Subscription, vapid::Signer};
-use push_proto::application_server::{Accepted, ReceiptOutcome, Rejection, Verdict};
+use push_proto::{
+    Ttl,
+    application_server::{Accepted, ReceiptOutcome, Rejection, Verdict},
+};
 use push_tokio::{Addresses, AwaitedReceipt, Push, Sender, SenderOptions, Sent, Tokio};
 use zeroize::Zeroizing;
 
@@ -15,6 +18,13 @@ use crate::{
 
 /// Sends one message.
 pub(crate) fn run(args: SendArgs) -> Result<()> {
+    if args.ttl == Ttl::ZERO && args.wait_receipt.is_some() {
+        return Err(Error::usage(
+            "--wait-receipt goes with a TTL above 0 only: the service may drop a message with TTL 0 at once, and \
+             then no receipt comes (RFC 8030 §5.2)",
+        )
+        .hint("give the message some time, for example --ttl 1m, or do not wait"));
+    }
     let subject = args.subject.as_deref().map(vapid::subject).transpose()?;
     let signer = args.key.as_deref().map(vapid::read).transpose()?.map(|key| Signer::new(key, subject));
     let to = read_subscription(&args)?;
@@ -150,8 +160,21 @@ fn read_payload(args: &SendArgs) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 fn read_stdin(octets_max: u64) -> Result<Zeroizing<Vec<u8>>> {
-    files::read_all(io::stdin().lock(), octets_max)
+    unbuffered_stdin()
+        .and_then(|stdin| files::read_all(stdin, octets_max))
         .map_err(|error| Error::failed(format!("cannot read standard input: {error}")))
+}
+
+/// The buffer of the standard library would keep some of it, unwiped.
+#[cfg(unix)]
+fn unbuffered_stdin() -> io::Result<std::fs::File> {
+    use std::os::fd::AsFd as _;
+    io::stdin().as_fd().try_clone_to_owned().map(std::fs::File::from)
+}
+
+#[cfg(not(unix))]
+fn unbuffered_stdin() -> io::Result<io::StdinLock<'static>> {
+    Ok(io::stdin().lock())
 }
 
 /// How often one message is tried before the person at the terminal is told.

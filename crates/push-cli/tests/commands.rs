@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, process::Command};
 
 use bytes::Bytes;
 use http::Method;
@@ -22,12 +22,24 @@ struct Listener {
 
 impl Listener {
     fn start(folder: &Folder, service: &Service, more: &[&str]) -> Self {
-        let (ca, state) = (folder.text("data/dev/ca.pem"), folder.text("me.state"));
-        let out = folder.text("me.json");
-        let words = ["listen", "--url", &service.public_url, "--ca", &ca, "--state", &state];
-        let mut process = Running::start(webpush(
-            words.into_iter().chain(["--subscription-out", &out]).chain(more.iter().copied()),
-        ));
+        let state = folder.text("me.state");
+        let more: Vec<_> = ["--state", &state].into_iter().chain(more.iter().copied()).collect();
+        Self::run(Self::command(folder, service, &more))
+    }
+
+    /// Without a state: what it does is over when it ends.
+    fn start_for_once(folder: &Folder, service: &Service, more: &[&str]) -> Self {
+        Self::run(Self::command(folder, service, more))
+    }
+
+    fn command(folder: &Folder, service: &Service, more: &[&str]) -> Command {
+        let (ca, out) = (folder.text("data/dev/ca.pem"), folder.text("me.json"));
+        let words = ["listen", "--url", &service.public_url, "--ca", &ca, "--subscription-out", &out];
+        webpush(words.into_iter().chain(more.iter().copied()))
+    }
+
+    fn run(command: Command) -> Self {
+        let mut process = Running::start(command);
         let subscription = process.line();
         assert!(subscription.contains("\"p256dh\""), "{subscription}");
         Self { process, subscription }
@@ -93,6 +105,84 @@ fn listen_goes_on_where_it_was_whatever_happened() {
     let mut last = Listener::start(&folder, &service, &["--count", "1"]);
     assert_eq!(last.process.line(), "next");
     assert_eq!(last.process.exit_code(), Some(0));
+}
+
+/// 8030-7.3-3, 8030-7.3-4: what nobody can take up again is not left behind, and what was printed was acknowledged before.
+#[test]
+fn a_subscription_without_state_ends_with_listen() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let mut counted = Listener::start_for_once(&folder, &service, &["--count", "1"]);
+    let sent = send(&folder, &["--wait-receipt", "30", "the only one"]);
+    assert!(stdout(&sent).contains("receipt: delivered"), "{}", stderr(&sent));
+    assert_eq!(counted.process.line(), "the only one");
+    assert_eq!(counted.process.exit_code(), Some(0));
+    assert_fails(&send(&folder, &["too late"]), 1, &["the subscription has ended"]);
+
+    let mut interrupted = Listener::start_for_once(&folder, &service, &[]);
+    interrupted.process.signal("INT");
+    assert_eq!(interrupted.process.exit_code(), Some(0));
+    assert_fails(&send(&folder, &["too late"]), 1, &["the subscription has ended"]);
+}
+
+#[test]
+fn listen_ends_without_a_service_to_tell() {
+    let folder = Folder::new();
+    let mut service = Service::start(&folder.path("data"), "--dev");
+    let mut command = Listener::command(&folder, &service, &[]);
+    command.stderr(fs::File::create(folder.path("stderr")).unwrap());
+    let mut listener = Listener::run(command);
+    service.process.kill();
+    listener.process.signal("INT");
+    assert_eq!(listener.process.exit_code(), Some(0));
+    let told = fs::read_to_string(folder.path("stderr")).unwrap();
+    assert!(told.contains("stays there until it expires"), "{told}");
+}
+
+/// Into what is no file the subscription is written; nothing takes its place.
+#[cfg(unix)]
+#[test]
+fn a_subscription_goes_into_a_pipe_or_a_device() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let (ca, pipe) = (folder.text("data/dev/ca.pem"), folder.pipe("pipe"));
+    let words = ["listen", "--url", &service.public_url, "--ca", &ca, "--subscription-out"];
+    let mut listener = Running::start(webpush(words.into_iter().chain([pipe.as_str()])));
+    let written = fs::read_to_string(&pipe).unwrap();
+    assert!(written.contains("\"p256dh\""), "{written}");
+    assert_eq!(listener.line(), written.trim_end());
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+
+    // A link to a pipe of this process.
+    let mut listener = Running::start(webpush(words.into_iter().chain(["/dev/stdout"])));
+    let (written, printed) = (listener.line(), listener.line());
+    assert!(written.contains("\"p256dh\"") && written == printed, "{written} {printed}");
+
+    if fs::metadata("/dev/full").is_ok() {
+        let full = run(words.into_iter().chain(["/dev/full"]));
+        assert_fails(&full, 1, &["/dev/full", "no space is left"]);
+    }
+}
+
+/// `w3c-recv-2`: a push without a body has no payload, which is not the same as an empty one.
+#[tokio::test]
+async fn a_message_without_a_body_is_shown_as_such() {
+    let folder = Folder::new();
+    let secure = Service::start(&folder.path("data"), "--dev");
+    let mut listener = Listener::start_for_once(&folder, &secure, &["--json"]);
+    let empty = send(&folder, &[""]);
+    assert_eq!(empty.status.code(), Some(0), "{}", stderr(&empty));
+    assert_eq!(listener.process.line(), "{\"message\":\"\"}");
+    drop((secure, listener));
+
+    let service = Service::start(&folder.path("data"), "--dev --cleartext");
+    let mut listener = Listener::start_for_once(&folder, &service, &["--json"]);
+    let endpoint = listener.subscription.split('"').find(|text| text.contains("/p/")).unwrap();
+    let peer = Peer::connect(service.address).await.unwrap();
+    let sent = peer.request(Method::POST, &path_of(endpoint), &[("ttl", "60")], Bytes::new()).await.unwrap();
+    assert_eq!(sent.status, 201);
+    assert_eq!(listener.process.line(), "{\"message\":null}");
 }
 
 #[test]

@@ -27,8 +27,10 @@ fn wrong_use_is_exit_code_2() {
         ("send", "--to"),
         ("send --to x --ttl 1y", "s, m, h or d"),
         ("send --to x --urgency extreme", "very-low, low, normal or high"),
-        ("send --to x --topic a.b", "RFC 8030 section 5.4"),
+        ("send --to x --topic a.b", "RFC 8030 §5.4"),
         ("send --to x --file y text", "cannot be used with"),
+        // 8030-5.2-10: who waited would wait for nothing.
+        ("send --to x --ttl 0 --wait-receipt 30 text", "RFC 8030 §5.2"),
         ("listen", "--url"),
         ("listen --url push.example", "--url"),
         ("listen --url https://push.example --vapid abc", "--vapid"),
@@ -190,6 +192,35 @@ fn keys_are_made_for_their_owner_only_and_never_overwritten() {
     assert!(stdout(&pem).starts_with("-----BEGIN PRIVATE KEY-----\n"));
     assert!(stdout(&pem).ends_with("-----END PRIVATE KEY-----\n"));
     assert!(stderr(&pem).contains("applicationServerKey"));
+}
+
+/// A file that is replaced is a regular one: a pipe, a device or somebody's link stays what it is.
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_not_replaced() {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    let folder = Folder::new();
+    let (pipe, link) = (folder.pipe("pipe"), folder.text("link"));
+    let target = folder.file("target", "precious");
+    symlink(&target, &link).unwrap();
+    let listen = |flag: &str, path: &str| run(["listen", "--url", "https://localhost:1", flag, path]);
+    let inner = folder.text(".");
+    for path in [&link, &inner] {
+        for flag in ["--state", "--subscription-out"] {
+            assert_fails(&listen(flag, path), 1, &[path, "is not a regular file"]);
+        }
+    }
+    for path in [&pipe, "/dev/null"] {
+        assert_fails(&listen("--state", path), 1, &[path, "is not a regular file"]);
+    }
+    assert_fails(&listen("--state", &link), 1, &["name the file that it leads to"]);
+    for path in [&link, &pipe, "/dev/null"] {
+        assert_fails(&run(["keygen", "--out", path]), 1, &[path, "is not a regular file"]);
+    }
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    assert_eq!(fs::read(&target).unwrap(), b"precious");
 }
 
 #[cfg(unix)]

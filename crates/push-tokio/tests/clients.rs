@@ -8,17 +8,28 @@ use std::{
     time::Duration,
 };
 
-use push_crypto::vapid::{Signer, SigningKey};
+use bytes::Bytes;
+use push_crypto::{
+    message::Padding,
+    vapid::{Signer, SigningKey},
+};
 use push_proto::{
     Content, PushUrl, Ttl,
     application_server::{ReceiptOutcome, Verdict},
-    user_agent::{Discarded, Event, State, SubscribeFault, Tag},
+    user_agent::{Backoff, Discarded, Event, State, SubscribeFault, Tag},
 };
 use push_tokio::{
     Addresses, ClientTls, Push, Sender, SenderOptions, SubscribeError, UserAgent, UserAgentOptions, sender,
     user_agent,
 };
-use support::{Service, Setup, clocked::Clocked, provider, run};
+use support::{
+    Service, Setup,
+    clocked::Clocked,
+    provider,
+    raw::{HEADERS, Raw},
+    run,
+};
+use tokio::net::TcpListener;
 
 /// Where a test keeps a user agent's state.
 type Kept = Arc<Mutex<Vec<u8>>>;
@@ -62,7 +73,7 @@ async fn speaks(service: &Service) {
     let Verdict::Accepted(accepted) = &sent.verdict else { panic!("{:?}", sent.verdict) };
     assert!(accepted.receipt);
     let message = agent.next().await.unwrap();
-    assert_eq!((message.tag(), message.payload()), (Tag(1), b"hello".as_slice()));
+    assert_eq!((message.tag(), message.payload()), (Tag(1), Some(b"hello".as_slice())));
     message.acknowledge();
     assert_eq!(sent.receipt.unwrap().outcome().await, ReceiptOutcome::Delivered);
 
@@ -71,10 +82,14 @@ async fn speaks(service: &Service) {
     let sent = other.send(&subscription, b"hello", push()).await.unwrap();
     assert!(matches!(sent.verdict, Verdict::KeyMismatch(_)), "{:?}", sent.verdict);
 
-    // An empty message has no body.
+    // 8188-4.1-1: an empty message is encrypted like any other. w3c-recv-2: one without a body has none.
     sender.send(&subscription, b"", push()).await.unwrap();
     let message = agent.next().await.unwrap();
-    assert!(message.payload().is_empty());
+    assert_eq!(message.payload(), Some(b"".as_slice()));
+    message.acknowledge();
+    sender.send_content(&subscription.endpoint, Content::default(), push()).await.unwrap();
+    let message = agent.next().await.unwrap();
+    assert_eq!(message.payload(), None);
     message.acknowledge();
 
     agent.unsubscribe(Tag(1)).await;
@@ -116,7 +131,7 @@ fn many_messages_come_once_each() {
         let mut numbers = Vec::new();
         while numbers.len() < 150 {
             let message = agent.next().await.unwrap();
-            let number: u64 = std::str::from_utf8(message.payload()).unwrap().parse().unwrap();
+            let number: u64 = std::str::from_utf8(message.payload().unwrap()).unwrap().parse().unwrap();
             assert_eq!(message.tag(), Tag(number % 3));
             numbers.push(number);
             message.acknowledge();
@@ -140,7 +155,7 @@ fn a_user_agent_goes_on_from_its_state() {
         let second = agent(&service, &kept);
         assert_eq!(second.subscriptions().await, [(Tag(7), subscription)]);
         let message = second.next().await.unwrap();
-        assert_eq!(message.payload(), b"while away");
+        assert_eq!(message.payload(), Some(b"while away".as_slice()));
         message.acknowledge();
         let Err(SubscribeError::Refused(fault)) = second.subscribe(Tag(7), None).await else { panic!() };
         assert_eq!(fault, SubscribeFault::Exists);
@@ -165,7 +180,7 @@ fn a_message_that_is_dropped_comes_again() {
                 () = tokio::task::yield_now() => clock.advance(Duration::from_secs(1)),
             }
         };
-        assert_eq!(again.payload(), b"x");
+        assert_eq!(again.payload(), Some(b"x".as_slice()));
         again.acknowledge();
     });
 }
@@ -219,5 +234,265 @@ fn the_last_handle_ends_the_driver() {
         let driver = tokio::spawn(driver);
         drop(sender);
         driver.await.unwrap();
+    });
+}
+
+/// A push service of the test's own.
+async fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    (listener, base)
+}
+
+/// What sends there, and is quick to send again.
+fn sender_options() -> SenderOptions {
+    let options = SenderOptions::new(provider(), None, ClientTls::nobody().unwrap());
+    let mut options = SenderOptions { addresses: Addresses::Any, ..options };
+    options.config.limits.backoff =
+        Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1) };
+    options
+}
+
+type Responding = h2::server::SendResponse<Bytes>;
+
+/// The next connection to a push service made of the h2 crate.
+async fn accept(listener: &TcpListener) -> h2::server::Connection<tokio::net::TcpStream, Bytes> {
+    let (socket, _) = listener.accept().await.unwrap();
+    h2::server::handshake(socket).await.unwrap()
+}
+
+fn answer(response: &mut Responding, status: u16, headers: &[(&str, &str)]) {
+    let mut head = http::Response::builder().status(status);
+    for (name, value) in headers {
+        head = head.header(*name, *value);
+    }
+    response.send_response(head.body(()).unwrap(), true).unwrap();
+}
+
+#[test]
+fn what_a_goaway_left_out_is_sent_again() {
+    // RFC 9113 §6.8: nobody has looked at a stream above the last one.
+    run(async {
+        let (listener, base) = listener().await;
+        let to = PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap();
+        let sender = sender(sender_options()).unwrap();
+        let service = async {
+            let mut first = Raw::accept(&listener).await;
+            first.until(|frame| frame.kind == HEADERS).await;
+            first.go_away(0).await;
+            // The first connection stays open on this side.
+            let mut second = accept(&listener).await;
+            let (_, mut response) = second.accept().await.unwrap().unwrap();
+            answer(&mut response, 201, &[("location", "/m/1")]);
+            drop(first);
+            second.accept().await.is_none()
+        };
+        let sending = async {
+            let sent = sender.send_content(&to, Content::default(), push()).await.unwrap();
+            sender.close().await;
+            sent
+        };
+        let (sent, ended) = futures_util::future::join(sending, service).await;
+        assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+        assert!(ended);
+    });
+}
+
+#[test]
+fn a_connection_that_takes_no_more_requests_is_replaced_while_it_still_answers_some() {
+    // RFC 9113 §6.8
+    run(async {
+        let (listener, base) = listener().await;
+        let to = |number| PushUrl::parse_allow_http(&format!("{base}/p/{number}")).unwrap();
+        let sender = sender(sender_options()).unwrap();
+        let early = sender.clone();
+        let (one, two) = (to(1), to(2));
+        let early = tokio::task::spawn_local(async move {
+            early.send_content(&one, Content::default(), push()).await.unwrap()
+        });
+        let mut first = Raw::accept(&listener).await;
+        let stream = first.until(|frame| frame.kind == HEADERS).await.stream;
+        first.go_away(stream).await;
+        // The client has seen it when it answers what came after it.
+        first.settle().await;
+        let service = async {
+            let mut second = accept(&listener).await;
+            let (_, mut response) = second.accept().await.unwrap().unwrap();
+            answer(&mut response, 201, &[]);
+            second.accept().await.is_none()
+        };
+        let sending = async {
+            let sent = sender.send_content(&two, Content::default(), push()).await.unwrap();
+            assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+            // `:status: 204`, and the end.
+            first.write(HEADERS, 5, stream, &[0x89]).await;
+            let sent = early.await.unwrap();
+            assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+            sender.close().await;
+        };
+        assert!(futures_util::future::join(sending, service).await.1);
+    });
+}
+
+#[test]
+fn an_empty_payload_is_encrypted_and_padded_like_any_other() {
+    // 8188-4.1-1, 8291-7-4
+    run(async {
+        let (listener, base) = listener().await;
+        let keys = push_crypto::ReceiverKeys::generate(&provider()).unwrap();
+        let to = push_crypto::Subscription {
+            endpoint: PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap(),
+            p256dh: *keys.public_key(),
+            auth: keys.auth().clone(),
+            expiration_time: None,
+        };
+        let sender = sender(sender_options()).unwrap();
+        let service = async {
+            let mut connection = accept(&listener).await;
+            let mut bodies = Vec::new();
+            while let Some(request) = connection.accept().await {
+                let (request, mut response) = request.unwrap();
+                assert_eq!(request.headers()["content-encoding"], "aes128gcm");
+                bodies.push(tokio::task::spawn_local(async move {
+                    let body = support::peer::collect_body(request.into_body()).await.unwrap();
+                    answer(&mut response, 201, &[]);
+                    body
+                }));
+            }
+            futures_util::future::join_all(bodies).await
+        };
+        let sending = async {
+            let push = Push { padding: Padding::Buckets(128), ..push() };
+            for payload in [b"".as_slice(), b"yes"] {
+                sender.send(&to, payload, push.clone()).await.unwrap();
+            }
+            sender.close().await;
+        };
+        let ((), bodies) = futures_util::future::join(sending, service).await;
+        let bodies: Vec<_> = bodies.into_iter().map(Result::unwrap).collect();
+        assert_eq!(bodies[0].len(), bodies[1].len());
+        for (body, payload) in bodies.iter().zip([b"".as_slice(), b"yes"]) {
+            assert_eq!(push_crypto::message::decrypt(&provider(), &keys, body).unwrap(), payload);
+        }
+    });
+}
+
+#[test]
+fn an_address_that_never_answers_leaves_time_for_the_next() {
+    run(async {
+        let (listener, base) = listener().await;
+        let clock = Clocked::with_black_hole("192.0.2.1:9".parse().unwrap());
+        let mut options = sender_options();
+        options.limits.connect = Duration::from_secs(20);
+        options.config.limits.attempts = 1;
+        let (sender, driver) = Sender::new(clock.clone(), options).unwrap();
+        drop(tokio::task::spawn_local(driver));
+        let to = PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap();
+        let sending = sender.send_content(&to, Content::default(), push());
+        let service = async {
+            clock.swallows(1).await;
+            // One half of the bound, or a third where localhost has two addresses.
+            clock.advance(Duration::from_secs(10));
+            let mut connection = accept(&listener).await;
+            let (_, mut response) = connection.accept().await.unwrap().unwrap();
+            answer(&mut response, 201, &[]);
+            connection.accept().await.is_none()
+        };
+        let (sent, ended) = futures_util::future::join(
+            async {
+                let sent = sending.await.unwrap();
+                sender.close().await;
+                sent
+            },
+            service,
+        )
+        .await;
+        assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+        assert!(ended);
+    });
+}
+
+/// A user agent of a push service of the test's own, on a clock of the test's own.
+fn agent_of(base: &str, clock: &Clocked) -> UserAgent {
+    let service = PushUrl::parse_allow_http(&format!("{base}/subscribe")).unwrap();
+    let mut options = UserAgentOptions::new(service, provider(), ClientTls::nobody().unwrap());
+    options.limits.keepalive = Duration::from_secs(1 << 30);
+    let (agent, driver) = UserAgent::connect(clock.clone(), options, State::default(), |_| ()).unwrap();
+    drop(tokio::task::spawn_local(driver));
+    agent
+}
+
+#[test]
+fn a_push_that_stops_coming_is_reset_and_those_behind_it_come() {
+    run(async {
+        let (listener, base) = listener().await;
+        let clock = Clocked::new();
+        let agent = agent_of(&base, &clock);
+        let service = tokio::task::spawn_local(async move {
+            let mut connection = accept(&listener).await;
+            let (_, mut response) = connection.accept().await.unwrap().unwrap();
+            let push = "</p/1>; rel=\"urn:ietf:params:push\"";
+            answer(&mut response, 201, &[("location", "/s/1"), ("link", push)]);
+            let (request, mut monitor) = connection.accept().await.unwrap().unwrap();
+            assert_eq!(request.uri().path(), "/s/1");
+            let promise = |path: &str| http::Request::get(format!("{base}{path}")).body(()).unwrap();
+            let mut headless = monitor.push_request(promise("/m/0")).unwrap();
+            let mut stuck = monitor.push_request(promise("/m/1")).unwrap();
+            let mut begun = stuck.send_response(http::Response::new(()), false).unwrap();
+            begun.send_data(Bytes::from_static(b"the first piece"), false).unwrap();
+            let mut whole = monitor.push_request(promise("/m/2")).unwrap();
+            whole.send_response(http::Response::new(()), true).unwrap();
+            let resets = futures_util::future::join(
+                std::future::poll_fn(|context| headless.poll_reset(context)),
+                std::future::poll_fn(|context| begun.poll_reset(context)),
+            );
+            tokio::pin!(resets);
+            let resets = loop {
+                tokio::select! {
+                    resets = &mut resets => break resets,
+                    request = connection.accept() => drop(request),
+                }
+            };
+            assert_eq!((resets.0.unwrap(), resets.1.unwrap()), (h2::Reason::CANCEL, h2::Reason::CANCEL));
+            while connection.accept().await.is_some() {}
+        });
+        agent.subscribe(Tag(1), None).await.unwrap();
+        let message = loop {
+            tokio::select! {
+                message = agent.next() => break message.unwrap(),
+                () = tokio::task::yield_now() => clock.advance(Duration::from_secs(1)),
+            }
+        };
+        assert_eq!((message.tag(), message.payload()), (Tag(1), None));
+        drop((message, agent));
+        service.await.unwrap();
+    });
+}
+
+#[test]
+fn a_subscription_in_the_making_can_be_ended_and_all_who_wait_are_told() {
+    run(async {
+        // It takes connections and says nothing.
+        let (_listener, base) = listener().await;
+        let agent = agent_of(&base, &Clocked::new());
+        let ended = futures_util::future::join4(
+            agent.subscribe(Tag(1), None),
+            agent.unsubscribe(Tag(1)),
+            agent.unsubscribe(Tag(1)),
+            agent.unsubscribe(Tag(2)),
+        );
+        assert!(matches!(ended.await.0, Err(SubscribeError::Unsubscribed)));
+
+        let service = Setup::default().start();
+        let agent = self::agent(&service, &Kept::default());
+        let subscription = agent.subscribe(Tag(1), None).await.unwrap();
+        futures_util::future::join3(
+            agent.unsubscribe(Tag(1)),
+            agent.unsubscribe(Tag(1)),
+            agent.unsubscribe(Tag(1)),
+        )
+        .await;
+        let sent = from(&service, None).send(&subscription, b"x", push()).await.unwrap();
+        assert_eq!(sent.verdict, Verdict::Gone);
     });
 }

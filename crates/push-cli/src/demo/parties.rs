@@ -131,8 +131,8 @@ impl Device {
         let Some(message) = self.agent.next().await else {
             return Err(Error::failed(format!("{} stopped before it got {text:?}", self.name)));
         };
-        if message.payload() != text.as_bytes() {
-            let got = String::from_utf8_lossy(message.payload()).into_owned();
+        if message.payload() != Some(text.as_bytes()) {
+            let got = message.payload().map(String::from_utf8_lossy).map(|text| text.into_owned());
             return Err(Error::failed(format!("{} got {got:?} instead of {text:?}", self.name)));
         }
         message.acknowledge();

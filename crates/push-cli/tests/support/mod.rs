@@ -165,6 +165,13 @@ impl Folder {
         self.path(name).to_str().unwrap().to_owned()
     }
 
+    /// A pipe in it.
+    #[cfg(unix)]
+    pub(crate) fn pipe(&self, name: &str) -> String {
+        assert!(Command::new("mkfifo").arg(self.path(name)).status().unwrap().success());
+        self.text(name)
+    }
+
     /// A file in it, with this content.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         fs::write(self.path(name), content).unwrap();

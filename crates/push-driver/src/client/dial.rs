@@ -7,7 +7,7 @@ use h2::{
     Ping, PingPong,
     client::{Builder, Connection, SendRequest},
 };
-use push_proto::Origin;
+use push_proto::{Mono, Origin};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -40,7 +40,8 @@ impl<R: Runtime> Dialer<R> {
     pub(super) async fn dial(self, origin: Origin) -> Option<Dialled> {
         let wait = self.limits.connect;
         let runtime = self.runtime.clone();
-        match within(&runtime, wait, self.establish(origin)).await {
+        let until = runtime.now().mono.after(wait);
+        match within(&runtime, wait, self.establish(origin, until)).await {
             Some(Ok(dialled)) => Some(dialled),
             Some(Err(reason)) => {
                 tracing::debug!(reason, "no connection");
@@ -53,9 +54,9 @@ impl<R: Runtime> Dialer<R> {
         }
     }
 
-    async fn establish(self, origin: Origin) -> Result<Dialled, &'static str> {
+    async fn establish(self, origin: Origin, until: Mono) -> Result<Dialled, &'static str> {
         let host = origin.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let io = self.connect(host.clone(), origin.port()).await?;
+        let io = self.connect(host.clone(), origin.port(), until).await?;
         if !origin.is_https() {
             return self.speak(io).await;
         }
@@ -70,13 +71,18 @@ impl<R: Runtime> Dialer<R> {
         self.speak(tls).await
     }
 
-    async fn connect(&self, host: String, port: u16) -> Result<R::Io, &'static str> {
+    /// Each address gets its share of the time that is left, so that one which never answers leaves some for the rest.
+    async fn connect(&self, host: String, port: u16, until: Mono) -> Result<R::Io, &'static str> {
         let resolved = self.runtime.resolve(host, port).await.map_err(|_| "the name was not resolved")?;
+        let mut allowed = resolved;
+        allowed.retain(|address| self.addresses.allow(address.ip()));
         let mut reason = "the name has no address that may be connected to";
-        for address in resolved.into_iter().filter(|address| self.addresses.allow(address.ip())) {
-            match self.runtime.connect(address).await {
-                Ok(io) => return Ok(io),
-                Err(_) => reason = "no address was reached",
+        for (address, shares) in allowed.iter().zip((1..=allowed.len()).rev()) {
+            let left = until.since(self.runtime.now().mono);
+            let share = left / u32::try_from(shares).unwrap_or(u32::MAX);
+            match within(&self.runtime, share, self.runtime.connect(*address)).await {
+                Some(Ok(io)) => return Ok(io),
+                Some(Err(_)) | None => reason = "no address was reached",
             }
         }
         Err(reason)

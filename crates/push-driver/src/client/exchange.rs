@@ -1,6 +1,7 @@
 //! One request of a client, and the pushes that come with it.
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use h2::{
     Reason, RecvStream,
     client::{PushPromise, ResponseFuture, SendRequest},
@@ -8,6 +9,9 @@ use h2::{
 use http::{Request, Response, response::Parts};
 use push_proto::user_agent::{Failure, RequestId};
 use tokio::sync::mpsc;
+
+use super::ClientLimits;
+use crate::{Runtime, runtime::within};
 
 /// Sends a request; gives the response's head and the beginning of its body.
 pub(super) async fn fetch(
@@ -45,10 +49,10 @@ impl Into {
 
 /// Monitors. `into` bounds what is read ahead: while it is full no push is taken, and HTTP/2 flow control holds the
 /// service back.
-pub(super) async fn monitor(
+pub(super) async fn monitor<R: Runtime>(
     requests: SendRequest<Bytes>,
     request: Request<Bytes>,
-    octets_max: usize,
+    (runtime, limits): (R, ClientLimits),
     into: Into,
 ) {
     let mut response = match send(requests, request).await {
@@ -86,7 +90,7 @@ pub(super) async fn monitor(
         };
         match promise {
             Some(Ok(promise)) => {
-                if let Some(push) = pushed(promise, octets_max).await
+                if let Some(push) = pushed(promise, &runtime, &limits).await
                     && !into.say(Monitored::Pushed(Box::new(push))).await
                 {
                     return;
@@ -114,14 +118,31 @@ async fn next_piece(body: &mut Option<RecvStream>) -> Option<Result<Bytes, h2::E
     piece
 }
 
-/// A push, if it arrives whole and is no larger than it may be; the service pushes it again otherwise.
-async fn pushed(promise: PushPromise, octets_max: usize) -> Option<(Request<()>, Response<Bytes>)> {
+/// A push, if it arrives whole, piece by piece in time, and is no larger than it may be. Otherwise it is dropped, which
+/// resets it, and the service pushes it again.
+async fn pushed<R: Runtime>(
+    promise: PushPromise,
+    runtime: &R,
+    limits: &ClientLimits,
+) -> Option<(Request<()>, Response<Bytes>)> {
     let (request, response) = promise.into_parts();
-    let (head, mut body) = response.await.ok()?.into_parts();
+    let late = || tracing::debug!("a push did not come in time");
+    let Some(response) = within(runtime, limits.push_piece, response).await else {
+        late();
+        return None;
+    };
+    let (head, mut body) = response.ok()?.into_parts();
     let mut whole = BytesMut::new();
-    while let Some(piece) = body.data().await {
-        let piece = piece.ok()?;
-        if piece.len() > octets_max.saturating_sub(whole.len()) {
+    loop {
+        let piece = match within(runtime, limits.push_piece, body.data()).await {
+            Some(Some(piece)) => piece.ok()?,
+            Some(None) => break,
+            None => {
+                late();
+                return None;
+            }
+        };
+        if piece.len() > limits.push_octets.saturating_sub(whole.len()) {
             tracing::debug!("a push was larger than the limit");
             return None;
         }
@@ -143,13 +164,16 @@ async fn send(requests: SendRequest<Bytes>, request: Request<Bytes>) -> Result<R
     Ok(response)
 }
 
-/// Whether the peer may have acted on it.
+/// Whether the peer may have acted on it. It has not if it refused the stream (RFC 9113 §8.7), or if its GOAWAY left
+/// the stream out (RFC 9113 §6.8): h2 gives that error to no stream up to the last one that the GOAWAY names.
 fn failure(error: &h2::Error) -> Failure {
-    if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) {
-        Failure::NotSent
-    } else {
-        Failure::Lost
-    }
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    if error.is_remote() && (refused || error.is_go_away()) { Failure::NotSent } else { Failure::Lost }
+}
+
+/// Whether a connection takes no more requests, though it may still answer some.
+pub(super) fn is_spent(requests: &SendRequest<Bytes>) -> bool {
+    matches!(requests.clone().ready().now_or_never(), Some(Err(_)))
 }
 
 async fn beginning(mut body: RecvStream, octets_max: usize) -> Bytes {

@@ -33,8 +33,12 @@ pub struct ClientLimits {
     pub pushes: u32,
     /// HTTP/2 flow control window of a push.
     pub stream_window: u32,
-    /// HTTP/2 flow control window of a connection: bounds what all its pushes hold.
+    /// HTTP/2 flow control window of a connection: bounds what all its pushes hold. If it is less than `pushes` times
+    /// `push_octets`, pushes that are not whole can keep the others from becoming so.
     pub connection_window: u32,
+    /// How long the next piece of a push may take to come; then that push is reset, and the service pushes it again.
+    /// Until then it holds up those behind it on the same monitor.
+    pub push_piece: Duration,
     /// How often an open connection is asked whether it lives (PING).
     pub keepalive: Duration,
     /// How long its answer may take; then the connection is given up.
@@ -51,7 +55,8 @@ impl Default for ClientLimits {
             push_octets: 64 * 1024,
             pushes: 32,
             stream_window: 64 * 1024,
-            connection_window: 512 * 1024,
+            connection_window: 2 * 1024 * 1024,
+            push_piece: Duration::from_secs(30),
             keepalive: Duration::from_secs(60),
             pong: Duration::from_secs(20),
             idle: Duration::from_secs(90),

@@ -5,7 +5,7 @@
 //! store; what was pushed early, before its position was known, lies beyond it.
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::time::Duration;
@@ -30,6 +30,8 @@ struct Sent {
     transient: bool,
     /// Ended while it was being written: of no more interest than the credit it gives back.
     ended: bool,
+    /// When it counts as undelivered, once it is written.
+    timeout: Mono,
 }
 
 /// An open monitor.
@@ -54,9 +56,12 @@ pub(super) struct Monitor {
     transient: VecDeque<Item>,
     writing: BTreeMap<Delivery, Sent>,
     unacknowledged: BTreeMap<Delivery, Sent>,
+    /// Transient pushes that were written: nothing waits for their acknowledgement, it is only answered. As many as may
+    /// be unacknowledged, the latest.
+    passed: BTreeMap<Delivery, Sent>,
     by_handle: BTreeMap<Handle, Delivery>,
-    /// When each written push counts as undelivered; in order, since every wait is the same.
-    timeouts: VecDeque<(Mono, Delivery)>,
+    /// When each unacknowledged push counts as undelivered.
+    timeouts: BTreeSet<(Mono, Delivery)>,
     /// The lowest position to deliver again at the next reload.
     rewind: Option<Position>,
     reload_at: Mono,
@@ -85,8 +90,9 @@ impl Monitor {
             transient: VecDeque::new(),
             writing: BTreeMap::new(),
             unacknowledged: BTreeMap::new(),
+            passed: BTreeMap::new(),
             by_handle: BTreeMap::new(),
-            timeouts: VecDeque::new(),
+            timeouts: BTreeSet::new(),
             rewind: None,
             reload_at: turn.now.mono.after(turn.limits.reload),
             ends_at: turn.now.mono.after(wait),
@@ -174,9 +180,11 @@ impl Monitor {
             Transfer::Written if self.snapshot => {
                 self.by_handle.remove(&sent.handle);
             }
+            Transfer::Written if sent.transient => self.pass(delivery, sent, turn),
             Transfer::Written => {
-                self.unacknowledged.insert(delivery, sent);
-                self.timeouts.push_back((turn.now.mono.after(turn.limits.acknowledgement), delivery));
+                let timeout = turn.now.mono.after(turn.limits.acknowledgement);
+                self.unacknowledged.insert(delivery, Sent { timeout, ..sent });
+                self.timeouts.insert((timeout, delivery));
             }
             // Not at once: a peer that refuses what it is pushed would be hammered with it.
             Transfer::Reset | Transfer::Unsupported => {
@@ -186,26 +194,26 @@ impl Monitor {
         transfer != Transfer::Unsupported
     }
 
-    /// An entry has ended: it is not pushed any more. Whether it was a transient message that this monitor held.
-    pub(super) fn ended(&mut self, handle: &Handle, turn: &mut Turn<'_>) -> bool {
+    /// An entry has ended: it is not pushed any more.
+    pub(super) fn ended(&mut self, handle: &Handle, turn: &mut Turn<'_>) {
         self.queue.retain(|entry| entry.item.handle() != *handle);
-        let waiting = self.transient.len();
         self.transient.retain(|item| item.handle() != *handle);
-        let dropped = waiting != self.transient.len();
-        let Some(delivery) = self.by_handle.remove(handle) else { return dropped };
+        let Some(delivery) = self.by_handle.remove(handle) else { return };
+        self.passed.remove(&delivery);
+        if let Some(sent) = self.unacknowledged.remove(&delivery) {
+            self.timeouts.remove(&(sent.timeout, delivery));
+        }
         if let Some(sent) = self.writing.get_mut(&delivery) {
             sent.ended = true;
             turn.effects.outputs.push_back(Output::Retract(self.exchange, delivery));
-            return sent.transient;
         }
-        self.unacknowledged.remove(&delivery).is_some_and(|sent| sent.transient)
     }
 
-    /// Whether a transient message with this handle was pushed here and is not acknowledged yet.
+    /// Whether a transient message with this handle was pushed here and has not ended.
     pub(super) fn holds_transient(&self, handle: &Handle) -> bool {
-        let delivery = self.by_handle.get(handle);
-        let sent = delivery.and_then(|it| self.unacknowledged.get(it).or_else(|| self.writing.get(it)));
-        sent.is_some_and(|sent| sent.transient)
+        let Some(delivery) = self.by_handle.get(handle) else { return false };
+        let writing = self.writing.get(delivery).is_some_and(|sent| sent.transient);
+        writing || self.passed.contains_key(delivery)
     }
 
     /// A member of the monitored set has gone: nothing of it is pushed any more (`8030-7.3.1-4`).
@@ -220,11 +228,18 @@ impl Monitor {
         }
     }
 
+    /// Takes back whatever is still under way: once the monitor has ended, nobody would stop it when its message ends.
+    pub(super) fn retract_all(&self, turn: &mut Turn<'_>) {
+        let under_way = self.writing.iter().filter(|(_, sent)| !sent.ended);
+        let retract = under_way.map(|(delivery, _)| Output::Retract(self.exchange, *delivery));
+        turn.effects.outputs.extend(retract);
+    }
+
     /// Lets time pass. Whether the monitor has reached its end.
     pub(super) fn elapse(&mut self, turn: &mut Turn<'_>) -> bool {
         let now = turn.now;
-        while let Some((_, delivery)) = self.timeouts.front().copied().filter(|(at, _)| *at <= now.mono) {
-            self.timeouts.pop_front();
+        while let Some((_, delivery)) = self.timeouts.first().copied().filter(|(at, _)| *at <= now.mono) {
+            self.timeouts.pop_first();
             if let Some(sent) = self.unacknowledged.remove(&delivery) {
                 self.lapse(&sent, now.mono);
             }
@@ -238,6 +253,8 @@ impl Monitor {
             self.reload_at = now.mono.after(turn.limits.reload);
             if let Some(Position(lowest)) = self.rewind.take() {
                 self.cursor = self.cursor.min(Position(lowest.saturating_sub(1)));
+                // A page that is on its way is of after the old cursor.
+                self.loading = None;
             }
             self.mark_behind();
         }
@@ -248,7 +265,9 @@ impl Monitor {
     pub(super) fn fill(&mut self, turn: &mut Turn<'_>) -> bool {
         while self.credit > 0 {
             let Some(item) = self.transient.pop_front() else { break };
-            self.push(item, None, turn);
+            if self.wants(&item, turn) {
+                self.push(item, None, turn);
+            }
         }
         while self.room(turn) > 0 {
             let Some(entry) = self.queue.pop_front() else { break };
@@ -275,7 +294,7 @@ impl Monitor {
 
     /// The next time at which [`Monitor::elapse`] has something to do.
     pub(super) fn next_wake(&self, turn: &Turn<'_>) -> Mono {
-        let timeout = self.timeouts.front().map(|(at, _)| *at);
+        let timeout = self.timeouts.first().map(|(at, _)| *at);
         let expiring = self.writing.values().filter(|sent| !sent.transient && !sent.ended);
         let expiry = expiring.map(|sent| sent.expires).min();
         let expiry = expiry.map(|at| {
@@ -297,7 +316,8 @@ impl Monitor {
     fn push(&mut self, item: Item, position: Option<Position>, turn: &mut Turn<'_>) {
         let handle = item.handle();
         let transient = matches!(&item, Item::Message(message) if message.is_transient());
-        let sent = Sent { handle, position, expires: item.expires(), transient, ended: false };
+        let sent =
+            Sent { handle, position, expires: item.expires(), transient, ended: false, timeout: Mono::ZERO };
         let delivery = turn.effects.push(self.exchange, item);
         self.credit = self.credit.saturating_sub(1);
         self.writing.insert(delivery, sent);
@@ -339,6 +359,16 @@ impl Monitor {
             sent.position = Some(position);
         }
         true
+    }
+
+    /// A transient push was written.
+    fn pass(&mut self, delivery: Delivery, sent: Sent, turn: &Turn<'_>) {
+        self.passed.insert(delivery, sent);
+        if self.passed.len() > turn.limits.unacknowledged
+            && let Some((_, oldest)) = self.passed.pop_first()
+        {
+            self.by_handle.remove(&oldest.handle);
+        }
     }
 
     /// A push counts as undelivered: it is loaded again (`8030-6.2-4`) at `again`, unless it was transient.

@@ -167,9 +167,7 @@ impl Watched {
     pub(super) fn ended(&mut self, handle: &Handle, turn: &mut Turn<'_>) {
         let receipts = Target::Receipts(handle.agent);
         for target in audience(handle).into_iter().chain([receipts]) {
-            self.with(target, turn, |monitor, turn| {
-                monitor.ended(handle, turn);
-            });
+            self.with(target, turn, |monitor, turn| monitor.ended(handle, turn));
         }
     }
 
@@ -283,6 +281,7 @@ impl Watched {
     /// Ends a monitor: with a refusal, or in good order.
     fn end(&mut self, target: Target, refusal: Option<Refusal>, turn: &mut Turn<'_>) {
         let Some(monitor) = self.remove(target, turn) else { return };
+        monitor.retract_all(turn);
         let response = refusal.map_or_else(|| monitor.end(), Response::Refused);
         turn.effects.respond(monitor.exchange, response);
     }

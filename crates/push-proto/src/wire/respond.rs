@@ -52,10 +52,15 @@ impl Door {
         response
     }
 
-    /// A message by itself.
+    /// A message by itself. Its type and octets are a stranger's, and a browser may be shown the URL: it must
+    /// not run them as a page of this origin.
     fn message(&self, message: &Message) -> HttpResponse<Bytes> {
         let mut response = HttpResponse::new(message.content.body.clone());
-        self.write_message(message, response.headers_mut());
+        let headers = response.headers_mut();
+        self.write_message(message, headers);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let policy = HeaderValue::from_static("sandbox; default-src 'none'");
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         response
     }
 

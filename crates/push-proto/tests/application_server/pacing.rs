@@ -52,10 +52,12 @@ fn a_429_holds_its_push_resource_and_no_other() {
         world.reply(another, created(3));
         world.reply(fifth, created(5));
         assert!(world.send(job_to_first(6)).is_empty());
-        world.sending(job(7));
-        let outputs = world.advance(Duration::from_secs(60));
+        let seventh = world.sending(job(7));
+        world.reply(seventh, created(7));
+        assert!(world.advance(Duration::from_secs(59)).is_empty());
+        let outputs = world.advance(Duration::from_secs(1));
         let due: Vec<_> = sends(&outputs).into_iter().map(|(_, send)| send.to).collect();
-        assert_eq!(due, [job(1).to, job(1).to]);
+        assert_eq!(due, [job(1).to, job(1).to, job(1).to]);
     }
 }
 

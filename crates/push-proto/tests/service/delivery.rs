@@ -264,3 +264,37 @@ fn a_sender_that_goes_away_leaves_its_message_behind() {
     let monitor = world.monitor(Target::Set(to.0), 8);
     assert_eq!(world.take_bodies(monitor), ["x"]);
 }
+
+#[test]
+fn a_page_that_is_on_its_way_does_not_undo_a_redelivery() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    world.send(message(to, "stored"));
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    assert_eq!(world.write_all(monitor).len(), 1);
+    world.pass(59);
+    world.hold();
+    let load = world.held();
+    let agent = to.0;
+    let arrived = push_proto::store::Completion::Hint(agent, push_proto::store::Hint::Arrived);
+    world.handle(Input::Store(arrived));
+    assert_eq!(world.held(), load + 1, "a page is asked for");
+    world.pass(2);
+    assert!(world.take_pushes(monitor).is_empty());
+    world.release();
+    assert_eq!(world.take_bodies(monitor), ["stored"]);
+}
+
+#[test]
+fn g2_pushes_under_way_are_retracted_when_their_monitor_ends() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let older = world.monitor(Target::Set(to.0), 8);
+    world.send(message(to, "x"));
+    let [(delivery, _)] = world.take_pushes(older).try_into().expect("pushed");
+    world.monitor(Target::Set(to.0), 8);
+    assert!(
+        world.retracted.contains(&(older, delivery)),
+        "it may end while nobody watches this push any more"
+    );
+}

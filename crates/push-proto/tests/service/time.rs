@@ -100,3 +100,31 @@ fn a_transient_message_for_a_subscription_that_is_gone_reaches_nobody() {
     assert_eq!(refusal(&world.ask(Request::Send(lasting(0, message(to, "x"))))), Refusal::NOT_FOUND);
     assert!(world.take_pushes(monitor).is_empty());
 }
+
+#[test]
+fn transient_messages_do_not_use_up_the_unacknowledged_window() {
+    let limits = Limits { unacknowledged: 3, ..Limits::default() };
+    let mut world = World::with(limits, Quotas::default());
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    let mut sent = Vec::new();
+    for _ in 0..10 {
+        sent.push(world.send(lasting(0, message(to, "now"))).handle);
+        assert_eq!(world.write_all(monitor).len(), 1);
+    }
+    world.send(message(to, "durable"));
+    assert_eq!(world.take_bodies(monitor), ["durable"]);
+    assert!(matches!(world.ask(Request::Acknowledge(sent[9])), Response::Done), "the latest are remembered");
+    assert_eq!(refusal(&world.ask(Request::Acknowledge(sent[0]))), Refusal::NOT_FOUND, "the oldest are not");
+}
+
+#[test]
+fn a_transient_message_does_not_wait_for_credit_for_long() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 0);
+    world.send(lasting(0, message(to, "too late")));
+    world.pass(30);
+    world.handle(Input::Credit(monitor, 8));
+    assert!(world.take_pushes(monitor).is_empty());
+}

@@ -79,6 +79,9 @@ fn a_message_by_itself() {
     assert_eq!(field(headers, "last-modified"), "Fri, 15 Jan 2027 07:43:20 GMT");
     assert_eq!(field(headers, "cache-control"), "private");
     assert_eq!(target(headers, Relation::Push), Some(door().push_url(AGENT, SUBSCRIPTION)));
+    // A stranger's octets are no page of this origin.
+    assert_eq!(field(headers, "x-content-type-options"), "nosniff");
+    assert!(field(headers, "content-security-policy").starts_with("sandbox"));
     absent(headers, &["urgency", "topic", "ttl", "authorization", "location"]);
 }
 

@@ -8,15 +8,30 @@ use tokio::sync::watch;
 
 /// Time stands still until [`Clocked::advance`].
 #[derive(Clone, Debug)]
-pub struct Clocked(Arc<watch::Sender<Mono>>);
+pub struct Clocked {
+    clock: Arc<watch::Sender<Mono>>,
+    /// An address that every name has first, and that never answers; how often it was connected to.
+    hole: Option<(SocketAddr, Arc<watch::Sender<usize>>)>,
+}
 
 impl Clocked {
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Mono::ZERO)))
+        Self { clock: Arc::new(watch::Sender::new(Mono::ZERO)), hole: None }
+    }
+
+    /// With an address that swallows connections.
+    pub fn with_black_hole(address: SocketAddr) -> Self {
+        Self { hole: Some((address, Arc::new(watch::Sender::new(0)))), ..Self::new() }
+    }
+
+    /// Waits until the black hole was connected to that often.
+    pub async fn swallows(&self, times: usize) {
+        let (_, swallowed) = self.hole.as_ref().expect("there is a black hole");
+        swallowed.subscribe().wait_for(|now| *now >= times).await.unwrap();
     }
 
     pub fn advance(&self, by: Duration) {
-        self.0.send_modify(|now| *now = now.after(by));
+        self.clock.send_modify(|now| *now = now.after(by));
     }
 }
 
@@ -49,15 +64,22 @@ impl Runtime for Clocked {
     }
 
     async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-        Tokio.resolve(host, port).await
+        let found = Tokio.resolve(host, port).await?;
+        Ok(self.hole.iter().map(|(address, _)| *address).chain(found).collect())
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<Self::Io> {
+        if let Some((hole, swallowed)) = &self.hole
+            && *hole == address
+        {
+            swallowed.send_modify(|times| *times += 1);
+            std::future::pending::<()>().await;
+        }
         Tokio.connect(address).await
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {
-        let mut clock = self.0.subscribe();
+        let mut clock = self.clock.subscribe();
         async move {
             if clock.wait_for(|now| *now >= at).await.is_err() {
                 std::future::pending::<()>().await;
@@ -66,7 +88,7 @@ impl Runtime for Clocked {
     }
 
     fn now(&self) -> Now {
-        let mono = *self.0.borrow();
+        let mono = *self.clock.borrow();
         Now { mono, wall: UnixTime::from_secs(1_700_000_000 + mono.as_nanos() / 1_000_000_000) }
     }
 }

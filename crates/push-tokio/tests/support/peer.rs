@@ -186,14 +186,18 @@ pub async fn whole(push: PushPromise) -> Pushed {
 }
 
 pub async fn collect(response: Response<RecvStream>) -> Result<Response<Vec<u8>>, h2::Error> {
-    let (head, mut body) = response.into_parts();
+    let (head, body) = response.into_parts();
+    Ok(Response::from_parts(head, collect_body(body).await?))
+}
+
+pub async fn collect_body(mut body: RecvStream) -> Result<Vec<u8>, h2::Error> {
     let mut octets = Vec::new();
     while let Some(piece) = body.data().await {
         let piece = piece?;
         body.flow_control().release_capacity(piece.len())?;
         octets.extend_from_slice(&piece);
     }
-    Ok(Response::from_parts(head, octets))
+    Ok(octets)
 }
 
 /// The path of a URL.

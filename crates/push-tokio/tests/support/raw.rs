@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use super::Service;
@@ -110,6 +110,22 @@ impl Raw {
         // No dynamic table, so that what the service writes can be read without one.
         raw.settings(&[&[(HEADER_TABLE_SIZE, 0)], settings].concat()).await;
         raw
+    }
+
+    /// The other side: takes a client's connection, and has read its preface.
+    pub async fn accept(listener: &TcpListener) -> Self {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut preface = [0; 24];
+        socket.read_exact(&mut preface).await.unwrap();
+        let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let mut raw = Self { socket, read: VecDeque::new(), authority };
+        raw.settings(&[]).await;
+        raw
+    }
+
+    /// Takes no new streams, and has looked at none above `last` (NO_ERROR).
+    pub async fn go_away(&mut self, last: u32) {
+        self.write(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat()).await;
     }
 
     pub async fn settings(&mut self, settings: &[(u16, u32)]) {

@@ -68,7 +68,8 @@ type Task = Abortable<Pin<Box<dyn Future<Output = Happened> + Send>>>;
 /// A request that was handed to a connection, or waits for one.
 struct Asked {
     origin: Origin,
-    abort: Option<AbortHandle>,
+    /// On which connection, and how to end it.
+    started: Option<(u64, AbortHandle)>,
 }
 
 /// The connection to one push service.
@@ -284,7 +285,13 @@ impl<R: Runtime> Driver<R> {
         let Ok(http) = wire::application_server::request(request) else {
             return self.machine.handle(Input::Reply(id, Err(Failure::NotSent)), now);
         };
-        self.requests.insert(id, Asked { origin: origin.clone(), abort: None });
+        self.requests.insert(id, Asked { origin: origin.clone(), started: None });
+        if let Some(Line::Open { requests, .. }) = self.lines.get(&origin)
+            && exchange::is_spent(requests)
+        {
+            // After a GOAWAY: what it still answers it answers without us, and the next connection takes the rest.
+            self.lines.remove(&origin);
+        }
         match self.lines.get_mut(&origin) {
             Some(Line::Open { .. }) => self.start(&origin, id, http, is_monitor),
             Some(Line::Dialling(waiting)) => waiting.push((id, http, is_monitor)),
@@ -297,12 +304,13 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn start(&mut self, origin: &Origin, id: RequestId, request: HttpRequest<Bytes>, is_monitor: bool) {
-        let Some(Line::Open { requests, asked, .. }) = self.lines.get_mut(origin) else { return };
+        let Some(Line::Open { requests, asked, generation, .. }) = self.lines.get_mut(origin) else { return };
         *asked += 1;
-        let requests = requests.clone();
+        let (requests, generation) = (requests.clone(), *generation);
         let abort = if is_monitor {
             let into = Into { id, channel: self.monitor.clone() };
-            let monitor = exchange::monitor(requests, request, self.dialer.limits.push_octets, into);
+            let bounds = (self.dialer.runtime.clone(), self.dialer.limits);
+            let monitor = exchange::monitor(requests, request, bounds, into);
             self.spawn(Box::pin(async move {
                 monitor.await;
                 Happened::Finished(id)
@@ -315,13 +323,13 @@ impl<R: Runtime> Driver<R> {
             }))
         };
         if let Some(asked) = self.requests.get_mut(&id) {
-            asked.abort = Some(abort);
+            asked.started = Some((generation, abort));
         }
     }
 
     fn cancel(&mut self, id: RequestId) {
-        let Some(Asked { origin, abort }) = self.requests.get_mut(&id) else { return };
-        if let Some(abort) = abort {
+        let Some(Asked { origin, started }) = self.requests.get_mut(&id) else { return };
+        if let Some((_, abort)) = started {
             abort.abort();
         } else if let Some(Line::Dialling(waiting)) = self.lines.get_mut(origin) {
             waiting.retain(|(waits, ..)| *waits != id);
@@ -332,8 +340,10 @@ impl<R: Runtime> Driver<R> {
     /// A request is over: its connection may be idle now.
     fn done(&mut self, id: RequestId) {
         let now = self.now();
-        let Some(Asked { origin, abort: Some(_) }) = self.requests.remove(&id) else { return };
-        if let Some(Line::Open { asked, idle_since, .. }) = self.lines.get_mut(&origin) {
+        let Some(Asked { origin, started: Some((on, _)) }) = self.requests.remove(&id) else { return };
+        if let Some(Line::Open { asked, idle_since, generation, .. }) = self.lines.get_mut(&origin)
+            && *generation == on
+        {
             *asked = asked.saturating_sub(1);
             *idle_since = now.mono;
         }

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use push_crypto::{
     Provider, Subscription,
-    message::{self, EncryptError, Padding},
+    message::{self, EncryptError, MAX_PLAINTEXT, Padding},
     vapid::Signer,
 };
 use push_proto::{
@@ -61,7 +61,7 @@ pub struct Push {
     pub urgency: Urgency,
     /// What it replaces.
     pub topic: Option<Topic>,
-    /// Whether its outcome is wanted (RFC 8030 §5.1).
+    /// Whether its outcome is wanted (RFC 8030 §5.1); never asked for with TTL 0 (`8030-5.2-10`).
     pub receipt: bool,
     /// What hides the payload's length.
     pub padding: Padding,
@@ -131,7 +131,8 @@ impl Sender {
     }
 
     /// Encrypts a message to a subscription and sends it; comes back with what the push service said in the end. It
-    /// waits while as many messages are under way as the machine takes.
+    /// waits while as many messages are under way as the machine takes. An empty payload is encrypted and padded like
+    /// any other: nobody on the way can tell it from one (`8291-7-4`).
     ///
     /// Cancel safe, but not undone by it: the message may be sent all the same.
     ///
@@ -139,18 +140,15 @@ impl Sender {
     ///
     /// It could not be encrypted or was not taken: nothing was sent. Everything else is a verdict.
     pub async fn send(&self, to: &Subscription, payload: &[u8], push: Push) -> Result<Sent, SendError> {
-        let body = if payload.is_empty() {
-            Content::default()
-        } else {
-            let sealed = message::encrypt(&self.0.provider, &to.recipient(), payload, push.padding);
-            let body = Bytes::from(sealed.map_err(SendError::Encrypt)?);
-            let fields = [(ContentField::Encoding, Bytes::from_static(b"aes128gcm"))];
-            Content { body, fields: Box::new(fields) }
-        };
-        self.send_content(&to.endpoint, body, push).await
+        let padding = padding(payload, push.padding);
+        let sealed = message::encrypt(&self.0.provider, &to.recipient(), payload, padding);
+        let body = Bytes::from(sealed.map_err(SendError::Encrypt)?);
+        let fields = [(ContentField::Encoding, Bytes::from_static(b"aes128gcm"))];
+        self.send_content(&to.endpoint, Content { body, fields: Box::new(fields) }, push).await
     }
 
-    /// As [`Sender::send`], for content that is encrypted already.
+    /// As [`Sender::send`], for content that is encrypted already, or for none: a message without a body tells the user
+    /// agent that there is something, and nothing else.
     ///
     /// Cancel safe, but not undone by it: the message may be sent all the same.
     ///
@@ -173,6 +171,14 @@ impl Sender {
     pub async fn close(&self) {
         drop(self.0.orders.send(Command::Close));
         self.0.orders.closed().await;
+    }
+}
+
+/// Zero is a multiple of every bucket: an empty payload gets the first one, or it would be the only one to stand out.
+fn padding(payload: &[u8], padding: Padding) -> Padding {
+    match padding {
+        Padding::Buckets(size) if payload.is_empty() => Padding::ToLength(size.min(MAX_PLAINTEXT)),
+        padding => padding,
     }
 }
 

@@ -20,6 +20,7 @@ use push_proto::{
     wire,
 };
 use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use super::{Message, SubscribeError};
 use crate::{
@@ -84,7 +85,7 @@ pub(super) struct Driver<R> {
     monitor: mpsc::Sender<(RequestId, Monitored)>,
     monitored: mpsc::Receiver<(RequestId, Monitored)>,
     subscribing: BTreeMap<Tag, Waiting>,
-    unsubscribing: BTreeMap<Tag, oneshot::Sender<()>>,
+    unsubscribing: BTreeMap<Tag, Vec<oneshot::Sender<()>>>,
     closed: bool,
 }
 
@@ -151,10 +152,11 @@ impl<R: Runtime> Driver<R> {
         match command {
             Command::Subscribe(tag, restricted_to, reply) => self.subscribe(tag, restricted_to, reply),
             Command::Unsubscribe(tag, reply) => {
-                if self.machine.subscription(tag).is_some() {
-                    self.unsubscribing.insert(tag, reply);
-                    self.machine.handle(Input::Unsubscribe(tag), now);
-                }
+                // The machine answers for every name, once; those who do not wait any more make room.
+                let waiting = self.unsubscribing.entry(tag).or_default();
+                waiting.retain(|waiting| !waiting.is_closed());
+                waiting.push(reply);
+                self.machine.handle(Input::Unsubscribe(tag), now);
             }
             Command::Subscriptions(reply) => {
                 let tags = self.machine.subscriptions();
@@ -279,7 +281,8 @@ impl<R: Runtime> Driver<R> {
         };
         let abort = if let Request::Monitor { .. } = request {
             let into = Into { id, channel: self.monitor.clone() };
-            let monitor = exchange::monitor(requests, http, self.dialer.limits.push_octets, into);
+            let bounds = (self.dialer.runtime.clone(), self.dialer.limits);
+            let monitor = exchange::monitor(requests, http, bounds, into);
             self.spawn(Box::pin(async move {
                 monitor.await;
                 Happened::Finished(id)
@@ -304,17 +307,20 @@ impl<R: Runtime> Driver<R> {
         drop(self.ends.deliver.send(Message { tag, payload, message, answer }));
     }
 
-    fn decrypt(&self, delivery: &Delivery) -> Option<Vec<u8>> {
+    /// Its payload, or that it has none (`w3c-recv-2`); nothing if it cannot be decrypted.
+    fn decrypt(&self, delivery: &Delivery) -> Option<Option<Zeroizing<Vec<u8>>>> {
         let content = &delivery.content;
         if content.body.is_empty() {
-            return Some(Vec::new());
+            return Some(None);
         }
         let coding = content.fields.iter().find(|(field, _)| *field == ContentField::Encoding);
         let coding = coding.and_then(|(_, value)| std::str::from_utf8(value).ok())?;
         message::content_coding(coding).ok()?;
         let keys = self.machine.subscription(delivery.tag)?.secret.expose();
         let keys = ReceiverKeys::from_bytes(keys).ok()?;
-        message::decrypt(&self.provider, &keys, &content.body).ok()
+        message::decrypt(&self.provider, &keys, &content.body)
+            .ok()
+            .map(|payload| Some(Zeroizing::new(payload)))
     }
 
     fn tell(&mut self, event: Event) {
@@ -330,7 +336,10 @@ impl<R: Runtime> Driver<R> {
                 }
             }
             Event::Subscription(tag, SubscriptionEvent::Unsubscribed | SubscriptionEvent::Gone) => {
-                if let Some(reply) = self.unsubscribing.remove(tag) {
+                if let Some(Waiting { reply, .. }) = self.subscribing.remove(tag) {
+                    let _nobody_waits = reply.send(Err(SubscribeError::Unsubscribed));
+                }
+                for reply in self.unsubscribing.remove(tag).unwrap_or_default() {
                     let _nobody_waits = reply.send(());
                 }
             }

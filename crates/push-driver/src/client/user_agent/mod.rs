@@ -10,6 +10,7 @@ use push_proto::{
     user_agent::{self, Config, Disposition, Event, MessageRef, State, SubscribeFault, Tag},
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use self::driver::{Command, Driver};
 use super::{Addresses, ClientLimits, dial::Dialer};
@@ -98,7 +99,8 @@ impl UserAgent {
         answer.await.unwrap_or(Err(SubscribeError::Fault(Fault::Ended)))
     }
 
-    /// Ends a subscription. Comes back when the push service knows, or at once if there is none of that name.
+    /// Ends a subscription, also one that is still being made: then [`UserAgent::subscribe`] fails. Comes back when the
+    /// push service knows, or at once if there is none of that name.
     ///
     /// Cancel safe, but not undone by it.
     pub async fn unsubscribe(&self, tag: Tag) {
@@ -151,10 +153,11 @@ impl fmt::Debug for UserAgent {
     }
 }
 
-/// A message for the application, decrypted. Dropped without [`Message::acknowledge`], it is delivered again.
+/// A message for the application, decrypted. Dropped without [`Message::acknowledge`], it is delivered again. The
+/// payload is wiped on drop.
 pub struct Message {
     tag: Tag,
-    payload: Vec<u8>,
+    payload: Option<Zeroizing<Vec<u8>>>,
     message: MessageRef,
     answer: Option<mpsc::UnboundedSender<Command>>,
 }
@@ -166,10 +169,11 @@ impl Message {
         self.tag
     }
 
-    /// What the sender wrote; empty if it sent no body.
+    /// What the sender wrote, and nobody else can have written (`8188-4.1-1`), though it may be empty. None if the
+    /// push had no body (`w3c-recv-2`): that may come from anybody on the way, too.
     #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
+    pub fn payload(&self) -> Option<&[u8]> {
+        self.payload.as_ref().map(|payload| payload.as_slice())
     }
 
     /// Says that the application has it for good. It is acknowledged to the push service as soon as that is reached
@@ -194,7 +198,8 @@ impl Drop for Message {
 /// Its length only: payloads never reach logs (G6).
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message").field("tag", &self.tag).field("octets", &self.payload.len()).finish()
+        let octets = self.payload.as_ref().map(|payload| payload.len());
+        f.debug_struct("Message").field("tag", &self.tag).field("octets", &octets).finish()
     }
 }
 
@@ -204,6 +209,8 @@ impl fmt::Debug for Message {
 pub enum SubscribeError {
     /// The push service or a limit did not let us.
     Refused(SubscribeFault),
+    /// The application ended it while it was being made.
+    Unsubscribed,
     /// Our own fault.
     Fault(Fault),
 }
@@ -213,6 +220,7 @@ impl fmt::Display for SubscribeError {
         match self {
             Self::Refused(SubscribeFault::Refused(status)) => write!(f, "the push service answered {status}"),
             Self::Refused(fault) => write!(f, "no subscription: {fault:?}"),
+            Self::Unsubscribed => f.write_str("unsubscribed before it was made"),
             Self::Fault(fault) => fault.fmt(f),
         }
     }

@@ -154,7 +154,9 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 self.effect(exchange, effect);
                 idle = false;
             }
-            if let Poll::Ready(Some(event)) = Pin::new(&mut self.tasks).poll_next(context) {
+            // Together, since each round flushes what h2 has to write.
+            for _ in 0..BUDGET {
+                let Poll::Ready(Some(event)) = Pin::new(&mut self.tasks).poll_next(context) else { break };
                 idle = false;
                 if self.happened(event).is_break() {
                     return Poll::Ready(());

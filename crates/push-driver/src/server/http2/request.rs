@@ -30,10 +30,12 @@ pub(super) async fn serve<R: Runtime>(
             Err(Broken) => Answer::Nobody,
         }
     };
+    // The reset first: one that came in the same read as its request must not leave a monitor behind on a dead stream,
+    // since to promise a push on that is a protocol error.
     let answer = tokio::select! {
         biased;
-        answer = answer => answer,
         _reset = poll_fn(|context| respond.poll_reset(context)) => Answer::Nobody,
+        answer = answer => answer,
     };
     match answer {
         Answer::Monitor(monitor) => Some((monitor, respond)),
