@@ -1,4 +1,4 @@
-//! Files that hold secrets: readable by their owner only, never half written, never put in the place of something else.
+//! Files that hold secrets: readable by their owner only, never half written, never in the place of a pipe or a link.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -107,7 +107,7 @@ fn listen_goes_on_where_it_was_whatever_happened() {
     assert_eq!(last.process.exit_code(), Some(0));
 }
 
-/// 8030-7.3-3, 8030-7.3-4: what nobody can take up again is not left behind, and what was printed was acknowledged before.
+/// 8030-7.3-3, 8030-7.3-4: what nobody can take up again is not left behind; what was printed was acknowledged before.
 #[test]
 fn a_subscription_without_state_ends_with_listen() {
     let folder = Folder::new();

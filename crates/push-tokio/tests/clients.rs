@@ -74,6 +74,7 @@ async fn speaks(service: &Service) {
     assert!(accepted.receipt);
     let message = agent.next().await.unwrap();
     assert_eq!((message.tag(), message.payload()), (Tag(1), Some(b"hello".as_slice())));
+    assert!(!format!("{message:?}").contains("hello"), "G6");
     message.acknowledge();
     assert_eq!(sent.receipt.unwrap().outcome().await, ReceiptOutcome::Delivered);
 
@@ -420,6 +421,13 @@ fn agent_of(base: &str, clock: &Clocked) -> UserAgent {
     let (agent, driver) = UserAgent::connect(clock.clone(), options, State::default(), |_| ()).unwrap();
     drop(tokio::task::spawn_local(driver));
     agent
+}
+
+#[test]
+fn the_window_of_a_connection_holds_all_the_pushes_it_may_have() {
+    let limits = push_tokio::ClientLimits::default();
+    let octets = limits.pushes as usize * limits.push_octets;
+    assert!(limits.connection_window as usize >= octets);
 }
 
 #[test]

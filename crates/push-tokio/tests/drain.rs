@@ -14,7 +14,10 @@ use support::{
     raw::{GOAWAY, Raw},
     run,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 #[test]
 fn a_drain_finishes_what_was_asked() {
@@ -77,6 +80,20 @@ fn a_request_that_waits_for_the_store_is_answered_in_a_drain() {
         assert_eq!(collect(response.await.unwrap()).await.unwrap().status(), 201);
         drop(sender);
         drained.await.unwrap();
+    });
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_a_drain() {
+    run(async {
+        let service = Setup::default().start();
+        let mut socket = TcpStream::connect(service.address).await.unwrap();
+        socket.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut response = [0; 12];
+        socket.read_exact(&mut response).await.unwrap();
+        assert_eq!(&response, b"HTTP/1.1 404");
+        service.server.drain(Duration::from_secs(3600)).await;
+        socket.read_to_end(&mut Vec::new()).await.unwrap();
     });
 }
 

@@ -51,6 +51,23 @@ fn a_body_over_the_limit_is_413_by_http2() {
     });
 }
 
+#[test]
+fn head_is_answered_without_a_body() {
+    run(async {
+        let service = Setup::default().start();
+        let mut peer = Peer::connect(&service).await;
+        let get = peer.request(Method::GET, "/x", &[], b"").await;
+        let head = peer.request(Method::HEAD, "/x", &[], b"").await;
+        assert!(head.status().is_client_error() && head.body().is_empty());
+        assert!(!get.body().is_empty() && head.headers().contains_key("content-length"));
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.request(1, "HEAD", "/x", &[]).await;
+        assert!(raw.until(|frame| frame.stream == 1).await.ends());
+        raw.settle().await;
+        assert!(raw.read.iter().all(|frame| frame.stream != 1));
+    });
+}
+
 /// Some clients lose a response that comes while they still send (libcurl: every second one).
 #[test]
 fn a_refusal_waits_for_the_rest_of_a_small_body_and_for_no_more_of_a_large_one() {

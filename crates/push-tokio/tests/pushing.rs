@@ -7,8 +7,8 @@ use support::{
     Service, Setup,
     peer::{Peer, Subscription},
     raw::{
-        ENABLE_PUSH, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PUSH_PROMISE, RST_STREAM,
-        Raw,
+        ENABLE_PUSH, Frame, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PUSH_PROMISE,
+        RST_STREAM, Raw,
     },
     run,
 };
@@ -225,5 +225,141 @@ fn a_message_acknowledged_elsewhere_is_retracted() {
         raw.window(second, 100).await;
         assert_eq!(raw.body(second).await, [1]);
         assert!(!raw.has_read(GOAWAY));
+    });
+}
+
+/// A monitor of many large messages by a narrow pipe: its promises are with h2, and most of them are unwritten.
+async fn congested(service: &Service) -> (Peer, Subscription, Vec<String>, Raw) {
+    let mut sender = Peer::connect(service).await;
+    let subscription = sender.subscribe().await;
+    let mut urls = Vec::new();
+    for _ in 0..CONGESTION {
+        urls.push(sender.send(&subscription.push, &[b'x'; 4000]).await);
+    }
+    let mut raw = Raw::narrow(service, 1024, &[]).await;
+    raw.get(1, &subscription.set).await;
+    assert_eq!(raw.promise().await, 2);
+    (sender, subscription, urls, raw)
+}
+
+const CONGESTION: u32 = 6;
+
+fn congestible() -> Setup {
+    let mut setup = Setup { shards: 1, ..Setup::default() };
+    setup.limits.pushes = CONGESTION as usize;
+    setup
+}
+
+/// Everything up to the end of the connection.
+async fn rest(mut raw: Raw) -> Vec<Frame> {
+    let mut frames: Vec<_> = std::mem::take(&mut raw.read).into();
+    while let Some(frame) = raw.next().await {
+        frames.push(frame);
+    }
+    frames
+}
+
+/// That it ended as it should, and did not just break off.
+fn ended_well(frames: &[Frame]) -> bool {
+    frames.iter().rfind(|frame| frame.kind == GOAWAY).is_some_and(|frame| frame.error() == 0)
+}
+
+#[test]
+fn a_promise_may_be_reset_before_it_is_written() {
+    run(async {
+        let service = congestible().start();
+        let (mut sender, subscription, urls, mut raw) = congested(&service).await;
+        for stream in 2..=CONGESTION {
+            raw.reset(2 * stream, CANCEL).await;
+        }
+        for stream in 2..=CONGESTION {
+            assert_eq!(raw.promise().await, 2 * stream);
+        }
+        raw.settle().await;
+        assert!(!raw.has_read(GOAWAY));
+        // Every stream is free again.
+        raw.reset(1, CANCEL).await;
+        raw.get(3, &subscription.set).await;
+        for _ in 0..CONGESTION {
+            let promise = raw.until(|frame| frame.kind == PUSH_PROMISE).await;
+            assert_eq!(promise.stream, 3);
+        }
+        drop(raw);
+        assert_eq!(left(&mut sender, &subscription).await, urls);
+    });
+}
+
+#[test]
+fn a_monitor_may_be_reset_before_its_promises_are_written() {
+    run(async {
+        let service = congestible().start();
+        let (mut sender, subscription, urls, mut raw) = congested(&service).await;
+        raw.reset(1, CANCEL).await;
+        raw.settle().await;
+        raw.get(3, &subscription.set).await;
+        for _ in 0..CONGESTION {
+            raw.until(|frame| frame.kind == PUSH_PROMISE && frame.stream == 3).await;
+        }
+        raw.settle().await;
+        assert!(!raw.has_read(GOAWAY));
+        drop(raw);
+        assert_eq!(left(&mut sender, &subscription).await, urls);
+    });
+}
+
+#[test]
+fn a_peer_may_go_away_before_promises_are_written() {
+    run(async {
+        let service = congestible().start();
+        let (mut sender, subscription, urls, mut raw) = congested(&service).await;
+        raw.write(GOAWAY, 0, 0, &[0; 8]).await;
+        assert!(ended_well(&rest(raw).await));
+        assert_eq!(left(&mut sender, &subscription).await, urls);
+    });
+}
+
+#[test]
+fn a_peer_that_goes_away_is_promised_nothing_more() {
+    run(async {
+        let service = Setup { shards: 1, ..Setup::default() }.start();
+        let (mut sender, subscription, mut urls) = stored(&service, 1).await;
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.get(1, &subscription.set).await;
+        let stream = raw.promise().await;
+        assert_eq!(raw.body(stream).await, [0]);
+        // A request under way keeps the connection open.
+        raw.head(3, ("POST", &subscription.push), &[("ttl", "60")], false).await;
+        raw.write(GOAWAY, 0, 0, &[0, 0, 0, 2, 0, 0, 0, 0]).await;
+        let reset = raw.until(|frame| frame.kind == RST_STREAM).await;
+        assert_eq!((reset.stream, reset.error()), (1, CANCEL));
+        urls.push(sender.send(&subscription.push, b"x").await);
+        raw.get(5, &subscription.set).await;
+        assert_eq!(raw.status(5).await, 406);
+        raw.reset(3, CANCEL).await;
+        let frames = rest(raw).await;
+        assert!(ended_well(&frames) && frames.iter().all(|frame| frame.kind != PUSH_PROMISE));
+        assert_eq!(left(&mut sender, &subscription).await, urls);
+    });
+}
+
+#[test]
+fn a_monitor_that_is_reset_at_once_leaves_nothing_behind() {
+    run(async {
+        let service = Setup { shards: 1, ..Setup::default() }.start();
+        let (mut sender, subscription, _) = stored(&service, 0).await;
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.settle().await;
+        raw.hold();
+        raw.get(1, &subscription.set).await;
+        raw.reset(1, CANCEL).await;
+        raw.release().await;
+        raw.get(3, &subscription.set).await;
+        for _ in 0..3 {
+            sender.send(&subscription.push, b"x").await;
+            let promise = raw.until(|frame| frame.kind == PUSH_PROMISE).await;
+            assert_eq!(promise.stream, 3);
+            assert_eq!(raw.body(promise.promised()).await, b"x");
+        }
+        assert!(!raw.has_read(GOAWAY) && !raw.has_read(PUSH_PROMISE));
     });
 }

@@ -1,11 +1,14 @@
 //! What passes over an HTTP/2 connection, seen from beside it.
 //!
-//! h2 does not tell three things that pushing depends on: whether the peer takes pushes at all (`ENABLE_PUSH`, before
-//! the first failed attempt), when a pushed stream has really been *written* (rather than buffered), and that the peer
-//! refused a push whose last frame still waits for its flow control window. All three are plain in the nine octets in
-//! front of each frame (RFC 9113 §4.1), so the transport reads along.
+//! h2 does not tell what pushing depends on: whether the peer takes pushes at all (`ENABLE_PUSH`, before the first
+//! failed attempt), when a promise or a pushed stream has really been *written* (rather than buffered), that the peer
+//! refused a push whose last frame still waits for its flow control window, and that the peer goes away. All of it is
+//! plain in the nine octets in front of each frame (RFC 9113 §4.1), so the transport reads along.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, Waker},
+};
 
 /// The last frame of a pushed stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +26,18 @@ pub(crate) struct Seen {
     outgoing: Reader,
     /// Even streams whose last frame was written to the transport, in order, and how they ended.
     pub(crate) written: VecDeque<(u32, Ending)>,
-    /// Streams that the peer reset, in order.
+    /// Even streams that the peer reset, in order.
     pub(crate) reset: VecDeque<u32>,
     /// The peer's `ENABLE_PUSH`.
     pub(crate) push_enabled: bool,
+    /// The peer has sent GOAWAY.
+    pub(crate) goes_away: bool,
+    /// The transport took nothing when it was last asked.
+    pub(crate) blocked: bool,
+    /// Promises handed to h2 that are not written yet.
+    promises: usize,
+    /// Who wants to read when they are.
+    reader: Option<Waker>,
 }
 
 impl Seen {
@@ -38,14 +49,34 @@ impl Seen {
             written: VecDeque::new(),
             reset: VecDeque::new(),
             push_enabled: true,
+            goes_away: false,
+            blocked: false,
+            promises: 0,
+            reader: None,
         }
+    }
+
+    /// A promise was handed to h2.
+    pub(crate) const fn promised(&mut self) {
+        self.promises += 1;
+    }
+
+    /// Whether the peer may be read: not while a promise is unwritten, since h2 does not survive what the peer may have
+    /// to say to that.
+    pub(crate) fn poll_readable(&mut self, context: &Context<'_>) -> Poll<()> {
+        if self.promises == 0 {
+            return Poll::Ready(());
+        }
+        self.reader = Some(context.waker().clone());
+        Poll::Pending
     }
 
     /// These octets came from the peer.
     pub(crate) fn read(&mut self, octets: &[u8]) {
-        let Self { incoming, reset, push_enabled, .. } = self;
+        let Self { incoming, reset, push_enabled, goes_away, .. } = self;
         incoming.take(octets, |frame, setting| match frame.kind {
-            RST_STREAM => reset.push_back(frame.stream),
+            RST_STREAM if frame.stream.is_multiple_of(2) => reset.push_back(frame.stream),
+            GOAWAY => *goes_away = true,
             SETTINGS => {
                 if let Some((ENABLE_PUSH, value)) = setting {
                     *push_enabled = value != 0;
@@ -61,17 +92,26 @@ impl Seen {
 
     /// These octets were written to the transport.
     pub(crate) fn wrote(&mut self, octets: &[u8]) {
-        let Self { outgoing, written, .. } = self;
+        let Self { outgoing, written, promises, .. } = self;
         outgoing.take(octets, |frame, _setting| {
             let ending = match frame.kind {
                 DATA | HEADERS if frame.flags & END_STREAM != 0 => Ending::Whole,
                 RST_STREAM => Ending::Reset,
+                PUSH_PROMISE => {
+                    *promises = promises.saturating_sub(1);
+                    return;
+                }
                 _other => return,
             };
             if frame.stream.is_multiple_of(2) {
                 written.push_back((frame.stream, ending));
             }
         });
+        if self.promises == 0
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
     }
 }
 
@@ -182,6 +222,8 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const ENABLE_PUSH: u16 = 2;
 /// More than the streams that can be open at once.
@@ -207,6 +249,7 @@ mod tests {
             frame(RST_STREAM, 0, 2, &[0, 0, 0, 8]),
             frame(DATA, END_STREAM, 1, b"body"),
             frame(RST_STREAM, 0, 7, &[0, 0, 0, 8]),
+            frame(GOAWAY, 0, 0, &[0; 8]),
         ]
         .concat();
         let outgoing = [
@@ -222,7 +265,8 @@ mod tests {
             let mut seen = Seen::new(24);
             incoming.chunks(size).for_each(|piece| seen.read(piece));
             outgoing.chunks(size).for_each(|piece| seen.wrote(piece));
-            assert_eq!(seen.reset, [2, 7], "{size}");
+            assert_eq!(seen.reset, [2], "{size}");
+            assert!(seen.goes_away, "{size}");
             assert_eq!(seen.written, [(2, Ending::Whole), (4, Ending::Whole), (6, Ending::Reset)], "{size}");
             assert!(!seen.push_enabled, "{size}");
         }
@@ -239,6 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_read_while_a_promise_is_unwritten() {
+        let mut seen = Seen::new(0);
+        let context = Context::from_waker(Waker::noop());
+        assert!(seen.poll_readable(&context).is_ready());
+        seen.promised();
+        seen.promised();
+        seen.wrote(&frame(HEADERS, 0, 1, b"of another"));
+        let promise = frame(PUSH_PROMISE, 0, 1, &[0, 0, 0, 2]);
+        seen.wrote(&promise);
+        assert!(seen.poll_readable(&context).is_pending());
+        seen.wrote(&promise[..promise.len() - 1]);
+        assert!(seen.poll_readable(&context).is_pending());
+        seen.wrote(&promise[promise.len() - 1..]);
+        assert!(seen.poll_readable(&context).is_ready());
+        assert!(seen.reader.is_none(), "it was woken");
+    }
+
+    #[test]
     fn push_can_be_enabled_again() {
         let mut seen = Seen::new(0);
         seen.read(&frame(SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 0]));
@@ -251,7 +313,7 @@ mod tests {
     fn resets_without_end_stay_bounded() {
         let mut seen = Seen::new(0);
         for stream in 0..2 * RESETS_MAX as u32 {
-            seen.read(&frame(RST_STREAM, 0, stream, &[0; 4]));
+            seen.read(&frame(RST_STREAM, 0, 2 * stream, &[0; 4]));
         }
         assert_eq!(seen.reset.len(), RESETS_MAX);
     }

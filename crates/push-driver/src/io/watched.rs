@@ -5,7 +5,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -31,6 +31,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.seen.borrow_mut().poll_readable(context));
         let before = into.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(context, into);
         if polled.is_ready() {
@@ -47,14 +48,19 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(context, octets);
+        let mut seen = self.seen.borrow_mut();
+        seen.blocked = polled.is_pending();
         if let Poll::Ready(Ok(wrote)) = &polled {
-            self.seen.borrow_mut().wrote(octets.get(..*wrote).unwrap_or_default());
+            seen.wrote(octets.get(..*wrote).unwrap_or_default());
         }
+        drop(seen);
         polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        let polled = Pin::new(&mut self.io).poll_flush(context);
+        self.seen.borrow_mut().blocked = polled.is_pending();
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -67,8 +73,9 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        let mut seen = self.seen.borrow_mut();
+        seen.blocked = polled.is_pending();
         if let Poll::Ready(Ok(wrote)) = &polled {
-            let mut seen = self.seen.borrow_mut();
             let mut rest = *wrote;
             for slice in slices {
                 let length = rest.min(slice.len());
@@ -76,6 +83,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
                 rest -= length;
             }
         }
+        drop(seen);
         polled
     }
 

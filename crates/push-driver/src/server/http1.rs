@@ -21,7 +21,11 @@ use push_proto::{Mono, Refusal, service::Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::exchange::{Body, Broken, Local, drained};
-use crate::{Runtime, io::HyperIo, runtime::sleep_until};
+use crate::{
+    Runtime,
+    io::HyperIo,
+    runtime::{sleep_until, yield_now},
+};
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of a request that was open.
 pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -51,6 +55,8 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     let shut = async {
         drained(Rc::clone(&local)).await;
         connection.borrow_mut().as_mut().graceful_shutdown();
+        // hyper closes an idle connection when it is polled, and nothing else may come to wake it.
+        yield_now().await;
         std::future::pending::<()>().await;
     };
     tokio::select! {

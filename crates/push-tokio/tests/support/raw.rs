@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 
@@ -93,8 +93,14 @@ fn digits(coded: &[u8]) -> u16 {
     number
 }
 
+pub trait Transport: AsyncRead + AsyncWrite + Unpin {}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> Transport for Io {}
+
 pub struct Raw {
-    socket: TcpStream,
+    socket: Box<dyn Transport>,
+    /// What is to be written at once.
+    held: Option<Vec<u8>>,
     /// Frames that were read while waiting for another.
     pub read: VecDeque<Frame>,
     authority: String,
@@ -103,9 +109,20 @@ pub struct Raw {
 impl Raw {
     /// Sends the preface and these settings.
     pub async fn connect(service: &Service, settings: &[(u16, u32)]) -> Self {
-        let socket = TcpStream::connect(service.address).await.unwrap();
+        Self::over(TcpStream::connect(service.address).await.unwrap(), service, settings).await
+    }
+
+    /// As [`Raw::connect`], by a pipe that holds this many octets each way.
+    pub async fn narrow(service: &Service, octets: usize, settings: &[(u16, u32)]) -> Self {
+        let (ours, theirs) = tokio::io::duplex(octets);
+        let server = service.server.clone();
+        tokio::task::spawn_local(async move { server.serve_connection(theirs).await });
+        Self::over(ours, service, settings).await
+    }
+
+    async fn over(socket: impl Transport + 'static, service: &Service, settings: &[(u16, u32)]) -> Self {
         let authority = format!("localhost:{}", service.address.port());
-        let mut raw = Self { socket, read: VecDeque::new(), authority };
+        let mut raw = Self { socket: Box::new(socket), held: None, read: VecDeque::new(), authority };
         raw.octets(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         // No dynamic table, so that what the service writes can be read without one.
         raw.settings(&[&[(HEADER_TABLE_SIZE, 0)], settings].concat()).await;
@@ -118,7 +135,7 @@ impl Raw {
         let mut preface = [0; 24];
         socket.read_exact(&mut preface).await.unwrap();
         let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
-        let mut raw = Self { socket, read: VecDeque::new(), authority };
+        let mut raw = Self { socket: Box::new(socket), held: None, read: VecDeque::new(), authority };
         raw.settings(&[]).await;
         raw
     }
@@ -150,7 +167,21 @@ impl Raw {
         frame.extend([kind, flags]);
         frame.extend(stream.to_be_bytes());
         frame.extend(payload);
+        if let Some(held) = &mut self.held {
+            held.extend(frame);
+            return Ok(());
+        }
         self.socket.write_all(&frame).await
+    }
+
+    /// Writes nothing until [`Raw::release`], and all of it at once then.
+    pub fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    pub async fn release(&mut self) {
+        let held = self.held.take().unwrap();
+        self.octets(&held).await;
     }
 
     /// A request without a body.

@@ -176,10 +176,10 @@ impl Sender {
 
 /// Zero is a multiple of every bucket: an empty payload gets the first one, or it would be the only one to stand out.
 fn padding(payload: &[u8], padding: Padding) -> Padding {
-    match padding {
-        Padding::Buckets(size) if payload.is_empty() => Padding::ToLength(size.min(MAX_PLAINTEXT)),
-        padding => padding,
+    if let (Padding::Buckets(size), []) = (padding, payload) {
+        return Padding::ToLength(size.min(MAX_PLAINTEXT));
     }
+    padding
 }
 
 impl fmt::Debug for Sender {

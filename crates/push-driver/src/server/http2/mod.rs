@@ -2,6 +2,18 @@
 //!
 //! One task owns the connection, its requests, its monitors and its pushes. It stores no waker of its own: it polls
 //! h2, its requests and the channel of its monitors, and then starts whatever pushes there is room for.
+//!
+//! What h2 0.4 does not say of itself (each has a test in `push-tokio`, `tests/pushing.rs`):
+//!
+//! - A promised stream must not end while its PUSH_PROMISE is unwritten: h2 looks it up when it writes that, and panics.
+//!   The peer can end it by RST_STREAM and GOAWAY, so nothing is read until every promise is written.
+//! - A reset of the parent drops its unwritten promises, and nobody hears of their streams again. The same gate helps.
+//!   Frames that h2 has read but not looked at may get past it while writing blocks, so nothing is promised meanwhile.
+//! - A push whose END_STREAM is queued counts as closed: h2 does not tell of the peer's reset, which only [`Seen`] has.
+//! - To promise anything on a stream that was reset is an error of the connection. `poll_reset` tells in time, and may
+//!   be asked until the response is sent.
+//! - A GOAWAY of the peer ends the pushes above its last stream without a frame, and no promise is taken after it.
+//! - A client's `push_promise()` is not woken when its parent ends without another promise.
 
 mod alive;
 mod pushes;
@@ -149,7 +161,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => true,
             };
-            self.observe();
+            self.observe(context);
             while let Poll::Ready(Some((exchange, effect))) = self.effected.poll_recv(context) {
                 self.effect(exchange, effect);
                 idle = false;
@@ -186,8 +198,9 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
     }
 
     /// Acts on the frames that have passed.
-    fn observe(&mut self) {
-        let mut seen = self.seen.borrow_mut();
+    fn observe(&mut self, context: &mut Context<'_>) {
+        let seen = Rc::clone(&self.seen);
+        let mut seen = seen.borrow_mut();
         while let Some((stream, ending)) = seen.written.pop_front() {
             self.streams.remove(&stream);
             let transfer = match ending {
@@ -197,18 +210,35 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             self.pushes.end(stream, transfer);
         }
         while let Some(stream) = seen.reset.pop_front() {
-            if stream.is_multiple_of(2) {
-                self.streams.remove(&stream);
-                self.pushes.end(stream, Transfer::Reset);
-            } else {
-                let left =
-                    self.monitors.extract_if(.., |_, monitor| monitor.respond.stream_id().as_u32() == stream);
-                for (exchange, _cancels) in left {
-                    self.pushes.abandon(exchange);
+            self.streams.remove(&stream);
+            self.pushes.end(stream, Transfer::Reset);
+        }
+        self.leave(context);
+        if seen.goes_away {
+            self.go();
+        }
+        self.activity.monitors(self.monitors.len());
+    }
+
+    /// Gives up the monitors that the peer has reset, and their pushes.
+    fn leave(&mut self, context: &mut Context<'_>) {
+        let left = self.monitors.extract_if(.., |_, monitor| monitor.respond.poll_reset(context).is_ready());
+        for (exchange, _cancels) in left {
+            self.pushes.abandon(exchange);
+            for stream in self.pushes.streams(exchange) {
+                if let Some(stream) = self.streams.get_mut(&stream) {
+                    stream.send_reset(Reason::CANCEL);
                 }
             }
         }
-        self.activity.monitors(self.monitors.len());
+    }
+
+    /// Ends all monitors, since the peer goes away. It may still take the pushes that are under way.
+    fn go(&mut self) {
+        for (exchange, mut monitor) in std::mem::take(&mut self.monitors) {
+            monitor.respond.send_reset(Reason::CANCEL);
+            self.pushes.abandon(exchange);
+        }
     }
 
     /// What the service wants of a monitor.
@@ -278,13 +308,18 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
 
     /// Whether the peer takes pushes at all (`9113-8.4-1`).
     fn pushable(&self) -> bool {
-        self.seen.borrow().push_enabled && self.h2.max_concurrent_send_streams() > 0
+        let seen = self.seen.borrow();
+        seen.push_enabled && !seen.goes_away && self.h2.max_concurrent_send_streams() > 0
     }
 
     /// Promises and writes what there is room for.
     fn push(&mut self) -> std::ops::ControlFlow<()> {
         if self.pushes.any_waits() && !self.pushable() {
             self.pushes.refuse_all();
+        }
+        // Then a promise would stay unwritten.
+        if self.seen.borrow().blocked {
+            return std::ops::ControlFlow::Continue(());
         }
         while let Some((push, item)) = self.pushes.next(self.h2.max_concurrent_send_streams()) {
             if let Err(error) = self.promise(push, &item) {
@@ -313,6 +348,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             Ok(stream) => {
                 let id = stream.stream_id().as_u32();
                 self.streams.insert(id, stream);
+                self.seen.borrow_mut().promised();
                 self.pushes.begin(id, push, pushes::octets(item));
                 Ok(())
             }

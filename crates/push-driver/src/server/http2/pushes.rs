@@ -91,6 +91,14 @@ impl Pushes {
         self.unfinished.iter().find(|(_, (push, _))| found(push)).map(|(stream, _)| *stream)
     }
 
+    /// The streams of all pushes of a monitor that are under way.
+    pub(super) fn streams(&self, exchange: Exchange) -> impl Iterator<Item = u32> + use<'_> {
+        self.unfinished
+            .iter()
+            .filter(move |(_, (push, _))| push.exchange == exchange)
+            .map(|(stream, _)| *stream)
+    }
+
     /// Drops a push that waits.
     pub(super) fn retract(&mut self, exchange: Exchange, delivery: Delivery) {
         self.report_waiting(Transfer::Reset, |push| push.exchange == exchange && push.delivery == delivery);
@@ -246,6 +254,7 @@ mod tests {
             pushes.begin(stream, push, octets(&item));
         }
         assert_eq!(pushes.stream(MONITOR, Delivery(1)), Some(4));
+        assert!(pushes.streams(MONITOR).eq([2, 4]) && pushes.streams(OTHER).next().is_none());
         assert!(pushes.end(2, Transfer::Written));
         assert!(!pushes.end(2, Transfer::Reset));
         pushes.retract(MONITOR, Delivery(2));

@@ -4,7 +4,7 @@ use std::{future::poll_fn, rc::Rc};
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::{Request as HttpRequest, Response as HttpResponse};
+use http::{Method, Request as HttpRequest, Response as HttpResponse, header};
 use push_proto::service::{Monitor, Request};
 
 use crate::{
@@ -22,6 +22,7 @@ pub(super) async fn serve<R: Runtime>(
     mut respond: SendResponse<Bytes>,
 ) -> Option<(Monitor, SendResponse<Bytes>)> {
     let (head, mut body) = request.into_parts();
+    let is_head = head.method == Method::HEAD;
     let answer = async {
         match local.understand(head, &mut body).await {
             Ok(Ok(Request::Monitor(monitor))) => Answer::Monitor(monitor),
@@ -40,7 +41,11 @@ pub(super) async fn serve<R: Runtime>(
     match answer {
         Answer::Monitor(monitor) => Some((monitor, respond)),
         Answer::Response(response) => {
-            send(&mut respond, response);
+            if is_head {
+                send_head(&mut respond, response);
+            } else {
+                send(&mut respond, response);
+            }
             None
         }
         Answer::Nobody => None,
@@ -55,6 +60,15 @@ pub(super) fn send(respond: &mut SendResponse<Bytes>, response: HttpResponse<Byt
     {
         drop(stream.send_data(body, true));
     }
+}
+
+/// Hands the response to a HEAD request to h2: without a body, but saying how long that would be (RFC 9110 §9.3.2).
+fn send_head(respond: &mut SendResponse<Bytes>, response: HttpResponse<Bytes>) {
+    let (mut head, body) = response.into_parts();
+    if !body.is_empty() {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| body.len().into());
+    }
+    drop(respond.send_response(HttpResponse::from_parts(head, ()), true));
 }
 
 enum Answer {
