@@ -3,7 +3,7 @@
 //! One task owns the connection, its requests, its monitors and its pushes. It stores no waker of its own: it polls
 //! h2, its requests and the channel of its monitors, and then starts whatever pushes there is room for.
 //!
-//! What h2 0.4 does not say of itself (each has a test in `push-tokio`, `tests/pushing.rs`):
+//! What h2 0.4 does not say of itself (all but the last have a test in `push-tokio`, `tests/pushing.rs`):
 //!
 //! - A promised stream must not end while its PUSH_PROMISE is unwritten: h2 looks it up when it writes that, and panics.
 //!   The peer can end it by RST_STREAM and GOAWAY, so nothing is read until every promise is written.
