@@ -12,7 +12,8 @@ use crate::record::{ContentKeys, RECORD_OVERHEAD, SALT_LEN, Shape};
 /// receiver takes it off again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
-    /// Up to a multiple of this many octets of plaintext, or up to the limit if that comes first. 0 and 1 pad nothing.
+    /// Up to a multiple of this many octets of plaintext, at least one, or up to the limit if that comes first. 0 and 1
+    /// pad nothing.
     Buckets(usize),
     /// Up to the limit: all messages look alike.
     Full,
@@ -51,7 +52,10 @@ impl Options {
                 return Err(EncryptError::LongerThanPadding { length, padding: wanted });
             }
             Padding::ToLength(wanted) => wanted,
+            Padding::Buckets(0 | 1) => length,
+            // Nothing at all gets a bucket too, or it would be the only length to stand out.
             Padding::Buckets(size) => length
+                .max(1)
                 .checked_next_multiple_of(size)
                 .map_or(length, |padded| padded.min(self.limit.max(length))),
             Padding::Full => self.limit.max(length),

@@ -186,7 +186,8 @@ fn padding_hides_lengths() {
     };
     for (plaintext, padding, expected) in [
         (10, Padding::None, 10),
-        (0, Padding::Buckets(128), 0),
+        (0, Padding::Buckets(128), 128),
+        (0, Padding::Buckets(1), 0),
         (1, Padding::Buckets(128), 128),
         (128, Padding::Buckets(128), 128),
         (129, Padding::Buckets(128), 256),

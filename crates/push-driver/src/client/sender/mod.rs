@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use push_crypto::{
     Provider, Subscription,
-    message::{self, EncryptError, MAX_PLAINTEXT, Padding},
+    message::{self, EncryptError, Padding},
     vapid::Signer,
 };
 use push_proto::{
@@ -140,8 +140,7 @@ impl Sender {
     ///
     /// It could not be encrypted or was not taken: nothing was sent. Everything else is a verdict.
     pub async fn send(&self, to: &Subscription, payload: &[u8], push: Push) -> Result<Sent, SendError> {
-        let padding = padding(payload, push.padding);
-        let sealed = message::encrypt(&self.0.provider, &to.recipient(), payload, padding);
+        let sealed = message::encrypt(&self.0.provider, &to.recipient(), payload, push.padding);
         let body = Bytes::from(sealed.map_err(SendError::Encrypt)?);
         let fields = [(ContentField::Encoding, Bytes::from_static(b"aes128gcm"))];
         self.send_content(&to.endpoint, Content { body, fields: Box::new(fields) }, push).await
@@ -172,14 +171,6 @@ impl Sender {
         drop(self.0.orders.send(Command::Close));
         self.0.orders.closed().await;
     }
-}
-
-/// Zero is a multiple of every bucket: an empty payload gets the first one, or it would be the only one to stand out.
-fn padding(payload: &[u8], padding: Padding) -> Padding {
-    if let (Padding::Buckets(size), []) = (padding, payload) {
-        return Padding::ToLength(size.min(MAX_PLAINTEXT));
-    }
-    padding
 }
 
 impl fmt::Debug for Sender {
