@@ -249,6 +249,22 @@ pub enum Completion {
     Availability(Availability),
 }
 
+impl Completion {
+    /// The command that it answers; none for what comes by itself.
+    #[must_use]
+    pub const fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Applied(ticket, _)
+            | Self::Loaded(ticket, _)
+            | Self::Read(ticket, _)
+            | Self::Watching(ticket)
+            | Self::Expired(ticket, _)
+            | Self::Failed(ticket) => Some(*ticket),
+            Self::Hint(..) | Self::Availability(_) => None,
+        }
+    }
+}
+
 /// What an operation did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {

@@ -182,19 +182,14 @@ impl Service {
     }
 
     fn completed(&mut self, completion: Completion, now: Now) {
-        let ticket = match &completion {
-            Completion::Hint(agent, hint) => {
-                let (watched, mut turn) = self.turn(now);
-                return watched.hinted(*agent, hint, &mut turn);
-            }
-            Completion::Availability(availability) => return self.available(*availability, now),
-            Completion::Applied(ticket, _)
-            | Completion::Loaded(ticket, _)
-            | Completion::Read(ticket, _)
-            | Completion::Watching(ticket)
-            | Completion::Expired(ticket, _)
-            | Completion::Failed(ticket) => *ticket,
-        };
+        if let Completion::Hint(agent, hint) = &completion {
+            let (watched, mut turn) = self.turn(now);
+            return watched.hinted(*agent, hint, &mut turn);
+        }
+        if let Completion::Availability(availability) = completion {
+            return self.available(availability, now);
+        }
+        let Some(ticket) = completion.ticket() else { return };
         let Some(pending) = self.effects.pending.remove(&ticket) else { return };
         match pending {
             Pending::Asked(exchange, asked) => self.answered(exchange, asked, completion, now),

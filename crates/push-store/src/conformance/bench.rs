@@ -99,7 +99,7 @@ impl Bench {
     pub fn answer(&self, who: usize, ticket: Ticket) -> Completion {
         self.shards[who]
             .1
-            .wait(|completion| (answers(completion) == Some(ticket)).then(|| completion.clone()))
+            .wait(|completion| (completion.ticket() == Some(ticket)).then(|| completion.clone()))
     }
 
     /// What shard `who` hears about the store itself.
@@ -201,7 +201,7 @@ impl Bench {
 
     /// The tickets that shard `who` was answered and did not wait for, in the order of the answers.
     pub fn tickets(&self, who: usize) -> Vec<Ticket> {
-        self.shards[who].1.told.lock().unwrap().drain(..).filter_map(|one| answers(&one)).collect()
+        self.shards[who].1.told.lock().unwrap().drain(..).filter_map(|one| one.ticket()).collect()
     }
 
     /// A user agent, a set with the subscriptions 1 and 2, and two receipt subscriptions.
@@ -327,18 +327,6 @@ pub fn keys() -> [PublicKey; 2] {
            \xd4\x31\xcc\xa9\x94\xce\xa1\x31\x34\x49\xbf\x97\xc8\x40\xae\x0a",
     ];
     y.map(|y| PublicKey::from_bytes(&[&[4][..], &x, &y].concat()).expect("a point on the curve"))
-}
-
-const fn answers(completion: &Completion) -> Option<Ticket> {
-    match completion {
-        Completion::Applied(ticket, _)
-        | Completion::Loaded(ticket, _)
-        | Completion::Read(ticket, _)
-        | Completion::Watching(ticket)
-        | Completion::Expired(ticket, _)
-        | Completion::Failed(ticket) => Some(*ticket),
-        Completion::Hint(..) | Completion::Availability(_) => None,
-    }
 }
 
 /// The user agent of [`Bench::furnish`].

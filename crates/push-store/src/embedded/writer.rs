@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use push_proto::store::{Availability, Command, Completion, Hint, Ticket};
+use push_proto::store::{Availability, Command, Completion, Hint};
 
 use super::{
     error::{Fault, OpenError},
@@ -234,19 +234,7 @@ impl<E: Engine> Writer<E> {
 
 /// What becomes of an answer or a hint whose group was lost.
 fn failed((client, completion): (Client, Completion)) -> Option<(Client, Completion)> {
-    answered(&completion).map(|ticket| (client, Completion::Failed(ticket)))
-}
-
-const fn answered(completion: &Completion) -> Option<Ticket> {
-    match completion {
-        Completion::Applied(ticket, _)
-        | Completion::Loaded(ticket, _)
-        | Completion::Read(ticket, _)
-        | Completion::Watching(ticket)
-        | Completion::Expired(ticket, _)
-        | Completion::Failed(ticket) => Some(*ticket),
-        Completion::Hint(..) | Completion::Availability(_) => None,
-    }
+    completion.ticket().map(|ticket| (client, Completion::Failed(ticket)))
 }
 
 /// An engine that panics counts as a disk that failed: commands are answered, not left to hang (G5, G7).
