@@ -19,5 +19,5 @@ pub use client::{
 pub use fault::Fault;
 pub use limits::Limits;
 pub use runtime::Runtime;
-pub use server::{Config, Listen, Server};
+pub use server::{Census, Config, Listen, Server};
 pub use tls::{ClientTls, ServerTls};

@@ -18,6 +18,8 @@ use crate::{Runtime, runtime::sleep};
 pub(super) struct Door {
     pub(super) deal: mpsc::UnboundedSender<Incoming>,
     pub(super) places: Arc<Semaphore>,
+    /// As many places as there are in all.
+    pub(super) places_max: usize,
 }
 
 /// Deals to all shards in turn.
@@ -29,6 +31,11 @@ pub(super) struct Dealer {
 impl Dealer {
     pub(super) const fn new(doors: Arc<[Door]>) -> Self {
         Self { doors }
+    }
+
+    /// Open connections, of all shards.
+    pub(super) fn connections(&self) -> usize {
+        self.doors.iter().map(|door| door.places_max.saturating_sub(door.places.available_permits())).sum()
     }
 
     /// Deals to the shard whose turn it is, or the next that has a place. Without any, the transport is dropped, which

@@ -20,6 +20,7 @@ use push_proto::{
 use push_store::Completions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use super::census::Tally;
 use crate::Limits;
 
 /// The writing end of a shard's mailbox.
@@ -29,6 +30,8 @@ pub(crate) struct Mailbox {
     requests: Arc<Semaphore>,
     hints: Arc<Semaphore>,
     store_up: Arc<watch::Sender<bool>>,
+    /// What its shard holds.
+    pub(super) tally: Arc<Tally>,
 }
 
 /// What a shard reads.
@@ -91,7 +94,8 @@ impl Mailbox {
         let (letters, reading) = mpsc::unbounded_channel();
         let requests = Arc::new(Semaphore::new(limits.mailbox.min(Semaphore::MAX_PERMITS)));
         let hints = Arc::new(Semaphore::new(limits.hints.min(Semaphore::MAX_PERMITS)));
-        (Self { letters, requests, hints, store_up }, reading)
+        let tally = Arc::default();
+        (Self { letters, requests, hints, store_up, tally }, reading)
     }
 
     /// Writes a letter that never waits. A shard that has ended reads nothing more, and nobody needs to know.

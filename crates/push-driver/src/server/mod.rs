@@ -17,6 +17,7 @@
 //! ```
 
 mod acceptor;
+mod census;
 mod connection;
 mod exchange;
 mod http1;
@@ -46,6 +47,7 @@ use tokio::{
     sync::{Mutex, Semaphore, mpsc, oneshot, watch},
 };
 
+pub use self::census::Census;
 use self::{
     acceptor::Dealer,
     exchange::Local,
@@ -126,7 +128,7 @@ impl Server {
             entropy.fill(&mut seed);
             let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
             let (deal, dealt) = mpsc::unbounded_channel();
-            doors.push(acceptor::Door { deal, places: Arc::new(Semaphore::new(places)) });
+            doors.push(acceptor::Door { deal, places: Arc::new(Semaphore::new(places)), places_max: places });
             let start = Start {
                 parts: shard::Parts {
                     letters,
@@ -135,6 +137,7 @@ impl Server {
                     limits: config.limits,
                     config: service::Config { shard, shards, sweeper: shard == 0, limits: config.service },
                     seed: Seed::from_octets(seed),
+                    tally: Arc::clone(&mailbox.tally),
                 },
                 door: config.door.clone(),
                 mailboxes: Mailboxes::new(Arc::clone(&mailboxes), shard),
@@ -177,6 +180,13 @@ impl Server {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         *self.0.store_up.borrow() && !*self.0.draining.borrow()
+    }
+
+    /// Counts what it holds at this moment, over all shards.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let tallies = self.0.mailboxes.iter().map(|mailbox| &*mailbox.tally);
+        Census::of(self.0.dealer.connections(), tallies)
     }
 
     /// Stops: accepts no more connections, sends GOAWAY, finishes what was asked, ends monitors with 200, flushes the

@@ -10,7 +10,10 @@ use push_proto::{
 use push_store::{Client, Store};
 use tokio::sync::mpsc;
 
-use super::mailbox::{Effect, Effects, Letter};
+use super::{
+    census::Tally,
+    mailbox::{Effect, Effects, Letter},
+};
 use crate::{
     Limits, Runtime,
     runtime::{sleep_until, yield_now},
@@ -24,6 +27,7 @@ pub(super) struct Parts {
     pub(super) limits: Limits,
     pub(super) config: service::Config,
     pub(super) seed: Seed,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// A service and everything around it. Nothing in here waits except [`Shard::run`] for the next letter.
@@ -36,11 +40,12 @@ struct Shard {
     /// When to end whatever is left.
     deadline: Option<Mono>,
     quiet: bool,
+    tally: Arc<Tally>,
 }
 
 /// Takes turns until the drain is done or its deadline has passed.
 pub(super) async fn run<R: Runtime>(runtime: R, parts: Parts) {
-    let Parts { mut letters, store, client, limits, config, seed } = parts;
+    let Parts { mut letters, store, client, limits, config, seed, tally } = parts;
     let service = Service::new(config, &seed);
     drop(seed);
     let mut shard = Shard {
@@ -51,6 +56,7 @@ pub(super) async fn run<R: Runtime>(runtime: R, parts: Parts) {
         turn: limits.turn,
         deadline: None,
         quiet: false,
+        tally,
     };
     let mut wake = shard.settle(&runtime);
     while !shard.is_done(&runtime) {
@@ -140,7 +146,10 @@ impl Shard {
                 Output::Retire(exchange) => {
                     self.exchanges.remove(&exchange);
                 }
-                Output::Wait(at, _reason) => return at.into_iter().chain(self.deadline).min(),
+                Output::Wait(at, _reason) => {
+                    self.tally.count(self.service.census());
+                    return at.into_iter().chain(self.deadline).min();
+                }
             }
         }
     }

@@ -12,6 +12,7 @@
 //! `intake` accepts messages, `registry` does everything else that a peer can ask of the store, `watched` owns the
 //! monitors; this file only dispatches.
 
+mod census;
 mod intake;
 mod limits;
 mod monitor;
@@ -21,6 +22,7 @@ mod sweeper;
 mod turn;
 mod watched;
 
+pub use census::Census;
 pub use limits::Limits;
 pub use request::{
     Accepted, Delivery, Exchange, Input, Monitor, Named, Output, Reason, ReceiptRequest, Request, Response,

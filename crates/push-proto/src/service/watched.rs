@@ -236,6 +236,11 @@ impl Watched {
         }
     }
 
+    /// Open monitors.
+    pub(super) fn len(&self) -> usize {
+        self.monitors.len()
+    }
+
     /// The first timer.
     pub(super) fn next_wake(&self) -> Option<Mono> {
         self.timers.first().map(|(at, _)| *at)

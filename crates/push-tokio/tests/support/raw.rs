@@ -109,7 +109,10 @@ pub struct Raw {
 impl Raw {
     /// Sends the preface and these settings.
     pub async fn connect(service: &Service, settings: &[(u16, u32)]) -> Self {
-        Self::over(TcpStream::connect(service.address).await.unwrap(), service, settings).await
+        let socket = TcpStream::connect(service.address).await.unwrap();
+        // Frames are written one by one, and waited for.
+        socket.set_nodelay(true).unwrap();
+        Self::over(socket, service, settings).await
     }
 
     /// As [`Raw::connect`], by a pipe that holds this many octets each way.
@@ -162,7 +165,13 @@ impl Raw {
     }
 
     /// Writes to a peer that may have gone.
-    async fn try_write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
+    pub async fn try_write(
+        &mut self,
+        kind: u8,
+        flags: u8,
+        stream: u32,
+        payload: &[u8],
+    ) -> std::io::Result<()> {
         let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
         frame.extend([kind, flags]);
         frame.extend(stream.to_be_bytes());
