@@ -221,6 +221,42 @@ fn a_peer_that_asks_and_never_reads_holds_up_only_itself() {
     });
 }
 
+/// Monitors that nobody reads the pushes of: what is handed out to them is bounded by their credit, whatever waits.
+#[test]
+fn pushes_that_are_not_read_stay_in_the_store() {
+    run(async {
+        let service = Setup::default().start();
+        let mut bystander = Bystander::of(&service).await;
+        let mut silent = Vec::new();
+        for _ in 0..8 {
+            let subscription = bystander.peer.subscribe().await;
+            let mut raw = Raw::narrow(&service, 512, &[]).await;
+            raw.get(1, &subscription.set).await;
+            raw.settle().await;
+            silent.push((raw, subscription.push));
+        }
+        let most = 8 * usize::try_from(Limits::default().credit).unwrap();
+        for _ in 0..40 {
+            for (_, push) in &silent {
+                bystander.peer.send(push, &[0; 4096]).await;
+                let Census { pushes, push_octets, .. } = service.server.census();
+                assert!(
+                    pushes <= most && push_octets <= most * 4096,
+                    "{pushes} pushes, {push_octets} octets"
+                );
+            }
+            bystander.is_served().await;
+        }
+        // All of the credit is used, so the bound above was put to the test.
+        while service.server.census().pushes < most {
+            tokio::task::yield_now().await;
+        }
+        drop(silent);
+        bystander.is_served().await;
+        holds(&service, 1, 1).await;
+    });
+}
+
 /// Requests whose responses nobody reads: as many as there may be streams, and no more.
 #[test]
 fn responses_that_are_not_read_are_as_many_as_there_may_be_streams() {

@@ -17,6 +17,10 @@ pub struct Census {
     pub monitors: usize,
     /// Commands that the store has not answered.
     pub commands: usize,
+    /// Pushes that wait or are under way.
+    pub pushes: usize,
+    /// What their bodies take.
+    pub push_octets: usize,
 }
 
 impl Census {
@@ -26,6 +30,8 @@ impl Census {
             exchanges: sum.exchanges.saturating_add(tally.exchanges.load(Relaxed)),
             monitors: sum.monitors.saturating_add(tally.monitors.load(Relaxed)),
             commands: sum.commands.saturating_add(tally.commands.load(Relaxed)),
+            pushes: sum.pushes.saturating_add(tally.pushes.load(Relaxed)),
+            push_octets: sum.push_octets.saturating_add(tally.push_octets.load(Relaxed)),
             ..sum
         })
     }
@@ -37,9 +43,23 @@ pub(super) struct Tally {
     exchanges: AtomicUsize,
     monitors: AtomicUsize,
     commands: AtomicUsize,
+    pushes: AtomicUsize,
+    push_octets: AtomicUsize,
 }
 
 impl Tally {
+    /// A push was handed out to a connection.
+    pub(super) fn push_begins(&self, octets: usize) {
+        self.pushes.fetch_add(1, Relaxed);
+        self.push_octets.fetch_add(octets, Relaxed);
+    }
+
+    /// A push has ended, one way or another.
+    pub(super) fn push_ends(&self, octets: usize) {
+        self.pushes.fetch_sub(1, Relaxed);
+        self.push_octets.fetch_sub(octets, Relaxed);
+    }
+
     /// What the shard's service holds, at the end of a turn.
     pub(super) fn count(&self, census: service::Census) {
         self.exchanges.store(census.exchanges, Relaxed);

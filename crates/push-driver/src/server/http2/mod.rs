@@ -246,7 +246,8 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         let monitor = self.monitors.get_mut(&exchange);
         match (effect, monitor) {
             (Effect::Push(delivery, item), Some(monitor)) => {
-                self.pushes.wait(Push::new(exchange, delivery, monitor.admitted.mailbox.clone()), item);
+                let mailbox = monitor.admitted.mailbox.clone();
+                self.pushes.wait(Push::new(exchange, delivery, mailbox, &item), item);
             }
             (Effect::Respond(response), Some(monitor)) => {
                 monitor.admitted.answered();
@@ -349,7 +350,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 let id = stream.stream_id().as_u32();
                 self.streams.insert(id, stream);
                 self.seen.borrow_mut().promised();
-                self.pushes.begin(id, push, pushes::octets(item));
+                self.pushes.begin(id, push);
                 Ok(())
             }
             Err(error) => {

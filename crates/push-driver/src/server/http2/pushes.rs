@@ -18,7 +18,7 @@ use crate::{Limits, server::mailbox::Mailbox};
 pub(super) struct Pushes {
     waiting: VecDeque<(Push, Item)>,
     /// By the stream promised.
-    unfinished: BTreeMap<u32, (Push, usize)>,
+    unfinished: BTreeMap<u32, Push>,
     octets: usize,
     unfinished_max: usize,
     octets_max: usize,
@@ -29,17 +29,27 @@ pub(super) struct Push {
     pub(super) exchange: Exchange,
     pub(super) delivery: Delivery,
     mailbox: Mailbox,
+    /// What its body takes.
+    octets: usize,
 }
 
 impl Push {
     /// A push that has not been reported.
-    pub(super) const fn new(exchange: Exchange, delivery: Delivery, mailbox: Mailbox) -> Self {
-        Self { exchange, delivery, mailbox }
+    pub(super) fn new(exchange: Exchange, delivery: Delivery, mailbox: Mailbox, item: &Item) -> Self {
+        let octets = octets(item);
+        mailbox.tally.push_begins(octets);
+        Self { exchange, delivery, mailbox, octets }
     }
 
     /// Says what became of it, which gives the monitor the credit back.
     pub(super) fn report(self, transfer: Transfer) {
         self.mailbox.pushed(self.exchange, self.delivery, transfer);
+    }
+}
+
+impl Drop for Push {
+    fn drop(&mut self) {
+        self.mailbox.tally.push_ends(self.octets);
     }
 }
 
@@ -62,9 +72,8 @@ impl Pushes {
 
     /// The next push that may be promised to a peer that allows `streams` at once.
     pub(super) fn next(&mut self, streams: usize) -> Option<(Push, Item)> {
-        let (_, item) = self.waiting.front()?;
-        let octets = octets(item);
-        let fits = self.unfinished.is_empty() || self.octets.saturating_add(octets) <= self.octets_max;
+        let (push, _) = self.waiting.front()?;
+        let fits = self.unfinished.is_empty() || self.octets.saturating_add(push.octets) <= self.octets_max;
         if !fits || self.unfinished.len() >= streams.min(self.unfinished_max) {
             return None;
         }
@@ -72,15 +81,15 @@ impl Pushes {
     }
 
     /// A push was promised on this stream and handed to h2 whole.
-    pub(super) fn begin(&mut self, stream: u32, push: Push, octets: usize) {
-        self.octets = self.octets.saturating_add(octets);
-        self.unfinished.insert(stream, (push, octets));
+    pub(super) fn begin(&mut self, stream: u32, push: Push) {
+        self.octets = self.octets.saturating_add(push.octets);
+        self.unfinished.insert(stream, push);
     }
 
     /// A stream has ended; says whether it was one of these.
     pub(super) fn end(&mut self, stream: u32, transfer: Transfer) -> bool {
-        let Some((push, octets)) = self.unfinished.remove(&stream) else { return false };
-        self.octets = self.octets.saturating_sub(octets);
+        let Some(push) = self.unfinished.remove(&stream) else { return false };
+        self.octets = self.octets.saturating_sub(push.octets);
         push.report(transfer);
         true
     }
@@ -88,15 +97,12 @@ impl Pushes {
     /// The stream of a push that is under way.
     pub(super) fn stream(&self, exchange: Exchange, delivery: Delivery) -> Option<u32> {
         let found = |push: &Push| push.exchange == exchange && push.delivery == delivery;
-        self.unfinished.iter().find(|(_, (push, _))| found(push)).map(|(stream, _)| *stream)
+        self.unfinished.iter().find(|(_, push)| found(push)).map(|(stream, _)| *stream)
     }
 
     /// The streams of all pushes of a monitor that are under way.
     pub(super) fn streams(&self, exchange: Exchange) -> impl Iterator<Item = u32> + use<'_> {
-        self.unfinished
-            .iter()
-            .filter(move |(_, (push, _))| push.exchange == exchange)
-            .map(|(stream, _)| *stream)
+        self.unfinished.iter().filter(move |(_, push)| push.exchange == exchange).map(|(stream, _)| *stream)
     }
 
     /// Drops a push that waits.
@@ -138,14 +144,14 @@ impl Pushes {
 impl Drop for Pushes {
     fn drop(&mut self) {
         self.report_waiting(Transfer::Reset, |_| true);
-        for (_, (push, _)) in std::mem::take(&mut self.unfinished) {
+        for (_, push) in std::mem::take(&mut self.unfinished) {
             push.report(Transfer::Reset);
         }
     }
 }
 
 /// What an item's body takes.
-pub(super) fn octets(item: &Item) -> usize {
+fn octets(item: &Item) -> usize {
     match item {
         Item::Message(message) => message.content.body.len(),
         Item::Receipt(_) => 0,
@@ -206,12 +212,13 @@ mod tests {
             let limits = Limits { pushes: own, ..Limits::default() };
             let (mut pushes, mailbox, _letters) = pushes(&limits);
             for delivery in 0..8 {
-                pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone()), message(1));
+                let item = message(1);
+                pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone(), &item), item);
             }
             let mut begun = 0;
-            while let Some((push, item)) = pushes.next(streams) {
+            while let Some((push, _)) = pushes.next(streams) {
                 begun += 1;
-                pushes.begin(2 * begun, push, octets(&item));
+                pushes.begin(2 * begun, push);
             }
             assert_eq!(begun, expected);
             if expected > 0 {
@@ -227,15 +234,16 @@ mod tests {
         let limits = Limits { push_octets: 10, ..Limits::default() };
         let (mut pushes, mailbox, _letters) = pushes(&limits);
         for (delivery, octets) in [(0, 100), (1, 4), (2, 6), (3, 1)] {
-            pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone()), message(octets));
+            let item = message(octets);
+            pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone(), &item), item);
         }
-        let (push, item) = pushes.next(8).unwrap();
-        pushes.begin(2, push, octets(&item));
+        let (push, _) = pushes.next(8).unwrap();
+        pushes.begin(2, push);
         assert!(pushes.next(8).is_none());
         pushes.end(2, Transfer::Written);
         for stream in [4, 6] {
-            let (push, item) = pushes.next(8).unwrap();
-            pushes.begin(stream, push, octets(&item));
+            let (push, _) = pushes.next(8).unwrap();
+            pushes.begin(stream, push);
         }
         assert!(pushes.next(8).is_none());
     }
@@ -247,11 +255,12 @@ mod tests {
         for (delivery, exchange) in
             [(0, MONITOR), (1, MONITOR), (2, MONITOR), (3, OTHER), (4, OTHER), (5, MONITOR)]
         {
-            pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone()), message(1));
+            let item = message(1);
+            pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone(), &item), item);
         }
         for stream in [2, 4] {
-            let (push, item) = pushes.next(8).unwrap();
-            pushes.begin(stream, push, octets(&item));
+            let (push, _) = pushes.next(8).unwrap();
+            pushes.begin(stream, push);
         }
         assert_eq!(pushes.stream(MONITOR, Delivery(1)), Some(4));
         assert!(pushes.streams(MONITOR).eq([2, 4]) && pushes.streams(OTHER).next().is_none());
