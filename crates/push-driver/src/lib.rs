@@ -1,7 +1,7 @@
 //! Drives the machines of [`push_proto`] over any transport and runtime: HTTP/2 with server push, HTTP/1.1, TLS.
 //!
 //! The driver is generic at exactly what a [`Runtime`] is: sockets, threads with a local executor, timers, clocks. It
-//! never reads a clock itself, and stores no waker: everything that wakes it is a channel, a timer or h2.
+//! never asks a clock itself, and stores no waker: everything that wakes it is a channel, a timer or h2.
 #![forbid(unsafe_code)]
 
 mod client;
@@ -18,6 +18,6 @@ pub use client::{
 };
 pub use fault::Fault;
 pub use limits::Limits;
-pub use runtime::Runtime;
+pub use runtime::{Runtime, system_clocks};
 pub use server::{Census, Config, Listen, Server};
 pub use tls::{ClientTls, ServerTls};

@@ -1,8 +1,16 @@
 //! What the driver needs of a runtime, and nothing else.
 
-use std::{future::Future, io, net::SocketAddr, net::TcpListener, net::TcpStream, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    net::TcpListener,
+    net::TcpStream,
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime},
+};
 
-use push_proto::{Mono, Now};
+use push_proto::{Mono, Now, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A runtime: sockets, threads with a local executor, timers and clocks. A value, so that a test can hand in one whose
@@ -57,6 +65,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Both clocks.
     fn now(&self) -> Now;
+}
+
+/// Both clocks of this machine, for an adapter's [`Runtime::now`]; the driver itself never asks.
+#[expect(clippy::disallowed_methods, reason = "an adapter reads clocks, and all adapters read the same")]
+#[must_use]
+pub fn system_clocks() -> Now {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let mono = Mono::ZERO.after(ORIGIN.get_or_init(Instant::now).elapsed());
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Now { mono, wall: UnixTime::from_secs(wall.as_secs()) }
 }
 
 /// Waits until the clock says that it is `at`, however often the timer errs.

@@ -5,11 +5,11 @@
 //!
 //! ```no_run
 //! # async fn example(config: push_tokio::Config, stop: impl Future<Output = ()>) -> Result<(), push_tokio::Fault> {
-//! use push_tokio::{Listen, serve, stop_on};
+//! use push_tokio::{Listen, serve};
 //!
 //! let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
 //! let server = serve(config, vec![Listen { listener, tls: None }])?;
-//! stop_on(&server, stop, std::time::Duration::from_secs(30)).await;
+//! server.stop_on(stop, std::time::Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -19,11 +19,9 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
-    sync::OnceLock,
-    time::{Duration, Instant, SystemTime},
 };
 
-use push_proto::{Mono, Now, UnixTime, user_agent::State};
+use push_proto::{Mono, Now, user_agent::State};
 use tokio::net::{TcpListener, TcpStream};
 
 pub use push_driver::*;
@@ -35,14 +33,6 @@ pub use push_driver::*;
 /// As [`Server::start`].
 pub fn serve(config: Config, listens: Vec<Listen>) -> Result<Server, Fault> {
     Server::start(Tokio, config, listens)
-}
-
-/// Waits for `stop`, such as a signal, and drains the service.
-///
-/// Cancel safe: before `stop` nothing has happened; after it, as [`Server::drain`].
-pub async fn stop_on(server: &Server, stop: impl Future<Output = ()>, grace: Duration) {
-    stop.await;
-    server.drain(grace).await;
 }
 
 /// Starts a user agent on the current runtime. `keep` is as in [`UserAgent::connect`].
@@ -136,11 +126,7 @@ impl Runtime for Tokio {
         async move { tokio::time::sleep(wait).await }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the adapter is where clocks are read")]
     fn now(&self) -> Now {
-        static ORIGIN: OnceLock<Instant> = OnceLock::new();
-        let mono = Mono::ZERO.after(ORIGIN.get_or_init(Instant::now).elapsed());
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Now { mono, wall: UnixTime::from_secs(wall.as_secs()) }
+        system_clocks()
     }
 }

@@ -209,6 +209,14 @@ impl Server {
             ends.closed = true;
         }
     }
+
+    /// Waits for `stop`, such as a signal, and drains the service.
+    ///
+    /// Cancel safe: before `stop` nothing has happened; after it, as [`Server::drain`].
+    pub async fn stop_on(&self, stop: impl Future<Output = ()>, grace: Duration) {
+        stop.await;
+        self.drain(grace).await;
+    }
 }
 
 impl fmt::Debug for Server {

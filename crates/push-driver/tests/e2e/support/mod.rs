@@ -1,16 +1,10 @@
 //! A push service on a real socket, and clients that are not ours: the h2 crate, and one that writes frames itself.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![allow(dead_code, reason = "each runtime uses its part")]
 
 pub mod clocked;
 pub mod peer;
 pub mod raw;
+mod task;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -19,25 +13,58 @@ use std::{
 };
 
 use push_crypto::{Provider, aws_lc, capability::Keyring};
+use push_driver::{Config, Fault, Limits, Listen, Runtime, Server, ServerTls};
 use push_proto::{
     Seed,
     service::Limits as ServiceLimits,
     wire::{self, Door, PublicUrl},
 };
 use push_store::{Quotas, SharedMemory};
-use push_tokio::{Config, Limits, Listen, Runtime, Server, ServerTls, Tokio};
+
+pub use task::{spawn, yield_now};
+
+use crate::adapter::{self, NATIVE, Native};
 
 /// A guard, not an assertion: a test that waits this long for an event will wait for ever.
 pub const GUARD: Duration = Duration::from_secs(60);
 
-/// Runs a test on a runtime of its own; panics instead of hanging.
+/// Runs a test on the runtime under test; panics instead of hanging.
 pub fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let tasks = tokio::task::LocalSet::new();
-    tasks.block_on(&runtime, async {
-        tokio::time::timeout(GUARD, test).await.expect("an event never came");
+    adapter::block_on(async {
+        let late = NATIVE.now().mono.after(GUARD);
+        tokio::select! {
+            biased;
+            () = test => {}
+            () = NATIVE.sleep_until(late) => panic!("an event never came"),
+        }
     });
 }
+
+/// A connection to that address.
+pub async fn connect(address: SocketAddr) -> Io {
+    NATIVE.connect(address).await.unwrap()
+}
+
+/// Accepts connections for a peer of the test's own.
+pub struct Listener {
+    listening: <Native as Runtime>::Listener,
+    pub address: SocketAddr,
+}
+
+impl Listener {
+    pub fn bind() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { listening: NATIVE.listen(listener).unwrap(), address }
+    }
+
+    pub async fn accept(&mut self) -> Io {
+        NATIVE.adopt(NATIVE.accept(&mut self.listening).await.unwrap()).unwrap()
+    }
+}
+
+/// A socket of the runtime under test.
+pub type Io = <Native as Runtime>::Io;
 
 /// A running service.
 pub struct Service {
@@ -64,10 +91,14 @@ impl Default for Setup {
 
 impl Setup {
     pub fn start(self) -> Service {
-        self.start_on(Tokio)
+        self.start_by(adapter::serve)
     }
 
     pub fn start_on<R: Runtime>(self, runtime: R) -> Service {
+        self.start_by(|config, listens| Server::start(runtime, config, listens))
+    }
+
+    fn start_by(self, serve: impl FnOnce(Config, Vec<Listen>) -> Result<Server, Fault>) -> Service {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let store = Arc::new(SharedMemory::new(Quotas::default()));
@@ -89,7 +120,7 @@ impl Setup {
             service: self.service,
             limits: self.limits,
         };
-        let server = Server::start(runtime, config, vec![Listen { listener, tls }]).unwrap();
+        let server = serve(config, vec![Listen { listener, tls }]).unwrap();
         Service { server, address, store, certificate }
     }
 }

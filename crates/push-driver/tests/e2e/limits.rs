@@ -1,24 +1,19 @@
 //! What happens at each limit of the driver.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
-use push_tokio::Limits;
-use support::{
+use super::support::{
     Setup,
     clocked::Clocked,
+    connect,
     peer::{Peer, collect},
     raw::{ACK, GOAWAY, PING, RST_STREAM, Raw},
-    run,
+    run, spawn, yield_now,
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use bytes::Bytes;
+use http::Method;
+use push_driver::Limits;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[test]
 fn a_full_mailbox_is_503_with_retry_after() {
@@ -95,7 +90,7 @@ fn a_refusal_waits_for_the_rest_of_a_small_body_and_for_no_more_of_a_large_one()
 }
 
 async fn http1(address: std::net::SocketAddr, request: &[u8]) -> String {
-    let mut socket = TcpStream::connect(address).await.unwrap();
+    let mut socket = connect(address).await;
     socket.write_all(request).await.unwrap();
     let mut response = Vec::new();
     socket.read_to_end(&mut response).await.unwrap();
@@ -204,22 +199,22 @@ fn an_idle_connection_is_closed() {
         let mut raw = Raw::connect(&service, &[]).await;
         raw.get(1, "/x").await;
         assert_eq!(raw.status(1).await, 404);
-        let mut socket = TcpStream::connect(service.address).await.unwrap();
+        let mut socket = connect(service.address).await;
         socket.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let mut response = [0; 12];
         socket.read_exact(&mut response).await.unwrap();
         assert_eq!(&response, b"HTTP/1.1 404");
-        let ticking = tokio::task::spawn_local(async move {
+        let ticking = spawn(async move {
             loop {
                 clock.advance(limits.keepalive);
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
         });
         assert_eq!(raw.until(|frame| frame.kind == GOAWAY).await.error(), 0);
         while raw.next().await.is_some() {}
         let mut rest = Vec::new();
         socket.read_to_end(&mut rest).await.unwrap();
-        ticking.abort();
+        ticking.stop();
     });
 }
 
@@ -252,7 +247,7 @@ fn a_connection_without_a_place_is_closed() {
         let mut second = Peer::connect(&service).await;
         first.subscribe().await;
         second.subscribe().await;
-        let mut third = TcpStream::connect(service.address).await.unwrap();
+        let mut third = connect(service.address).await;
         assert!(matches!(third.read(&mut [0]).await, Ok(0) | Err(_)));
     });
 }

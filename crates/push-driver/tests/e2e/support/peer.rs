@@ -11,11 +11,10 @@ use http::{Method, Request, Response};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::oneshot,
 };
 
-use super::Service;
+use super::{Io, Service, connect, spawn};
 
 /// One HTTP/2 connection.
 #[derive(Clone)]
@@ -56,7 +55,7 @@ impl Peer {
         service: &Service,
         builder: &Builder,
     ) -> (Self, oneshot::Receiver<Result<(), h2::Error>>) {
-        let socket = TcpStream::connect(service.address).await.unwrap();
+        let socket = connect(service.address).await;
         let scheme = if service.certificate.is_some() { "https" } else { "http" };
         let base = format!("{scheme}://localhost:{}", service.address.port());
         match &service.certificate {
@@ -74,7 +73,7 @@ impl Peer {
     ) -> (Self, oneshot::Receiver<Result<(), h2::Error>>) {
         let (requests, connection) = builder.handshake(io).await.unwrap();
         let (ended, end) = oneshot::channel();
-        tokio::task::spawn_local(async move {
+        spawn(async move {
             let _nobody_asks = ended.send(connection.await);
         });
         (Self { requests, base }, end)
@@ -207,10 +206,10 @@ pub fn path(url: &str) -> String {
 
 /// TLS to the test's own certificate.
 pub async fn handshake(
-    socket: TcpStream,
+    socket: Io,
     certificate: &str,
     protocols: &[&[u8]],
-) -> tokio_rustls::client::TlsStream<TcpStream> {
+) -> tokio_rustls::client::TlsStream<Io> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -1,35 +1,31 @@
 //! Our own user agent and sender, against our own service.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use super::support::{
+    Io, Listener, Service, Setup,
+    clocked::Clocked,
+    provider,
+    raw::{HEADERS, Raw},
+    run, spawn, yield_now,
+};
+use crate::adapter::{NATIVE, sender, user_agent};
 use bytes::Bytes;
 use push_crypto::{
     message::Padding,
     vapid::{Signer, SigningKey},
+};
+use push_driver::{
+    Addresses, ClientTls, Push, Sender, SenderOptions, SubscribeError, UserAgent, UserAgentOptions,
 };
 use push_proto::{
     Content, PushUrl, Ttl,
     application_server::{ReceiptOutcome, Verdict},
     user_agent::{Backoff, Discarded, Event, State, SubscribeFault, Tag},
 };
-use push_tokio::{
-    Addresses, ClientTls, Push, Sender, SenderOptions, SubscribeError, UserAgent, UserAgentOptions, sender,
-    user_agent,
-};
-use support::{
-    Service, Setup,
-    clocked::Clocked,
-    provider,
-    raw::{HEADERS, Raw},
-    run,
-};
-use tokio::net::TcpListener;
 
 /// Where a test keeps a user agent's state.
 type Kept = Arc<Mutex<Vec<u8>>>;
@@ -122,7 +118,7 @@ fn many_messages_come_once_each() {
         for tag in 0..3 {
             subscriptions.push(agent.subscribe(Tag(tag), None).await.unwrap());
         }
-        let sending = tokio::task::spawn_local(async move {
+        let sending = spawn(async move {
             for number in 0..150_usize {
                 let to = &subscriptions[number % 3];
                 let sent = sender.send(to, number.to_string().as_bytes(), push()).await.unwrap();
@@ -137,7 +133,7 @@ fn many_messages_come_once_each() {
             numbers.push(number);
             message.acknowledge();
         }
-        sending.await.unwrap();
+        sending.await;
         numbers.sort_unstable();
         assert!(numbers.into_iter().eq(0..150));
     });
@@ -178,7 +174,7 @@ fn a_message_that_is_dropped_comes_again() {
         let again = loop {
             tokio::select! {
                 again = agent.next() => break again.unwrap(),
-                () = tokio::task::yield_now() => clock.advance(Duration::from_secs(1)),
+                () = yield_now() => clock.advance(Duration::from_secs(1)),
             }
         };
         assert_eq!(again.payload(), Some(b"x".as_slice()));
@@ -224,24 +220,23 @@ fn the_last_handle_ends_the_driver() {
     run(async {
         let service = Setup::default().start();
         let options = UserAgentOptions::new(url(&service), provider(), tls(&service));
-        let (agent, driver) =
-            UserAgent::connect(push_tokio::Tokio, options, State::default(), |_| ()).unwrap();
-        let driver = tokio::spawn(driver);
+        let (agent, driver) = UserAgent::connect(NATIVE, options, State::default(), |_| ()).unwrap();
+        let driver = spawn(driver);
         agent.subscribe(Tag(1), None).await.unwrap();
         drop(agent);
-        driver.await.unwrap();
+        driver.await;
         let (sender, driver) =
-            Sender::new(push_tokio::Tokio, SenderOptions::new(provider(), None, tls(&service))).unwrap();
-        let driver = tokio::spawn(driver);
+            Sender::new(NATIVE, SenderOptions::new(provider(), None, tls(&service))).unwrap();
+        let driver = spawn(driver);
         drop(sender);
-        driver.await.unwrap();
+        driver.await;
     });
 }
 
 /// A push service of the test's own.
-async fn listener() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+fn listener() -> (Listener, String) {
+    let listener = Listener::bind();
+    let base = format!("http://localhost:{}", listener.address.port());
     (listener, base)
 }
 
@@ -257,9 +252,8 @@ fn sender_options() -> SenderOptions {
 type Responding = h2::server::SendResponse<Bytes>;
 
 /// The next connection to a push service made of the h2 crate.
-async fn accept(listener: &TcpListener) -> h2::server::Connection<tokio::net::TcpStream, Bytes> {
-    let (socket, _) = listener.accept().await.unwrap();
-    h2::server::handshake(socket).await.unwrap()
+async fn accept(listener: &mut Listener) -> h2::server::Connection<Io, Bytes> {
+    h2::server::handshake(listener.accept().await).await.unwrap()
 }
 
 fn answer(response: &mut Responding, status: u16, headers: &[(&str, &str)]) {
@@ -274,15 +268,15 @@ fn answer(response: &mut Responding, status: u16, headers: &[(&str, &str)]) {
 fn what_a_goaway_left_out_is_sent_again() {
     // RFC 9113 §6.8: nobody has looked at a stream above the last one.
     run(async {
-        let (listener, base) = listener().await;
+        let (mut listener, base) = listener();
         let to = PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap();
         let sender = sender(sender_options()).unwrap();
         let service = async {
-            let mut first = Raw::accept(&listener).await;
+            let mut first = Raw::accept(&mut listener).await;
             first.until(|frame| frame.kind == HEADERS).await;
             first.go_away(0).await;
             // The first connection stays open on this side.
-            let mut second = accept(&listener).await;
+            let mut second = accept(&mut listener).await;
             let (_, mut response) = second.accept().await.unwrap().unwrap();
             answer(&mut response, 201, &[("location", "/m/1")]);
             drop(first);
@@ -303,21 +297,19 @@ fn what_a_goaway_left_out_is_sent_again() {
 fn a_connection_that_takes_no_more_requests_is_replaced_while_it_still_answers_some() {
     // RFC 9113 §6.8
     run(async {
-        let (listener, base) = listener().await;
+        let (mut listener, base) = listener();
         let to = |number| PushUrl::parse_allow_http(&format!("{base}/p/{number}")).unwrap();
         let sender = sender(sender_options()).unwrap();
         let early = sender.clone();
         let (one, two) = (to(1), to(2));
-        let early = tokio::task::spawn_local(async move {
-            early.send_content(&one, Content::default(), push()).await.unwrap()
-        });
-        let mut first = Raw::accept(&listener).await;
+        let early = spawn(async move { early.send_content(&one, Content::default(), push()).await.unwrap() });
+        let mut first = Raw::accept(&mut listener).await;
         let stream = first.until(|frame| frame.kind == HEADERS).await.stream;
         first.go_away(stream).await;
         // The client has seen it when it answers what came after it.
         first.settle().await;
         let service = async {
-            let mut second = accept(&listener).await;
+            let mut second = accept(&mut listener).await;
             let (_, mut response) = second.accept().await.unwrap().unwrap();
             answer(&mut response, 201, &[]);
             second.accept().await.is_none()
@@ -327,7 +319,7 @@ fn a_connection_that_takes_no_more_requests_is_replaced_while_it_still_answers_s
             assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
             // `:status: 204`, and the end.
             first.write(HEADERS, 5, stream, &[0x89]).await;
-            let sent = early.await.unwrap();
+            let sent = early.await;
             assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
             sender.close().await;
         };
@@ -339,7 +331,7 @@ fn a_connection_that_takes_no_more_requests_is_replaced_while_it_still_answers_s
 fn an_empty_payload_is_encrypted_and_padded_like_any_other() {
     // 8188-4.1-1, 8291-7-4
     run(async {
-        let (listener, base) = listener().await;
+        let (mut listener, base) = listener();
         let keys = push_crypto::ReceiverKeys::generate(&provider()).unwrap();
         let to = push_crypto::Subscription {
             endpoint: PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap(),
@@ -349,13 +341,13 @@ fn an_empty_payload_is_encrypted_and_padded_like_any_other() {
         };
         let sender = sender(sender_options()).unwrap();
         let service = async {
-            let mut connection = accept(&listener).await;
+            let mut connection = accept(&mut listener).await;
             let mut bodies = Vec::new();
             while let Some(request) = connection.accept().await {
                 let (request, mut response) = request.unwrap();
                 assert_eq!(request.headers()["content-encoding"], "aes128gcm");
-                bodies.push(tokio::task::spawn_local(async move {
-                    let body = support::peer::collect_body(request.into_body()).await.unwrap();
+                bodies.push(spawn(async move {
+                    let body = super::support::peer::collect_body(request.into_body()).await.unwrap();
                     answer(&mut response, 201, &[]);
                     body
                 }));
@@ -370,7 +362,6 @@ fn an_empty_payload_is_encrypted_and_padded_like_any_other() {
             sender.close().await;
         };
         let ((), bodies) = futures_util::future::join(sending, service).await;
-        let bodies: Vec<_> = bodies.into_iter().map(Result::unwrap).collect();
         assert_eq!(bodies[0].len(), bodies[1].len());
         for (body, payload) in bodies.iter().zip([b"".as_slice(), b"yes"]) {
             assert_eq!(push_crypto::message::decrypt(&provider(), &keys, body).unwrap(), payload);
@@ -381,20 +372,20 @@ fn an_empty_payload_is_encrypted_and_padded_like_any_other() {
 #[test]
 fn an_address_that_never_answers_leaves_time_for_the_next() {
     run(async {
-        let (listener, base) = listener().await;
+        let (mut listener, base) = listener();
         let clock = Clocked::with_black_hole("192.0.2.1:9".parse().unwrap());
         let mut options = sender_options();
         options.limits.connect = Duration::from_secs(20);
         options.config.limits.attempts = 1;
         let (sender, driver) = Sender::new(clock.clone(), options).unwrap();
-        drop(tokio::task::spawn_local(driver));
+        spawn(driver);
         let to = PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap();
         let sending = sender.send_content(&to, Content::default(), push());
         let service = async {
             clock.swallows(1).await;
             // One half of the bound, or a third where localhost has two addresses.
             clock.advance(Duration::from_secs(10));
-            let mut connection = accept(&listener).await;
+            let mut connection = accept(&mut listener).await;
             let (_, mut response) = connection.accept().await.unwrap().unwrap();
             answer(&mut response, 201, &[]);
             connection.accept().await.is_none()
@@ -419,13 +410,13 @@ fn agent_of(base: &str, clock: &Clocked) -> UserAgent {
     let mut options = UserAgentOptions::new(service, provider(), ClientTls::nobody().unwrap());
     options.limits.keepalive = Duration::from_secs(1 << 30);
     let (agent, driver) = UserAgent::connect(clock.clone(), options, State::default(), |_| ()).unwrap();
-    drop(tokio::task::spawn_local(driver));
+    spawn(driver);
     agent
 }
 
 #[test]
 fn the_window_of_a_connection_holds_all_the_pushes_it_may_have() {
-    let limits = push_tokio::ClientLimits::default();
+    let limits = push_driver::ClientLimits::default();
     let octets = limits.pushes as usize * limits.push_octets;
     assert!(limits.connection_window as usize >= octets);
 }
@@ -433,11 +424,11 @@ fn the_window_of_a_connection_holds_all_the_pushes_it_may_have() {
 #[test]
 fn a_push_that_stops_coming_is_reset_and_those_behind_it_come() {
     run(async {
-        let (listener, base) = listener().await;
+        let (mut listener, base) = listener();
         let clock = Clocked::new();
         let agent = agent_of(&base, &clock);
-        let service = tokio::task::spawn_local(async move {
-            let mut connection = accept(&listener).await;
+        let service = spawn(async move {
+            let mut connection = accept(&mut listener).await;
             let (_, mut response) = connection.accept().await.unwrap().unwrap();
             let push = "</p/1>; rel=\"urn:ietf:params:push\"";
             answer(&mut response, 201, &[("location", "/s/1"), ("link", push)]);
@@ -468,12 +459,12 @@ fn a_push_that_stops_coming_is_reset_and_those_behind_it_come() {
         let message = loop {
             tokio::select! {
                 message = agent.next() => break message.unwrap(),
-                () = tokio::task::yield_now() => clock.advance(Duration::from_secs(1)),
+                () = yield_now() => clock.advance(Duration::from_secs(1)),
             }
         };
         assert_eq!((message.tag(), message.payload()), (Tag(1), None));
         drop((message, agent));
-        service.await.unwrap();
+        service.await;
     });
 }
 
@@ -481,7 +472,7 @@ fn a_push_that_stops_coming_is_reset_and_those_behind_it_come() {
 fn a_subscription_in_the_making_can_be_ended_and_all_who_wait_are_told() {
     run(async {
         // It takes connections and says nothing.
-        let (_listener, base) = listener().await;
+        let (_listener, base) = listener();
         let agent = agent_of(&base, &Clocked::new());
         let ended = futures_util::future::join4(
             agent.subscribe(Tag(1), None),

@@ -2,12 +2,9 @@
 
 use std::collections::VecDeque;
 
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::Service;
+use super::{Listener, Service, connect, spawn};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -109,17 +106,14 @@ pub struct Raw {
 impl Raw {
     /// Sends the preface and these settings.
     pub async fn connect(service: &Service, settings: &[(u16, u32)]) -> Self {
-        let socket = TcpStream::connect(service.address).await.unwrap();
-        // Frames are written one by one, and waited for.
-        socket.set_nodelay(true).unwrap();
-        Self::over(socket, service, settings).await
+        Self::over(connect(service.address).await, service, settings).await
     }
 
     /// As [`Raw::connect`], by a pipe that holds this many octets each way.
     pub async fn narrow(service: &Service, octets: usize, settings: &[(u16, u32)]) -> Self {
         let (ours, theirs) = tokio::io::duplex(octets);
         let server = service.server.clone();
-        tokio::task::spawn_local(async move { server.serve_connection(theirs).await });
+        spawn(async move { server.serve_connection(theirs).await });
         Self::over(ours, service, settings).await
     }
 
@@ -133,11 +127,11 @@ impl Raw {
     }
 
     /// The other side: takes a client's connection, and has read its preface.
-    pub async fn accept(listener: &TcpListener) -> Self {
-        let (mut socket, _) = listener.accept().await.unwrap();
+    pub async fn accept(listener: &mut Listener) -> Self {
+        let mut socket = listener.accept().await;
         let mut preface = [0; 24];
         socket.read_exact(&mut preface).await.unwrap();
-        let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let authority = format!("localhost:{}", listener.address.port());
         let mut raw = Self { socket: Box::new(socket), held: None, read: VecDeque::new(), authority };
         raw.settings(&[]).await;
         raw

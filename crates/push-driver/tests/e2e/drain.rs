@@ -1,23 +1,20 @@
 //! Stopping: nobody is cut off who could have been served.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
-use support::{
+use super::support::{
     Setup,
     clocked::Clocked,
+    connect,
     peer::{Peer, collect},
     raw::{GOAWAY, Raw},
-    run,
+    run, spawn, yield_now,
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use crate::adapter::NATIVE;
+use bytes::Bytes;
+use http::Method;
+use push_driver::Runtime as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[test]
 fn a_drain_finishes_what_was_asked() {
@@ -35,7 +32,7 @@ fn a_drain_finishes_what_was_asked() {
         sender.subscribe().await;
         assert!(service.server.is_ready());
         let server = service.server.clone();
-        let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(3600)).await });
+        let drained = spawn(async move { server.drain(Duration::from_secs(3600)).await });
         assert_eq!(raw.status(1).await, 200, "the monitor ends");
         assert_eq!(raw.until(|frame| frame.kind == GOAWAY).await.error(), 0);
         assert!(!service.server.is_ready());
@@ -46,8 +43,8 @@ fn a_drain_finishes_what_was_asked() {
         assert!(String::from_utf8_lossy(late.body()).contains("draining"));
         while raw.next().await.is_some() {}
         drop(sender);
-        drained.await.unwrap();
-        assert!(TcpStream::connect(service.address).await.is_err());
+        drained.await;
+        assert!(NATIVE.connect(service.address).await.is_err());
         service.server.drain(Duration::ZERO).await;
     });
 }
@@ -65,12 +62,12 @@ fn a_request_that_waits_for_the_store_is_answered_in_a_drain() {
         let (response, stream) = sender.begin(Method::POST, &subscription.push, &[("ttl", "9")], false).await;
         stream.unwrap().send_data(Bytes::from_static(b"y"), true).unwrap();
         while service.store.with(|store, _| store.held()) <= held {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         let server = service.server.clone();
-        let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(3600)).await });
+        let drained = spawn(async move { server.drain(Duration::from_secs(3600)).await });
         while service.server.is_ready() {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         service.store.with(|store, emit| {
             store.faults().hold = false;
@@ -79,7 +76,7 @@ fn a_request_that_waits_for_the_store_is_answered_in_a_drain() {
         });
         assert_eq!(collect(response.await.unwrap()).await.unwrap().status(), 201);
         drop(sender);
-        drained.await.unwrap();
+        drained.await;
     });
 }
 
@@ -87,7 +84,7 @@ fn a_request_that_waits_for_the_store_is_answered_in_a_drain() {
 fn an_idle_connection_does_not_hold_up_a_drain() {
     run(async {
         let service = Setup::default().start();
-        let mut socket = TcpStream::connect(service.address).await.unwrap();
+        let mut socket = connect(service.address).await;
         socket.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let mut response = [0; 12];
         socket.read_exact(&mut response).await.unwrap();
@@ -109,12 +106,12 @@ fn a_drain_ends_at_its_deadline() {
             sender.begin(Method::POST, &subscription.push, &[("ttl", "1")], false).await;
         sender.subscribe().await;
         let server = service.server.clone();
-        let drained = tokio::task::spawn_local(async move { server.drain(Duration::from_secs(5)).await });
+        let drained = spawn(async move { server.drain(Duration::from_secs(5)).await });
         while service.server.is_ready() {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         clock.advance(Duration::from_secs(5));
-        drained.await.unwrap();
+        drained.await;
         assert!(response.await.is_err());
     });
 }

@@ -1,9 +1,6 @@
 //! Server push to peers that do not make it easy (design §3.5): each is a fact about h2 that was measured.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod support;
-
-use support::{
+use super::support::{
     Service, Setup,
     peer::{Peer, Subscription},
     raw::{

@@ -1,10 +1,12 @@
-//! Tokio with a clock that only the test advances.
+//! The runtime under test with a clock that only the test advances.
 
 use std::{future::Future, io, net::SocketAddr, net::TcpListener, net::TcpStream, sync::Arc, time::Duration};
 
+use push_driver::Runtime;
 use push_proto::{Mono, Now, UnixTime};
-use push_tokio::{Runtime, Tokio};
 use tokio::sync::watch;
+
+use crate::adapter::{NATIVE, Native};
 
 /// Time stands still until [`Clocked::advance`].
 #[derive(Clone, Debug)]
@@ -36,35 +38,35 @@ impl Clocked {
 }
 
 impl Runtime for Clocked {
-    type Io = <Tokio as Runtime>::Io;
-    type Listener = <Tokio as Runtime>::Listener;
+    type Io = <Native as Runtime>::Io;
+    type Listener = <Native as Runtime>::Listener;
 
     fn start_thread<M, F>(&self, name: String, main: M) -> io::Result<()>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output = ()> + 'static,
     {
-        Tokio.start_thread(name, main)
+        NATIVE.start_thread(name, main)
     }
 
     fn spawn_local(&self, future: impl Future<Output = ()> + 'static) {
-        Tokio.spawn_local(future);
+        NATIVE.spawn_local(future);
     }
 
     fn listen(&self, listener: TcpListener) -> io::Result<Self::Listener> {
-        Tokio.listen(listener)
+        NATIVE.listen(listener)
     }
 
     async fn accept(&self, listener: &mut Self::Listener) -> io::Result<TcpStream> {
-        Tokio.accept(listener).await
+        NATIVE.accept(listener).await
     }
 
     fn adopt(&self, socket: TcpStream) -> io::Result<Self::Io> {
-        Tokio.adopt(socket)
+        NATIVE.adopt(socket)
     }
 
     async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let found = Tokio.resolve(host, port).await?;
+        let found = NATIVE.resolve(host, port).await?;
         Ok(self.hole.iter().map(|(address, _)| *address).chain(found).collect())
     }
 
@@ -75,7 +77,7 @@ impl Runtime for Clocked {
             swallowed.send_modify(|times| *times += 1);
             std::future::pending::<()>().await;
         }
-        Tokio.connect(address).await
+        NATIVE.connect(address).await
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {

@@ -1,19 +1,13 @@
 //! Messages from the sender's POST to the user agent's acknowledgement, over real sockets.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod support;
-
-use http::Method;
-use support::{
-    Service, Setup,
+use super::support::{
+    Service, Setup, connect,
     peer::{Peer, handshake},
     raw::Raw,
-    run,
+    run, spawn,
 };
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use http::Method;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 async fn delivers(service: &Service) {
     let mut agent = Peer::connect(service).await;
@@ -102,7 +96,7 @@ async fn delivers_from_http1(service: &Service, mut io: impl AsyncRead + AsyncWr
 fn a_message_is_sent_and_acknowledged_by_http1_and_a_monitor_refused() {
     run(async {
         let service = Setup::default().start();
-        let io = TcpStream::connect(service.address).await.unwrap();
+        let io = connect(service.address).await;
         delivers_from_http1(&service, io).await;
     });
 }
@@ -112,7 +106,7 @@ fn http1_over_tls() {
     run(async {
         let service = Setup { tls: true, ..Setup::default() }.start();
         for protocols in [&[b"http/1.1".as_slice()][..], &[]] {
-            let socket = TcpStream::connect(service.address).await.unwrap();
+            let socket = connect(service.address).await;
             let io = handshake(socket, service.certificate.as_ref().unwrap(), protocols).await;
             delivers_from_http1(&service, io).await;
         }
@@ -132,12 +126,12 @@ fn without_waiting_promises_come_before_the_response() {
         // A raw peer sees the order of the frames.
         let mut raw = Raw::connect(&service, &[]).await;
         raw.request(1, "GET", &subscription.set, &[("prefer", "wait=0")]).await;
-        let end = raw.until(|frame| frame.stream == 1 && frame.kind == support::raw::HEADERS).await;
+        let end = raw.until(|frame| frame.stream == 1 && frame.kind == super::support::raw::HEADERS).await;
         assert_eq!(end.status(), 200);
         let promised: Vec<_> = raw
             .read
             .iter()
-            .filter(|frame| frame.kind == support::raw::PUSH_PROMISE)
+            .filter(|frame| frame.kind == super::support::raw::PUSH_PROMISE)
             .map(|frame| frame.promised())
             .collect();
         assert_eq!(promised.len(), 5);
@@ -204,9 +198,9 @@ fn a_receipt_is_pushed_as_headers_only() {
         let headers = [("ttl", "60"), ("prefer", "respond-async")];
         let response = sender.request(Method::POST, &subscription.push, &headers, b"x").await;
         assert_eq!(response.status(), 202);
-        let url = support::peer::path(response.headers()["location"].to_str().unwrap());
+        let url = super::support::peer::path(response.headers()["location"].to_str().unwrap());
         let link = response.headers()["link"].to_str().unwrap();
-        let receipts = support::peer::path(link.split_once('<').unwrap().1.split_once('>').unwrap().0);
+        let receipts = super::support::peer::path(link.split_once('<').unwrap().1.split_once('>').unwrap().0);
         let mut monitor = sender.monitor(&receipts, &[]).await;
         agent.acknowledge(&url).await;
         let receipt = monitor.next().await.unwrap();
@@ -225,7 +219,7 @@ fn a_connection_given_by_the_caller_is_served_to_its_end() {
         let service = Setup::default().start();
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let server = service.server.clone();
-        let served = tokio::task::spawn_local(async move { server.serve_connection(theirs).await });
+        let served = spawn(async move { server.serve_connection(theirs).await });
         let base = format!("http://localhost:{}", service.address.port());
         let (mut peer, _) = Peer::over(ours, &h2::client::Builder::new(), base).await;
         let subscription = peer.subscribe().await;
@@ -233,7 +227,7 @@ fn a_connection_given_by_the_caller_is_served_to_its_end() {
         let url = peer.send(&subscription.push, b"x").await;
         assert_eq!(monitor.next().await.unwrap().url, url);
         drop((peer, monitor));
-        served.await.unwrap();
+        served.await;
     });
 }
 
@@ -245,7 +239,7 @@ fn certificates_are_replaced_while_serving() {
             (made.cert.pem(), made.signing_key.serialize_pem())
         };
         let (certificate, key) = made("localhost");
-        let tls = push_tokio::ServerTls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+        let tls = push_driver::ServerTls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
         let (other, _) = made("localhost");
         assert!(tls.replace(other.as_bytes(), key.as_bytes()).is_err(), "they do not belong together");
         let (certificate, key) = made("localhost");

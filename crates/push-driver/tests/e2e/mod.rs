@@ -1,0 +1,20 @@
+//! The push service, the sender and the user agent over real sockets: one source for all runtimes.
+//!
+//! Each adapter's `tests/e2e.rs` names its runtime in a module `adapter` and includes this one. Nothing in here is of
+//! any runtime: sockets, tasks and clocks come by [`push_driver::Runtime`], as they do to the driver itself.
+#![allow(missing_docs, unreachable_pub, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod abuse;
+mod clients;
+mod delivery;
+mod drain;
+mod limits;
+mod pushing;
+mod support;
