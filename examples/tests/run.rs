@@ -23,7 +23,7 @@ impl Running {
     }
 
     fn line(&mut self) -> String {
-        self.lines.next().expect("it says something").unwrap()
+        self.lines.next().unwrap().unwrap()
     }
 
     fn stop(mut self) {
