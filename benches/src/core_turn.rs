@@ -179,7 +179,7 @@ impl<S: Backend> World<S> {
                     self.pushed = Some((exchange, delivery, item.handle()));
                 }
                 Output::Respond(_, response) => self.responded(response),
-                Output::Retract(..) | Output::Retire(_) => {}
+                Output::Opened(_) | Output::Retract(..) | Output::Retire(_) => {}
                 Output::Wait(..) => return,
             }
         }

@@ -33,7 +33,7 @@ pub struct Limits {
     pub stream_window: u32,
     /// HTTP/2 flow control window of a connection: bounds what all its request bodies hold.
     pub connection_window: u32,
-    /// Monitors of an HTTP/2 connection; beyond it 503. A user agent needs one for each set.
+    /// Monitors of an HTTP/2 connection, event streams included; beyond it 503. A user agent needs one for each set.
     pub monitors: usize,
     /// Pushes that a monitor may have waiting or under way at once.
     pub credit: u32,
@@ -45,6 +45,10 @@ pub struct Limits {
     pub keepalive: Duration,
     /// How long its answer may take; then the connection is closed.
     pub pong: Duration,
+    /// How often an event stream without events says that it lives. Shorter than what proxies cut.
+    pub stream_keepalive: Duration,
+    /// How long the peer of an event stream may take to let the next octet through; then it is cut off.
+    pub stream_stall: Duration,
     /// HTTP/2: how long a connection may stay without monitors and without a new request.
     pub idle: Duration,
     /// The Retry-After of a 503 that the driver gives.
@@ -74,6 +78,8 @@ impl Default for Limits {
             push_octets: 256 * 1024,
             keepalive: Duration::from_secs(60),
             pong: Duration::from_secs(20),
+            stream_keepalive: Duration::from_secs(25),
+            stream_stall: Duration::from_secs(60),
             idle: Duration::from_secs(300),
             retry_after: Duration::from_secs(2),
             verified: 4096,

@@ -93,7 +93,8 @@ impl Refusal {
         406,
         "push-unsupported",
         "RFC 8030 §6",
-        "Messages come by HTTP/2 server push; use HTTP/2 and leave SETTINGS_ENABLE_PUSH at 1, with streams to spare.",
+        "Messages come by HTTP/2 server push: use HTTP/2 and leave SETTINGS_ENABLE_PUSH at 1, with streams to spare. \
+         Or ask for an event stream, by Accept: text/event-stream.",
     );
     /// `8030-8.4-2`
     pub const QUEUE_FULL: Self = Self::new(

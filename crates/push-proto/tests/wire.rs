@@ -10,6 +10,8 @@
 mod admission;
 #[path = "wire/clients.rs"]
 mod clients;
+#[path = "wire/event_stream.rs"]
+mod event_stream;
 #[path = "wire/fields.rs"]
 mod fields;
 #[path = "wire/fixture.rs"]

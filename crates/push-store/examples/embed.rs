@@ -67,7 +67,7 @@ fn main() {
                     inputs.push_back(Input::Pushed(exchange, delivery, Transfer::Written));
                 }
                 Output::Respond(_, response) => println!("user agent: {response:?}"),
-                Output::Retract(..) | Output::Retire(_) => {}
+                Output::Opened(_) | Output::Retract(..) | Output::Retire(_) => {}
                 // A real driver sleeps until an input or the deadline in here, and then sends `Input::Tick`.
                 Output::Wait(..) => break,
             }

@@ -6,7 +6,7 @@
 //! plain in the nine octets in front of each frame (RFC 9113 §4.1), so the transport reads along.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     task::{Context, Poll, Waker},
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) written: VecDeque<(u32, Ending)>,
     /// Even streams that the peer reset, in order.
     pub(crate) reset: VecDeque<u32>,
+    /// DATA octets written of the streams that are followed.
+    followed: BTreeMap<u32, u64>,
     /// The peer's `ENABLE_PUSH`.
     pub(crate) push_enabled: bool,
     /// The peer has sent GOAWAY.
@@ -48,6 +50,7 @@ impl Seen {
             outgoing: Reader::new(0),
             written: VecDeque::new(),
             reset: VecDeque::new(),
+            followed: BTreeMap::new(),
             push_enabled: true,
             goes_away: false,
             blocked: false,
@@ -59,6 +62,21 @@ impl Seen {
     /// A promise was handed to h2.
     pub(crate) const fn promised(&mut self) {
         self.promises += 1;
+    }
+
+    /// Counts what is written of this stream from here on.
+    pub(crate) fn follow(&mut self, stream: u32) {
+        self.followed.insert(stream, 0);
+    }
+
+    /// Counts it no more.
+    pub(crate) fn unfollow(&mut self, stream: u32) {
+        self.followed.remove(&stream);
+    }
+
+    /// DATA octets written of a stream that is followed, frame by frame.
+    pub(crate) fn written_of(&self, stream: u32) -> u64 {
+        self.followed.get(&stream).copied().unwrap_or(0)
     }
 
     /// Whether the peer may be read: not while a promise is unwritten, since h2 does not survive what the peer may have
@@ -92,8 +110,13 @@ impl Seen {
 
     /// These octets were written to the transport.
     pub(crate) fn wrote(&mut self, octets: &[u8]) {
-        let Self { outgoing, written, promises, .. } = self;
+        let Self { outgoing, written, promises, followed, .. } = self;
         outgoing.take(octets, |frame, _setting| {
+            if frame.kind == DATA
+                && let Some(octets) = followed.get_mut(&frame.stream)
+            {
+                *octets = octets.saturating_add(u64::from(frame.length));
+            }
             let ending = match frame.kind {
                 DATA | HEADERS if frame.flags & END_STREAM != 0 => Ending::Whole,
                 RST_STREAM => Ending::Reset,
@@ -121,6 +144,8 @@ struct Frame {
     kind: u8,
     flags: u8,
     stream: u32,
+    /// Of the payload; what we write has no padding.
+    length: u32,
 }
 
 /// Finds the frames in a stream of octets that comes in any pieces.
@@ -144,7 +169,7 @@ impl Reader {
             skip,
             head: [0; HEAD_OCTETS],
             headed: 0,
-            frame: Frame { kind: 0, flags: 0, stream: 0 },
+            frame: Frame { kind: 0, flags: 0, stream: 0, length: 0 },
             payload: 0,
             setting: [0; SETTING_OCTETS],
             settled: 0,
@@ -172,8 +197,9 @@ impl Reader {
         self.headed += taken;
         if self.headed == HEAD_OCTETS {
             let [high, middle, low, kind, flags, a, b, c, d] = self.head;
-            self.payload = u32::from_be_bytes([0, high, middle, low]) as usize;
-            self.frame = Frame { kind, flags, stream: u32::from_be_bytes([a, b, c, d]) & !RESERVED };
+            let length = u32::from_be_bytes([0, high, middle, low]);
+            self.payload = length as usize;
+            self.frame = Frame { kind, flags, stream: u32::from_be_bytes([a, b, c, d]) & !RESERVED, length };
             self.settled = 0;
             self.end_if_whole(see);
         }
@@ -280,6 +306,21 @@ mod tests {
         assert!(seen.written.is_empty());
         seen.wrote(&data[data.len() - 1..]);
         assert_eq!(seen.written, [(2, Ending::Whole)]);
+    }
+
+    #[test]
+    fn what_is_written_of_a_stream_is_counted_frame_by_frame_while_it_is_followed() {
+        let mut seen = Seen::new(0);
+        let data = frame(DATA, 0, 1, b"body");
+        seen.wrote(&data);
+        seen.follow(1);
+        seen.wrote(&[&data[..], &frame(HEADERS, 0, 1, b"head"), &frame(DATA, 0, 3, b"other")].concat());
+        seen.wrote(&data[..data.len() - 1]);
+        assert_eq!(seen.written_of(1), 4);
+        seen.wrote(&data[data.len() - 1..]);
+        assert_eq!((seen.written_of(1), seen.written_of(3)), (8, 0));
+        seen.unfollow(1);
+        assert_eq!(seen.written_of(1), 0);
     }
 
     #[test]

@@ -10,10 +10,20 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A `tokio::io` transport for hyper.
-pub(crate) struct HyperIo<Io>(pub(crate) Io);
+/// A `tokio::io` transport for hyper, which says when everything that hyper had was written to it.
+pub(crate) struct HyperIo<Io, F> {
+    io: Io,
+    flushed: F,
+}
 
-impl<Io: AsyncRead + Unpin> Read for HyperIo<Io> {
+impl<Io, F: Fn()> HyperIo<Io, F> {
+    /// Calls `flushed` after each flush.
+    pub(crate) const fn new(io: Io, flushed: F) -> Self {
+        Self { io, flushed }
+    }
+}
+
+impl<Io: AsyncRead + Unpin, F: Unpin> Read for HyperIo<Io, F> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -22,25 +32,29 @@ impl<Io: AsyncRead + Unpin> Read for HyperIo<Io> {
         let mut octets = [MaybeUninit::uninit(); READ_OCTETS];
         let room = into.remaining().min(READ_OCTETS);
         let mut read = ReadBuf::uninit(octets.get_mut(..room).unwrap_or_default());
-        Pin::new(&mut self.0).poll_read(context, &mut read).map_ok(|()| into.put_slice(read.filled()))
+        Pin::new(&mut self.io).poll_read(context, &mut read).map_ok(|()| into.put_slice(read.filled()))
     }
 }
 
-impl<Io: AsyncWrite + Unpin> Write for HyperIo<Io> {
+impl<Io: AsyncWrite + Unpin, F: Fn() + Unpin> Write for HyperIo<Io, F> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, octets)
+        Pin::new(&mut self.io).poll_write(context, octets)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        let polled = Pin::new(&mut self.io).poll_flush(context);
+        if matches!(polled, Poll::Ready(Ok(()))) {
+            (self.flushed)();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
 

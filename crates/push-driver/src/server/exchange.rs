@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::{Request as HttpRequest, Response as HttpResponse, request::Parts};
 use push_proto::{
     Refusal,
-    service::{Exchange, Request},
-    wire::{BodyLimit, Door},
+    service::{Exchange, Monitor, Request},
+    wire::{BodyLimit, Carrier, Door},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -31,6 +31,14 @@ pub(super) struct Local<R> {
     pub(super) verified: RefCell<Verified>,
     /// Turns true when the server drains.
     pub(super) draining: watch::Receiver<bool>,
+}
+
+/// What a peer wants.
+pub(super) enum Wanted {
+    /// Messages as they come, by this.
+    Monitor(Monitor, Carrier),
+    /// One answer.
+    Answer(Request),
 }
 
 /// A request's body, piece by piece.
@@ -54,7 +62,7 @@ impl<R: Runtime> Local<R> {
         &self,
         head: Parts,
         body: &mut impl Body,
-    ) -> Result<Result<Request, Refusal>, Broken> {
+    ) -> Result<Result<Wanted, Refusal>, Broken> {
         let understood = self.read(head, body).await?;
         if understood.as_ref().is_err_and(|refusal| *refusal != BODY_SLOW) && body.is_coming() {
             within(&self.runtime, self.limits.body, read_on(body, self.limits.refused_octets)).await;
@@ -62,7 +70,7 @@ impl<R: Runtime> Local<R> {
         Ok(understood)
     }
 
-    async fn read(&self, head: Parts, body: &mut impl Body) -> Result<Result<Request, Refusal>, Broken> {
+    async fn read(&self, head: Parts, body: &mut impl Body) -> Result<Result<Wanted, Refusal>, Broken> {
         let admitted = match self.door.admit(&head) {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(refusal)),
@@ -80,7 +88,14 @@ impl<R: Runtime> Local<R> {
         };
         let request = HttpRequest::from_parts(head, body);
         let now = self.runtime.now().wall;
-        Ok(self.door.request(admitted, request, &mut *self.verified.borrow_mut(), now))
+        let request = self.door.request(admitted, request, &mut *self.verified.borrow_mut(), now);
+        Ok(request.map(|request| {
+            if let Request::Monitor(monitor) = request {
+                Wanted::Monitor(monitor, admitted.carrier())
+            } else {
+                Wanted::Answer(request)
+            }
+        }))
     }
 
     /// Hands a request to the shard that owns its agent.

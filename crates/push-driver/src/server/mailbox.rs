@@ -73,13 +73,14 @@ pub(crate) enum Effects {
     /// It has one response.
     Once(oneshot::Sender<Response>),
     /// It is a monitor of this connection. The channel is bounded by the connection's monitors and their credit: each
-    /// push takes one, each retraction follows a push, and there is one response.
+    /// push takes one, each retraction follows a push, it is opened once, and there is one response.
     Monitor(mpsc::UnboundedSender<(Exchange, Effect)>),
 }
 
 /// One effect on a monitor.
 #[derive(Debug)]
 pub(crate) enum Effect {
+    Opened,
     Push(Delivery, Item),
     Retract(Delivery),
     Respond(Response),

@@ -19,10 +19,12 @@
 mod acceptor;
 mod census;
 mod connection;
+mod events;
 mod exchange;
 mod http1;
 mod http2;
 pub(crate) mod mailbox;
+mod push;
 mod shard;
 mod verified;
 

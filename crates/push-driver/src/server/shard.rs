@@ -141,6 +141,7 @@ impl Shard {
                         Some(None) | None => {}
                     }
                 }
+                Output::Opened(exchange) => self.tell(exchange, Effect::Opened),
                 Output::Push(exchange, delivery, item) => self.tell(exchange, Effect::Push(delivery, item)),
                 Output::Retract(exchange, delivery) => self.tell(exchange, Effect::Retract(delivery)),
                 Output::Retire(exchange) => {

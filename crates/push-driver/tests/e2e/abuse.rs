@@ -1,7 +1,6 @@
 //! Clients that misbehave on purpose: each is answered or cut off, the others are served meanwhile, and nothing of it
 //! stays behind (G5).
 
-
 use super::support::{
     Service, Setup,
     clocked::Clocked,

@@ -15,6 +15,7 @@ mod abuse;
 mod clients;
 mod delivery;
 mod drain;
+mod event_stream;
 mod limits;
 mod pushing;
 mod support;

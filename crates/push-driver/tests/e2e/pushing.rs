@@ -1,4 +1,4 @@
-//! Server push to peers that do not make it easy (design §3.5): each is a fact about h2 that was measured.
+//! Server push to peers that do not make it easy (`docs/design.md` §3.4): each is a fact about h2 that was measured.
 
 use super::support::{
     Service, Setup,

@@ -66,6 +66,7 @@ pub(super) struct Monitor {
     rewind: Option<Position>,
     reload_at: Mono,
     ends_at: Mono,
+    opened: bool,
     pushed: bool,
     /// Its entry in the table of timers.
     pub(super) wake: Option<Mono>,
@@ -96,6 +97,7 @@ impl Monitor {
             rewind: None,
             reload_at: turn.now.mono.after(turn.limits.reload),
             ends_at: turn.now.mono.after(wait),
+            opened: wanted.wait == Some(Duration::ZERO),
             pushed: false,
             wake: None,
         }
@@ -142,8 +144,11 @@ impl Monitor {
         }
     }
 
-    /// A page has come.
-    pub(super) fn loaded(&mut self, ticket: Ticket, page: &mut Page) {
+    /// A page has come, and its records have the target.
+    pub(super) fn loaded(&mut self, ticket: Ticket, page: &mut Page, turn: &mut Turn<'_>) {
+        if !core::mem::replace(&mut self.opened, true) {
+            turn.effects.outputs.push_back(Output::Opened(self.exchange));
+        }
         if self.loading != Some(ticket) {
             return;
         }

@@ -194,6 +194,8 @@ pub enum Output {
     Store(Command),
     /// The answer. For a monitor it comes after its last push was handed out.
     Respond(Exchange, Response),
+    /// The monitor's target exists, and pushes may follow. Not for `Prefer: wait=0`, and at most once.
+    Opened(Exchange),
     /// Push this to the monitor.
     Push(Exchange, Delivery, Item),
     /// This push is of no use any more: drop it if it waits, reset it if it is under way; answer [`Input::Pushed`]

@@ -109,7 +109,7 @@ impl Watched {
         if self.is_gone(target) {
             return self.end(target, Some(Refusal::NOT_FOUND), turn);
         }
-        self.with(target, turn, |monitor, _| monitor.loaded(ticket, &mut page));
+        self.with(target, turn, |monitor, turn| monitor.loaded(ticket, &mut page, turn));
     }
 
     /// Hints cannot be had, so monitoring would be a false promise.

@@ -91,7 +91,7 @@ fn mentions_vapid(value: &[u8]) -> bool {
     value.windows(VAPID_PARAMETER.len()).any(|window| window.eq_ignore_ascii_case(VAPID_PARAMETER))
 }
 
-const fn name(field: ContentField) -> HeaderName {
+pub(super) const fn name(field: ContentField) -> HeaderName {
     match field {
         ContentField::Encoding => header::CONTENT_ENCODING,
         ContentField::Language => header::CONTENT_LANGUAGE,

@@ -12,7 +12,7 @@ use push_crypto::{
 };
 
 use super::{
-    Limits, PublicUrl, problem,
+    Carrier, Limits, PublicUrl, event_stream, problem,
     public_url::SUBSCRIBE,
     respond::{dated, fresh},
 };
@@ -64,7 +64,8 @@ impl Door {
             Resource::Queue(target) if head.method == Method::DELETE => Action::Unsubscribe(target),
             Resource::Message(_) | Resource::Queue(_) => return Err(Refusal::METHOD_GET_DELETE),
         };
-        let admitted = Admitted { action, octets_max: self.limits.body_octets };
+        let carrier = event_stream::carrier(&head.headers);
+        let admitted = Admitted { action, carrier, octets_max: self.limits.body_octets };
         match admitted.body_limit() {
             BodyLimit::Ignored => {}
             BodyLimit::AtMost(octets_max) => {
@@ -162,10 +163,17 @@ pub(super) struct PushResource {
 #[derive(Clone, Copy, Debug)]
 pub struct Admitted {
     pub(super) action: Action,
+    carrier: Carrier,
     octets_max: usize,
 }
 
 impl Admitted {
+    /// How its messages are to reach it, if it is a monitor.
+    #[must_use]
+    pub const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
     /// What to do with the body.
     #[must_use]
     pub const fn body_limit(&self) -> BodyLimit {

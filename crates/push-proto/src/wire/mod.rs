@@ -40,6 +40,7 @@
 pub mod application_server;
 mod content;
 mod door;
+mod event_stream;
 mod lexer;
 mod limits;
 mod link;
@@ -54,6 +55,7 @@ pub mod user_agent;
 mod vapid;
 
 pub use door::{Admitted, BodyLimit, Door, Unremembered, Verify};
+pub use event_stream::{Carrier, EVENT_STREAM, KEEPALIVE};
 pub use limits::Limits;
 pub use link::{Relation, link, links};
 pub use prefer::Preferences;

@@ -76,8 +76,13 @@ impl Door {
 
     /// The push resource that a message was sent to, by the URL that its user agent knows.
     pub(super) fn push_link(&self, message: &Message) -> HeaderValue {
+        value(Relation::Push.link(&self.push_url_of(message)))
+    }
+
+    /// The push resource itself.
+    pub(super) fn push_url_of(&self, message: &Message) -> String {
         let push = push(message.handle.agent, message.handle.subscription);
-        value(Relation::Push.link(&self.seal(&push, Some(message.sealed_by))))
+        self.seal(&push, Some(message.sealed_by))
     }
 
     /// Where its user agent monitors and ends a subscription.

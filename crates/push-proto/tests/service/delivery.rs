@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use push_proto::{
-    Refusal, Ttl, Urgency,
+    AgentId, Refusal, Ttl, Urgency,
     service::{Input, Monitor, Request, Response, Target, Transfer},
 };
 
@@ -297,4 +297,23 @@ fn g2_pushes_under_way_are_retracted_when_their_monitor_ends() {
         world.retracted.contains(&(older, delivery)),
         "it may end while nobody watches this push any more"
     );
+}
+
+/// a stream begins once it is known that there is something to monitor, and not for what is stored only
+/// (8030-6-8).
+#[test]
+fn a_monitor_is_opened_once_if_its_target_exists_and_it_stays() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    world.send(message(to, "x"));
+    let stays = world.monitor(Target::Set(to.0), 8);
+    world.send(message(to, "y"));
+    assert!(world.opened.contains(&stays));
+    let stored = world.start(Request::Monitor(Monitor {
+        wait: Some(Duration::ZERO),
+        ..Monitor::of(Target::Subscription(to.0, to.1))
+    }));
+    let gone = world.monitor(Target::Set(AgentId::from_octets([9; 16])), 8);
+    assert_eq!(refusal(&world.response(gone).expect("it ends")), Refusal::NOT_FOUND);
+    assert!(!world.opened.contains(&stored) && !world.opened.contains(&gone));
 }

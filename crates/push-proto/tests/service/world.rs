@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) retracted: BTreeSet<(Exchange, Delivery)>,
     responses: BTreeMap<Exchange, Response>,
     retired: BTreeSet<Exchange>,
+    pub(crate) opened: BTreeSet<Exchange>,
     pub(crate) wait: (Option<Mono>, Reason),
 }
 
@@ -56,6 +57,7 @@ impl World {
             retracted: BTreeSet::new(),
             responses: BTreeMap::new(),
             retired: BTreeSet::new(),
+            opened: BTreeSet::new(),
             wait: (None, Reason::Idle),
         };
         world.drain();
@@ -92,6 +94,7 @@ impl World {
                     let earlier = self.responses.insert(exchange, response);
                     assert!(earlier.is_none(), "two responses to one exchange");
                 }
+                Output::Opened(exchange) => assert!(self.opened.insert(exchange), "opened twice"),
                 Output::Push(exchange, delivery, item) => {
                     assert!(
                         !self.responses.contains_key(&exchange),

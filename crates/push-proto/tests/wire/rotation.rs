@@ -92,7 +92,7 @@ impl Site {
                         self.promises.push(door.promise(&item, NOW));
                         inputs.push_back(Input::Pushed(exchange, delivery, Transfer::Written));
                     }
-                    Output::Retract(..) | Output::Retire(_) => {}
+                    Output::Opened(_) | Output::Retract(..) | Output::Retire(_) => {}
                     Output::Wait(..) => break,
                 }
             }

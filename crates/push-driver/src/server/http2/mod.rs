@@ -18,6 +18,7 @@
 mod alive;
 mod pushes;
 mod request;
+mod streams;
 
 use std::{
     cell::RefCell,
@@ -38,6 +39,7 @@ use push_proto::{
     Refusal,
     service::{Delivery, Exchange, Monitor, Request, Response, Transfer},
     store::Item,
+    wire::Carrier,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -46,11 +48,13 @@ use tokio::{
 
 use self::{
     alive::{Activity, Verdict},
-    pushes::{Push, Pushes},
+    pushes::Pushes,
+    streams::Streams,
 };
 use super::{
     exchange::{Local, drained},
     mailbox::{Admitted, Effect, Effects},
+    push::Push,
 };
 use crate::{
     Limits, Runtime,
@@ -92,7 +96,8 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         effected,
         monitors,
         pushes,
-        streams: BTreeMap::new(),
+        pushed: BTreeMap::new(),
+        streams: Streams::default(),
     };
     std::future::poll_fn(|context| connection.poll(context)).await;
 }
@@ -115,7 +120,7 @@ enum Event {
     /// A request was answered, or needs no answer.
     Answered,
     /// A request is a monitor.
-    Monitor(Box<(Monitor, SendResponse<Bytes>)>),
+    Monitor(Box<(Monitor, Carrier, SendResponse<Bytes>)>),
     /// The peer is gone, or of no more use.
     Alive(Verdict),
     /// The server drains.
@@ -141,7 +146,9 @@ struct Connection<R, Io> {
     monitors: BTreeMap<Exchange, Monitored>,
     pushes: Pushes,
     /// Pushes under way, by the stream promised; kept so that they can be reset.
-    streams: BTreeMap<u32, SendStream<Bytes>>,
+    pushed: BTreeMap<u32, SendStream<Bytes>>,
+    /// Event streams; a task each.
+    streams: Streams,
 }
 
 impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io> {
@@ -202,7 +209,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         let seen = Rc::clone(&self.seen);
         let mut seen = seen.borrow_mut();
         while let Some((stream, ending)) = seen.written.pop_front() {
-            self.streams.remove(&stream);
+            self.pushed.remove(&stream);
             let transfer = match ending {
                 Ending::Whole => Transfer::Written,
                 Ending::Reset => Transfer::Reset,
@@ -210,14 +217,20 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             self.pushes.end(stream, transfer);
         }
         while let Some(stream) = seen.reset.pop_front() {
-            self.streams.remove(&stream);
+            self.pushed.remove(&stream);
             self.pushes.end(stream, Transfer::Reset);
         }
+        self.streams.observe(&seen);
         self.leave(context);
         if seen.goes_away {
             self.go();
         }
-        self.activity.monitors(self.monitors.len());
+        self.activity.monitors(self.open_monitors());
+    }
+
+    /// Of both kinds.
+    fn open_monitors(&self) -> usize {
+        self.monitors.len() + self.streams.open()
     }
 
     /// Gives up the monitors that the peer has reset, and their pushes.
@@ -226,7 +239,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         for (exchange, _cancels) in left {
             self.pushes.abandon(exchange);
             for stream in self.pushes.streams(exchange) {
-                if let Some(stream) = self.streams.get_mut(&stream) {
+                if let Some(stream) = self.pushed.get_mut(&stream) {
                     stream.send_reset(Reason::CANCEL);
                 }
             }
@@ -254,14 +267,14 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 monitor.response = Some(response);
             }
             (Effect::Retract(delivery), _) => self.retract(exchange, delivery),
-            // It was reset meanwhile, and the service has been told so.
-            (Effect::Push(..) | Effect::Respond(_), None) => {}
+            // Of no interest here; or it was reset meanwhile, and the service has been told so.
+            (Effect::Opened, _) | (Effect::Push(..) | Effect::Respond(_), None) => {}
         }
     }
 
     /// A push under way is reset; its place is free when that is written.
     fn retract(&mut self, exchange: Exchange, delivery: Delivery) {
-        match self.pushes.stream(exchange, delivery).and_then(|stream| self.streams.get_mut(&stream)) {
+        match self.pushes.stream(exchange, delivery).and_then(|stream| self.pushed.get_mut(&stream)) {
             Some(stream) => stream.send_reset(Reason::CANCEL),
             None => self.pushes.retract(exchange, delivery),
         }
@@ -290,11 +303,18 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
     }
 
     /// Opens a monitor, or refuses it at once: a peer that takes no pushes would wait for ever.
-    fn monitor(&mut self, (monitor, mut respond): (Monitor, SendResponse<Bytes>)) {
-        let refusal = if !self.pushable() {
+    fn monitor(&mut self, (monitor, carrier, mut respond): (Monitor, Carrier, SendResponse<Bytes>)) {
+        let refusal = if carrier == Carrier::Push && !self.pushable() {
             Refusal::PUSH_UNSUPPORTED
-        } else if self.monitors.len() >= self.local.limits.monitors {
+        } else if self.open_monitors() >= self.local.limits.monitors {
             Refusal::OVERLOADED.retry_in(self.local.limits.retry_after)
+        } else if carrier == Carrier::Stream {
+            let open = self.streams.enter(&self.seen);
+            let events = streams::serve(Rc::clone(&self.local), monitor, respond, open);
+            return self.tasks.push(Box::pin(async move {
+                events.await;
+                Event::Answered
+            }));
         } else {
             match self.local.submit(Request::Monitor(monitor), Effects::Monitor(self.effects.clone())) {
                 Ok(admitted) => {
@@ -348,7 +368,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         match begun {
             Ok(stream) => {
                 let id = stream.stream_id().as_u32();
-                self.streams.insert(id, stream);
+                self.pushed.insert(id, stream);
                 self.seen.borrow_mut().promised();
                 self.pushes.begin(id, push);
                 Ok(())
@@ -372,7 +392,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 self.local.door.respond(response, self.local.runtime.now().wall);
             request::send(&mut monitor.respond, response);
         }
-        self.activity.monitors(self.monitors.len());
+        self.activity.monitors(self.open_monitors());
     }
 }
 

@@ -12,7 +12,7 @@ use push_proto::{
     store::Item,
 };
 
-use crate::{Limits, server::mailbox::Mailbox};
+use crate::{Limits, server::push::Push};
 
 /// What waits to be pushed and what is under way. Dropped, it reports all of it as reset.
 pub(super) struct Pushes {
@@ -22,35 +22,6 @@ pub(super) struct Pushes {
     octets: usize,
     unfinished_max: usize,
     octets_max: usize,
-}
-
-/// One push, and whom to report to.
-pub(super) struct Push {
-    pub(super) exchange: Exchange,
-    pub(super) delivery: Delivery,
-    mailbox: Mailbox,
-    /// What its body takes.
-    octets: usize,
-}
-
-impl Push {
-    /// A push that has not been reported.
-    pub(super) fn new(exchange: Exchange, delivery: Delivery, mailbox: Mailbox, item: &Item) -> Self {
-        let octets = octets(item);
-        mailbox.tally.push_begins(octets);
-        Self { exchange, delivery, mailbox, octets }
-    }
-
-    /// Says what became of it, which gives the monitor the credit back.
-    pub(super) fn report(self, transfer: Transfer) {
-        self.mailbox.pushed(self.exchange, self.delivery, transfer);
-    }
-}
-
-impl Drop for Push {
-    fn drop(&mut self) {
-        self.mailbox.tally.push_ends(self.octets);
-    }
 }
 
 impl Pushes {
@@ -73,7 +44,7 @@ impl Pushes {
     /// The next push that may be promised to a peer that allows `streams` at once.
     pub(super) fn next(&mut self, streams: usize) -> Option<(Push, Item)> {
         let (push, _) = self.waiting.front()?;
-        let fits = self.unfinished.is_empty() || self.octets.saturating_add(push.octets) <= self.octets_max;
+        let fits = self.unfinished.is_empty() || self.octets.saturating_add(push.octets()) <= self.octets_max;
         if !fits || self.unfinished.len() >= streams.min(self.unfinished_max) {
             return None;
         }
@@ -82,14 +53,14 @@ impl Pushes {
 
     /// A push was promised on this stream and handed to h2 whole.
     pub(super) fn begin(&mut self, stream: u32, push: Push) {
-        self.octets = self.octets.saturating_add(push.octets);
+        self.octets = self.octets.saturating_add(push.octets());
         self.unfinished.insert(stream, push);
     }
 
     /// A stream has ended; says whether it was one of these.
     pub(super) fn end(&mut self, stream: u32, transfer: Transfer) -> bool {
         let Some(push) = self.unfinished.remove(&stream) else { return false };
-        self.octets = self.octets.saturating_sub(push.octets);
+        self.octets = self.octets.saturating_sub(push.octets());
         push.report(transfer);
         true
     }
@@ -150,14 +121,6 @@ impl Drop for Pushes {
     }
 }
 
-/// What an item's body takes.
-fn octets(item: &Item) -> usize {
-    match item {
-        Item::Message(message) => message.content.body.len(),
-        Item::Receipt(_) => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -169,7 +132,7 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::server::mailbox::Letter;
+    use crate::server::mailbox::{Letter, Mailbox};
 
     const MONITOR: Exchange = Exchange { origin: 0, number: 1 };
     const OTHER: Exchange = Exchange { origin: 0, number: 2 };

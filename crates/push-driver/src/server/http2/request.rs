@@ -5,11 +5,11 @@ use std::{future::poll_fn, rc::Rc};
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{Method, Request as HttpRequest, Response as HttpResponse, header};
-use push_proto::service::{Monitor, Request};
+use push_proto::{service::Monitor, wire::Carrier};
 
 use crate::{
     Runtime,
-    server::exchange::{Body, Broken, Local},
+    server::exchange::{Body, Broken, Local, Wanted},
 };
 
 /// Answers a request, unless it is a monitor: that is for the connection to go on with.
@@ -20,13 +20,13 @@ pub(super) async fn serve<R: Runtime>(
     local: Rc<Local<R>>,
     request: HttpRequest<RecvStream>,
     mut respond: SendResponse<Bytes>,
-) -> Option<(Monitor, SendResponse<Bytes>)> {
+) -> Option<(Monitor, Carrier, SendResponse<Bytes>)> {
     let (head, mut body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let answer = async {
         match local.understand(head, &mut body).await {
-            Ok(Ok(Request::Monitor(monitor))) => Answer::Monitor(monitor),
-            Ok(Ok(request)) => Answer::Response(local.answer(request).await),
+            Ok(Ok(Wanted::Monitor(monitor, carrier))) => Answer::Monitor(monitor, carrier),
+            Ok(Ok(Wanted::Answer(request))) => Answer::Response(local.answer(request).await),
             Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
             Err(Broken) => Answer::Nobody,
         }
@@ -39,7 +39,7 @@ pub(super) async fn serve<R: Runtime>(
         answer = answer => answer,
     };
     match answer {
-        Answer::Monitor(monitor) => Some((monitor, respond)),
+        Answer::Monitor(monitor, carrier) => Some((monitor, carrier, respond)),
         Answer::Response(response) => {
             if is_head {
                 send_head(&mut respond, response);
@@ -72,7 +72,7 @@ fn send_head(respond: &mut SendResponse<Bytes>, response: HttpResponse<Bytes>) {
 }
 
 enum Answer {
-    Monitor(Monitor),
+    Monitor(Monitor, Carrier),
     Response(HttpResponse<Bytes>),
     Nobody,
 }

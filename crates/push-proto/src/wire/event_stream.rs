@@ -1,0 +1,188 @@
+//! Monitoring without server push (A-12): the same messages and receipts as an event stream, for clients and carriers
+//! that cannot take pushes. A monitor gets one if it names `text/event-stream` in `Accept`.
+//!
+//! Each event is two lines and an empty one, its data one JSON object:
+//!
+//! ```text
+//! event: message
+//! data: {"message":"https://..","push":"https://..","headers":{"content-encoding":"aes128gcm",..},"body":"base64url"}
+//!
+//! event: receipt
+//! data: {"message":"https://..","status":204}
+//!
+//! event: end
+//! data: {"status":404,"reason":"not-found"}
+//! ```
+//!
+//! `end` comes last, with the status that the monitor would have had; `retry_after` in it is in seconds. A line with a
+//! colon alone keeps the connection alive. Messages are acknowledged as ever, by DELETE.
+
+use std::collections::BTreeMap;
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response as HttpResponse, header};
+use serde::Serialize;
+
+use super::{
+    Door, content,
+    lexer::{Cursor, is_token},
+    respond::date,
+};
+use crate::{Message, Receipt, UnixTime, service::Response, store::Item};
+
+/// How a monitor's messages reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// HTTP/2 server push (RFC 8030 §6).
+    Push,
+    /// An event stream, since the monitor asked for one (A-12).
+    Stream,
+}
+
+/// The media type of an event stream.
+pub const EVENT_STREAM: &str = "text/event-stream";
+
+/// What to write when there was nothing else to write for a while.
+pub const KEEPALIVE: &[u8] = b":\n\n";
+
+impl Door {
+    /// The head of an event stream. Its body has no length.
+    #[must_use]
+    pub fn event_stream(&self, now: UnixTime) -> HttpResponse<()> {
+        let mut head = HttpResponse::new(());
+        let headers = head.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        headers.insert(header::DATE, date(now));
+        head
+    }
+
+    /// One message or receipt as an event. Urgency, topic and credentials are not in it (`8030-5.3-2`, `8030-5.4-9`,
+    /// `8292-4.2-10`).
+    #[must_use]
+    pub fn event(&self, item: &Item) -> Bytes {
+        match item {
+            Item::Message(message) => event("message", &self.message_event(message)),
+            Item::Receipt(receipt) => event("receipt", &self.receipt_event(receipt)),
+        }
+    }
+
+    /// The last event of a stream, for the response that would have ended its monitor.
+    #[must_use]
+    pub fn last_event(&self, response: &Response) -> Bytes {
+        let end = match response {
+            Response::Refused(refusal) => {
+                let wait = refusal.retry_after();
+                End {
+                    status: refusal.status(),
+                    reason: Some(refusal.reason()),
+                    retry_after: wait.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+                }
+            }
+            Response::Subscribed(_)
+            | Response::Accepted(_)
+            | Response::Message(_)
+            | Response::Done
+            | Response::MonitorEnded { .. } => End { status: 200, reason: None, retry_after: None },
+        };
+        event("end", &end)
+    }
+
+    fn message_event(&self, message: &Message) -> MessageEvent {
+        let fields = message.content.fields.iter();
+        let fields = fields.map(|(field, value)| (content::name(*field), isomorphic(value)));
+        let modified = (header::LAST_MODIFIED, isomorphic(date(message.accepted).as_bytes()));
+        let headers = fields.chain([modified]).map(|(name, value)| (name.as_str().to_owned(), value));
+        MessageEvent {
+            message: self.message_url(message.handle, message.sealed_by),
+            push: self.push_url_of(message),
+            headers: headers.collect(),
+            body: Base64UrlUnpadded::encode_string(&message.content.body),
+        }
+    }
+
+    fn receipt_event(&self, receipt: &Receipt) -> ReceiptEvent {
+        let message = self.message_url(receipt.message, receipt.sealed_by);
+        ReceiptEvent { message, status: receipt.outcome.status() }
+    }
+}
+
+/// The members in the order in which they are written.
+#[derive(Serialize)]
+struct MessageEvent {
+    message: String,
+    push: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+#[derive(Serialize)]
+struct ReceiptEvent {
+    message: String,
+    status: u16,
+}
+
+#[derive(Serialize)]
+struct End {
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// JSON has no line ends of its own in it, so its data is one line.
+fn event(name: &str, data: &impl Serialize) -> Bytes {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {name}\ndata: {data}\n\n").into()
+}
+
+/// A field value as text, octet by octet: it may have any octets but control characters.
+fn isomorphic(value: &[u8]) -> String {
+    value.iter().copied().map(char::from).collect()
+}
+
+/// How a monitor with these fields is served. Only `text/event-stream` itself asks for a stream, since clients that
+/// know nothing of it say `*/*`; what is malformed in `Accept` says nothing.
+pub(super) fn carrier(headers: &HeaderMap) -> Carrier {
+    for line in headers.get_all(header::ACCEPT) {
+        let mut ranges = Cursor::new(line.as_bytes());
+        while !ranges.is_at_end() {
+            let Some(range) = ranges.element(b',') else { break };
+            if is_event_stream(range) {
+                return Carrier::Stream;
+            }
+        }
+    }
+    Carrier::Push
+}
+
+/// Whether a media range is that of an event stream, and wanted at all (RFC 9110 §12.5.1).
+fn is_event_stream(range: &[u8]) -> bool {
+    let mut parts = Cursor::new(range);
+    let named = parts.element(b';').is_some_and(|name| name.eq_ignore_ascii_case(EVENT_STREAM.as_bytes()));
+    while named && !parts.is_at_end() {
+        let Some(parameter) = parts.element(b';') else { return false };
+        let mut parameter = Cursor::new(parameter);
+        let name = parameter.take_while(is_token);
+        if name.eq_ignore_ascii_case(b"q") {
+            return parameter.eat(b'=') && is_wanted(parameter.take_while(|_| true));
+        }
+    }
+    named
+}
+
+/// A `qvalue` (RFC 9110 §12.4.2) above zero.
+fn is_wanted(weight: &[u8]) -> bool {
+    let (whole, decimals) = match weight {
+        [whole] => (whole, &[][..]),
+        [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),
+        _ => return false,
+    };
+    match whole {
+        b'0' => decimals.iter().all(u8::is_ascii_digit) && decimals.iter().any(|digit| *digit != b'0'),
+        b'1' => decimals.iter().all(|digit| *digit == b'0'),
+        _ => false,
+    }
+}
