@@ -9,7 +9,7 @@ use push_proto::{
     Mono, Now, PublicKey, PushUrl, Seed,
     user_agent::{
         Backoff, Config, Connection, ConnectionId, Delivery, Disposition, Event, Input, Limits, MessageRef,
-        Output, Request, RequestId, Secret, State, Subscribe, SubscriptionEvent, Tag, UserAgent,
+        Output, Reference, Request, RequestId, Secret, State, Subscribe, SubscriptionEvent, Tag, UserAgent,
     },
     wire,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Agent {
     pub(crate) got: BTreeSet<u64>,
     /// The set, as the service named it.
     pub(crate) set: Option<String>,
+    /// The newest subscription, likewise.
+    pub(crate) newest: Option<String>,
 }
 
 /// Few, so that schedules hit them.
@@ -70,6 +72,7 @@ impl Agent {
             taken: BTreeSet::new(),
             got: BTreeSet::new(),
             set: None,
+            newest: None,
         }
     }
 
@@ -128,7 +131,8 @@ impl Agent {
                 let (head, _) = response.into_parts();
                 let response = wire::user_agent::response(&head);
                 if let Some(set) = &response.set {
-                    self.set = Some(set.as_str().to_owned());
+                    self.set = absolute(set);
+                    self.newest = response.location.as_ref().and_then(absolute);
                 }
                 self.give(Input::Reply(id, Ok(response)), host, now);
             }
@@ -202,4 +206,10 @@ impl Agent {
             }
         }
     }
+}
+
+/// What a reference of the service means.
+fn absolute(reference: &Reference) -> Option<String> {
+    let base = PushUrl::parse(ORIGIN).unwrap();
+    reference.resolve(&base).map(|url| url.as_str().to_owned())
 }

@@ -39,7 +39,7 @@ pub(crate) const LIMITS: Limits = Limits {
     transient_secs: 10,
     acknowledgement: Duration::from_secs(60),
     reload: Duration::from_secs(300),
-    monitor: Duration::from_secs(500),
+    monitor: Duration::from_secs(20_000),
     sweep: Duration::from_secs(1),
     retry_after: Duration::from_secs(5),
 };

@@ -23,7 +23,7 @@ fn cases(share: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(2))]
+    #![proptest_config(cases(1))]
 
     /// G1, G2, G3, G4, G5: 8030-5.2-8, 8030-5.2-9, 8030-5.4-1, 8030-5.4-6, 8030-6.2-1, 8030-6.2-3, 8030-6.2-7,
     /// 8030-6.3-4, 8030-6.3-5, 8030-7.3-2, 8292-4.2-9.
@@ -34,7 +34,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(8))]
+    #![proptest_config(cases(4))]
 
     /// G1, G2, G4: the same where what was not committed is lost with power.
     #[test]

@@ -19,8 +19,9 @@ pub(crate) enum Step {
     WallBack(u32),
     /// The service is made anew over the same store; whatever was in flight is lost.
     Restart,
-    /// Somebody else who knows the URL asks a user agent's set for what is stored now (`Prefer: wait=0`).
-    Peek(usize),
+    /// Somebody else who knows its URL monitors a user agent's set, or its newest subscription, for so many seconds;
+    /// for none, to get what is stored now (`Prefer: wait`).
+    Peek { agent: usize, member: bool, wait: u32 },
 }
 
 /// A message.
@@ -91,6 +92,8 @@ pub(crate) fn schedule() -> impl Strategy<Value = Vec<Step>> {
 
 fn step() -> impl Strategy<Value = Step> {
     let pass = prop_oneof![3 => Just(1), 2 => Just(4), 2 => Just(31), 2 => Just(65), 1 => Just(400)];
+    let peek = (0..2_usize, any::<bool>(), prop_oneof![Just(0), Just(30)])
+        .prop_map(|(agent, member, wait)| Step::Peek { agent, member, wait });
     prop_oneof![
         8 => send().prop_map(Step::Send),
         12 => network().prop_map(Step::Network),
@@ -99,7 +102,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => pass.prop_map(Step::Pass),
         1 => (1..100_u32).prop_map(Step::WallBack),
         1 => Just(Step::Restart),
-        1 => (0..2_usize).prop_map(Step::Peek),
+        2 => peek,
     ]
 }
 

@@ -76,7 +76,7 @@ impl World {
                 self.host.restart(self.now);
                 self.cut_all();
             }
-            Step::Peek(agent) => self.peek(agent),
+            Step::Peek { agent, member, wait } => self.peek(agent, member, wait),
         }
     }
 
@@ -167,10 +167,12 @@ impl World {
         }
     }
 
-    fn peek(&mut self, agent: usize) {
-        if let Some(set) = &self.agents[agent].set {
-            let request = HttpRequest::get(set.as_str()).header("prefer", "wait=0").body(Bytes::new());
-            let id = self.ask_otherwise(request.unwrap());
+    fn peek(&mut self, agent: usize, member: bool, wait: u32) {
+        let agent = &self.agents[agent];
+        let target = if member { agent.newest.as_ref() } else { agent.set.as_ref() };
+        if let Some(target) = target {
+            let request = HttpRequest::get(target).header("prefer", format!("wait={wait}"));
+            let id = self.ask_otherwise(request.body(Bytes::new()).unwrap());
             self.peeking.insert(id, 0);
         }
     }
