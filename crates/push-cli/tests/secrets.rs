@@ -28,7 +28,7 @@ fn forms(secret: &str) -> Vec<String> {
     ]
 }
 
-/// 8030-8.5-1, 8030-8.3-2, G6.
+/// 8030-8.5-1, G6.
 #[test]
 fn no_planted_secret_is_on_standard_error_at_trace() {
     let folder = Folder::new();

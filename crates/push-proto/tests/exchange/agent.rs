@@ -11,7 +11,7 @@ use push_proto::{
         Backoff, Config, Connection, ConnectionId, Delivery, Disposition, Event, Input, Limits, MessageRef,
         Output, Reference, Request, RequestId, Secret, State, Subscribe, SubscriptionEvent, Tag, UserAgent,
     },
-    wire,
+    wire::{self, Promise},
 };
 
 use crate::{
@@ -137,8 +137,8 @@ impl Agent {
                 self.give(Input::Reply(id, Ok(response)), host, now);
             }
             Arrival::Push(id, promise) => {
-                let response = promise.response.map(|()| promise.body);
-                let pushed = wire::user_agent::pushed(&promise.request, response);
+                let Promise { request, response, body } = *promise;
+                let pushed = wire::user_agent::pushed(&request, response.map(|()| body));
                 self.give(Input::Pushed(id, pushed), host, now);
             }
         }
@@ -149,7 +149,10 @@ impl Agent {
             match self.machine.poll(now) {
                 Output::Connect(id, origin) => {
                     assert_eq!(origin.as_str(), ORIGIN);
-                    assert!(self.dialling.replace(id).is_none() && self.connection.is_none(), "8030-6.1-1");
+                    assert!(
+                        self.dialling.replace(id).is_none() && self.connection.is_none(),
+                        "one connection at a time"
+                    );
                 }
                 Output::Disconnect(id) => {
                     self.dialling.take_if(|dialling| *dialling == id);

@@ -58,13 +58,13 @@ pub(crate) enum Peer {
 
 /// What reaches a client.
 pub(crate) enum Arrival {
-    Answer(RequestId, HttpResponse<Bytes>),
-    Push(RequestId, Promise),
+    Answer(RequestId, Box<HttpResponse<Bytes>>),
+    Push(RequestId, Box<Promise>),
 }
 
 enum Frame {
-    Answer(Exchange, RequestId, HttpResponse<Bytes>),
-    Push(Exchange, RequestId, Delivery, Item, Promise),
+    Answer(Exchange, RequestId, Box<HttpResponse<Bytes>>),
+    Push(Exchange, RequestId, Delivery, Item, Box<Promise>),
 }
 
 /// One connection, in its three legs.
@@ -166,7 +166,7 @@ impl Host {
         let request = match read {
             Ok(request) => request,
             Err(refusal) => {
-                let response = self.door.refuse(&refusal, now.wall);
+                let response = Box::new(self.door.refuse(&refusal, now.wall));
                 self.link(peer).frames.push_back(Frame::Answer(exchange, id, response));
                 return true;
             }
@@ -190,7 +190,6 @@ impl Host {
     /// The connection of a client writes the next thing: anything, or only an answer. Whether there was one.
     pub(crate) fn write(&mut self, peer: Peer, answers_only: bool, now: Now) -> bool {
         let frames = &self.link(peer).frames;
-        let is_push = |frame: &Frame| matches!(frame, Frame::Push(..));
         // An answer may overtake the pushes of other exchanges, never those of its own (9113-8.4-4).
         let index = if answers_only {
             frames.iter().position(|frame| match frame {
@@ -203,7 +202,6 @@ impl Host {
             (!frames.is_empty()).then_some(0)
         };
         let Some(index) = index else { return false };
-        debug_assert!(!answers_only || !is_push(&frames[index]));
         match self.link(peer).frames.remove(index).expect("it is there") {
             Frame::Answer(_, id, response) => self.link(peer).wire.push_back(Arrival::Answer(id, response)),
             Frame::Push(exchange, id, delivery, item, promise) => {
@@ -316,7 +314,7 @@ impl Host {
             assert!(accepted.ttl <= LIMITS.ttl, "8030-5.2-6: never more than the limit");
         }
         let (peer, request) = (open.peer, open.request);
-        let response = self.door.respond(response, now.wall);
+        let response = Box::new(self.door.respond(response, now.wall));
         self.link(peer).frames.push_back(Frame::Answer(exchange, request, response));
     }
 
@@ -340,7 +338,7 @@ impl Host {
                 self.truth.check_receipt(receipt);
             }
         }
-        let promise = self.door.promise(&item, now.wall);
+        let promise = Box::new(self.door.promise(&item, now.wall));
         let frames = &mut self.link(peer).frames;
         frames.push_back(Frame::Push(exchange, request, delivery, item, promise));
         let waiting = frames.iter().filter(|frame| matches!(frame, Frame::Push(of, ..) if *of == exchange));
@@ -410,7 +408,7 @@ impl Host {
                 }
                 Completion::Expired(ticket, sweep) => {
                     let at = self.sweeps.remove(ticket).expect("it was asked");
-                    assert!(!sweep.more, "there is never more than one sweep ends");
+                    assert!(!sweep.more, "there is never more due than one sweep ends");
                     self.truth.swept(at);
                 }
                 _ => {}

@@ -26,7 +26,7 @@ proptest! {
     #![proptest_config(cases(1))]
 
     /// G1, G2, G3, G4, G5: 8030-5.2-8, 8030-5.2-9, 8030-5.4-1, 8030-5.4-6, 8030-6.2-1, 8030-6.2-3, 8030-6.2-7,
-    /// 8030-6.3-4, 8030-6.3-5, 8030-7.3-2, 8292-4.2-9.
+    /// 8030-6.3-4, 8030-6.3-5, 8292-4.2-9.
     #[test]
     fn whole_exchanges_keep_the_guarantees_over_memory(steps in schedule()) {
         run(Backend::memory(), steps);

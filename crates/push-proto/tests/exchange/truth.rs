@@ -93,9 +93,9 @@ impl Truth {
         let job = job_of(&message.content);
         let wanted = &self.wanted[&job];
         assert_eq!(message.content, wanted.content, "G2: what is kept is what was sent");
-        assert_eq!(message.urgency, wanted.urgency, "8030-5.3-3: the urgency is what was sent");
+        assert_eq!(message.urgency, wanted.urgency, "the urgency is what was sent");
         assert_eq!(message.receipt.is_some(), wanted.receipt, "8030-5.1-1: a receipt if it was asked for");
-        assert!(!wanted.restricted || wanted.sender == 0, "8292-4.2-2: accepted from another sender");
+        assert!(!wanted.restricted || wanted.sender == 0, "8292-4.2-9: accepted from another sender");
         let fact = Fact {
             message: Arc::clone(message),
             job,
