@@ -134,7 +134,8 @@ impl Service {
         Self::ready(command)
     }
 
-    fn ready(command: Command) -> Self {
+    /// Waits until a service started by this command is ready.
+    pub(crate) fn ready(command: Command) -> Self {
         let mut process = Running::start(command);
         let line = process.line();
         let ready = line.strip_prefix("listening on ").and_then(|rest| rest.split_once(", public URL "));
