@@ -10,6 +10,8 @@
 mod admission;
 #[path = "wire/clients.rs"]
 mod clients;
+#[path = "wire/draft_vapid.rs"]
+mod draft_vapid;
 #[path = "wire/fields.rs"]
 mod fields;
 #[path = "wire/fixture.rs"]
@@ -28,5 +30,7 @@ mod rotation;
 mod send;
 #[path = "wire/subscribe.rs"]
 mod subscribe;
+#[path = "wire/values.rs"]
+mod values;
 #[path = "wire/vapid.rs"]
 mod vapid;
