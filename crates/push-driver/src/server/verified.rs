@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn the_same_token_with_another_key_is_another() {
         static COUNTING: Counting = Counting(AtomicUsize::new(0));
-        let (door, signer, stranger) = (door(&COUNTING), signer(), self::signer());
+        let (door, stranger, signer) = (door(&COUNTING), signer(), signer());
         let mut verified = Verified::new(2);
         let good = token(&signer, 60);
         verified.verify(&door, &good, NOW).unwrap();

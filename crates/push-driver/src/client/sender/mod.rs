@@ -1,6 +1,7 @@
 //! An application server's sender: the handle that an application has.
 
 mod driver;
+mod topic;
 
 use std::{fmt, sync::Arc};
 
@@ -180,6 +181,14 @@ impl Sender {
         let order = Order { to: to.clone(), key, content, push, reply, place };
         drop(self.0.orders.send(Command::Send(Box::new(order))));
         answer.await.map_err(ended)?
+    }
+
+    /// A topic for what the application calls `name`: the same for the same subscription, unlike for every other, and
+    /// meaningless to the push service (`8030-8.1-2`). It is made with the secret that only the user agent shares, so that
+    /// trying out likely names tells nothing. Always a topic; it comes as [`Push::topic`] takes it.
+    #[must_use]
+    pub fn topic(&self, to: &Subscription, name: &str) -> Option<Topic> {
+        topic::pseudonym(&self.0.provider, &to.auth, name)
     }
 
     /// Says what the application knows of a push resource: that it has ended, that another took its place, or that it is
