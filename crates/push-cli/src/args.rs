@@ -206,6 +206,9 @@ pub(crate) struct ServeArgs {
     /// No TLS here: a proxy in front sees to it, and nobody else reaches this address
     #[arg(long, env = "WEBPUSH_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
     pub(crate) behind_proxy: bool,
+    /// Also take the credentials that senders had before RFC 8292: `Authorization: WebPush` with `Crypto-Key: p256ecdsa`
+    #[arg(long, env = "WEBPUSH_DRAFT_VAPID", value_parser = FalseyValueParser::new())]
+    pub(crate) draft_vapid: bool,
     /// Threads that serve; by default one for each processor
     #[arg(long, value_name = "N", env = "WEBPUSH_SHARDS")]
     pub(crate) shards: Option<NonZeroUsize>,

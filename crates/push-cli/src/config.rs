@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) transport: Transport,
     pub(crate) shards: NonZeroUsize,
+    /// Whether to take credentials from before RFC 8292 too.
+    pub(crate) draft_vapid: bool,
     /// How long the end may take.
     pub(crate) drain: Duration,
 }
@@ -58,6 +60,7 @@ impl ServeArgs {
             public_url: self.public_url,
             listen: self.listen,
             transport,
+            draft_vapid: self.draft_vapid,
             shards: self.shards.unwrap_or_else(processors),
             drain: self.drain,
         })

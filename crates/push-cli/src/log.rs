@@ -52,4 +52,5 @@ pub(crate) fn start(level: Level) -> Result<()> {
 }
 
 /// Prefixes of our targets.
-const OURS: [&str; 6] = ["push_crypto", "push_driver", "push_proto", "push_store", "push_tokio", "webpush"];
+const OURS: [&str; 7] =
+    ["push_crypto", "push_driver", "push_proto", "push_smol", "push_store", "push_tokio", "webpush"];

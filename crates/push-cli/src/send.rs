@@ -95,7 +95,7 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
     let failed = |what: &str| Error::failed(format!("{origin}: {what}"));
     Err(match verdict {
         Verdict::Accepted(accepted) => return Ok(accepted),
-        Verdict::Gone => {
+        Verdict::Gone(_) => {
             failed("the subscription has ended").hint("delete it; the user agent must subscribe anew")
         }
         Verdict::KeyMismatch(why) => {

@@ -31,12 +31,9 @@ pub(crate) fn run(config: Config) -> Result<()> {
     let public_url = public_url(&config, address)?;
     let tls = server_tls(&config, &public_url)?;
     let door = |keyring| {
-        Door::new(
-            Arc::new(keyring),
-            public_url.clone(),
-            push_crypto::aws_lc::provider(),
-            wire::Limits::default(),
-        )
+        let provider = push_crypto::aws_lc::provider();
+        let door = Door::new(Arc::new(keyring), public_url.clone(), provider, wire::Limits::default());
+        if config.draft_vapid { door.with_draft_vapid() } else { door }
     };
     let (store, keyring) = open_store(&config)?;
     let parts = push_tokio::Config {

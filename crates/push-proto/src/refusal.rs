@@ -183,7 +183,7 @@ impl Refusal {
         403,
         "vapid-several",
         "RFC 8292 §3",
-        "There is more than one Authorization field with vapid credentials.",
+        "There are credentials twice: more than one Authorization field, or more than one p256ecdsa.",
     );
     /// RFC 9110 §15.5.6, for the resources that are written to.
     pub const METHOD_POST_ONLY: Self = Self::new(

@@ -10,6 +10,8 @@
 mod admission;
 #[path = "wire/clients.rs"]
 mod clients;
+#[path = "wire/draft_vapid.rs"]
+mod draft_vapid;
 #[path = "wire/event_stream.rs"]
 mod event_stream;
 #[path = "wire/fields.rs"]
@@ -30,5 +32,7 @@ mod rotation;
 mod send;
 #[path = "wire/subscribe.rs"]
 mod subscribe;
+#[path = "wire/values.rs"]
+mod values;
 #[path = "wire/vapid.rs"]
 mod vapid;

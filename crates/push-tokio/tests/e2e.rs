@@ -1,18 +1,5 @@
 //! The end-to-end tests of `push-driver`, on tokio.
 
-/// What the tests need of the runtime they run on.
-mod adapter {
-    pub(crate) use push_tokio::{Tokio as Native, sender, serve, user_agent};
-
-    pub(crate) const NATIVE: Native = Native;
-
-    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
-    pub(crate) fn block_on(test: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime.expect("a runtime can be had"), test);
-    }
-}
-
+mod adapter;
 #[path = "../../push-driver/tests/e2e/mod.rs"]
 mod e2e;

@@ -6,7 +6,7 @@ use core::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::{MAX_CREDENTIALS_LEN, SCHEME, VapidError};
+use super::{DRAFT_SCHEMES, MAX_CREDENTIALS_LEN, SCHEME, VapidError};
 use crate::key::PublicKey;
 
 /// What an Authorization field claims. Nothing of it is true before [`super::verify`] says so (`8292-2-7`).
@@ -40,6 +40,31 @@ impl Credentials {
         Self::parse_with(field.as_ref(), str::parse)
     }
 
+    /// Reads the credentials of draft-ietf-webpush-vapid-01, which some senders still use: `field` is the value of
+    /// Authorization, `WebPush` or `Bearer` and a token (`vapid01-2-1`); `key` is the value of the parameter `p256ecdsa` of
+    /// Crypto-Key, in unpadded base64url (`vapid01-4-1`). What follows is [`super::verify`], as for any others.
+    ///
+    /// # Errors
+    ///
+    /// [`VapidError::Scheme`] if there are no credentials of these schemes; else what is wrong with them.
+    pub fn parse_draft(field: impl AsRef<[u8]>, key: Option<&[u8]>) -> Result<Self, VapidError> {
+        let field = field.as_ref().trim_ascii();
+        if field.len() > MAX_CREDENTIALS_LEN {
+            return Err(VapidError::TooLong);
+        }
+        let rest = after_scheme(field, &DRAFT_SCHEMES)?;
+        let token = rest.trim_ascii();
+        if token.is_empty() {
+            return Err(VapidError::MissingToken);
+        }
+        if !token.iter().all(|&octet| is_token_char(octet)) {
+            return Err(VapidError::Syntax);
+        }
+        let key =
+            PublicKey::parse_strict(text(key.ok_or(VapidError::MissingKey)?)?).map_err(VapidError::Key)?;
+        Ok(Self { token: text(token)?.to_string(), key })
+    }
+
     /// The key that signed the token, if the token is what it claims to be. Not proved: use it only to refuse early.
     #[must_use]
     pub const fn claimed_key(&self) -> &PublicKey {
@@ -63,7 +88,7 @@ impl Credentials {
         if field.len() > MAX_CREDENTIALS_LEN {
             return Err(VapidError::TooLong);
         }
-        let parameters = Parameters::read(parameters_of(field)?)?;
+        let parameters = Parameters::read(after_scheme(field.trim_ascii(), &[SCHEME])?)?;
         let token = parameters.token.ok_or(VapidError::MissingToken)?;
         let key = parameters.key.ok_or(VapidError::MissingKey)?;
         Ok(Self { token, key: parse_key(&key).map_err(VapidError::Key)? })
@@ -76,12 +101,11 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What follows the scheme, if it is ours.
-fn parameters_of(field: &[u8]) -> Result<&[u8], VapidError> {
-    let field = field.trim_ascii();
+/// What follows the scheme, if it is one of these.
+fn after_scheme<'a>(field: &'a [u8], schemes: &[&str]) -> Result<&'a [u8], VapidError> {
     let end = field.iter().position(|&octet| !is_token_char(octet)).unwrap_or(field.len());
     let (scheme, rest) = field.split_at_checked(end).ok_or(VapidError::Syntax)?;
-    if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
+    if !schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes())) {
         return Err(VapidError::Scheme);
     }
     match rest.first() {

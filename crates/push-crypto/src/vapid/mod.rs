@@ -48,6 +48,10 @@ pub use verify::{Verified, verify};
 /// The authentication scheme (`8292-2-5`). Compare it without regard to case.
 pub const SCHEME: &str = "vapid";
 
+/// The schemes of draft-ietf-webpush-vapid-01 and of what was deployed with it (`vapid01-2-1`). Never in a challenge
+/// (`vapid01-3-1`).
+pub const DRAFT_SCHEMES: [&str; 2] = ["WebPush", "Bearer"];
+
 /// The value of WWW-Authenticate in a 401: the bare scheme (`8292-3-2`, `8292-6.2-1`).
 pub const CHALLENGE: &str = "vapid";
 

@@ -1,9 +1,9 @@
 //! The grammar of the Authorization field, `8292-2-5`, `8292-3-3`, `8292-3-4`, `8292-4.2-5`.
 
-use push_crypto::KeyError;
-use push_crypto::vapid::{Credentials, MAX_CREDENTIALS_LEN, VapidError};
+use push_crypto::vapid::{Credentials, MAX_CREDENTIALS_LEN, VapidError, verify};
+use push_crypto::{KeyError, UnixTime};
 
-use crate::common::{text, vectors};
+use crate::common::{providers, text, vectors};
 
 fn token_and_key() -> (String, String) {
     let vectors = vectors();
@@ -92,4 +92,38 @@ fn lenient_about_base64_only() {
         assert_eq!(Credentials::parse_lenient(&field), Ok(strict.clone()));
     }
     assert_eq!(Credentials::parse_lenient("vapid t=1, t=2"), Err(VapidError::DuplicateParameter));
+}
+
+/// `vapid01-2-1`, `vapid01-4-1`, A-26: the example of the draft, with an injected clock.
+#[test]
+fn credentials_of_the_draft_are_checked_like_any_others() {
+    let vectors = vectors();
+    let example = &vectors["vapid01"];
+    let key = text(example, "k").as_bytes();
+    let authorization = text(example, "authorization");
+    let draft = Credentials::parse_draft(authorization, Some(key)).unwrap();
+    let origin = "https://push.example.net".parse().unwrap();
+    let expires = UnixTime::from_secs(example["jwt_claims"]["exp"].as_u64().unwrap());
+    let late = expires.saturating_add_secs(1);
+    for provider in providers() {
+        assert_eq!(
+            verify(&provider, &draft, &origin, expires, 0).unwrap().key().to_string(),
+            text(example, "k")
+        );
+        assert_eq!(verify(&provider, &draft, &origin, late, 0), Err(VapidError::Expired));
+    }
+    // The same token and key are the same credentials, whichever way they come.
+    let (t, k) = token_and_key();
+    assert_eq!(t, text(example, "t"));
+    assert_eq!(Credentials::parse(format!("vapid t={t}, k={k}")).unwrap(), draft);
+
+    let parse = |field: &str, key: Option<&[u8]>| Credentials::parse_draft(field, key).unwrap_err();
+    assert_eq!(parse(&format!("vapid t={t}, k={k}"), Some(key)), VapidError::Scheme);
+    assert_eq!(parse("", Some(key)), VapidError::Scheme);
+    assert_eq!(parse("WebPush", Some(key)), VapidError::MissingToken);
+    assert_eq!(parse("WebPush,x", Some(key)), VapidError::Syntax);
+    assert_eq!(parse("WebPush x,y", Some(key)), VapidError::Syntax);
+    assert_eq!(parse(authorization, None), VapidError::MissingKey);
+    assert!(matches!(parse(authorization, Some(b"BA1H")), VapidError::Key(_)));
+    assert_eq!(parse(&"a".repeat(MAX_CREDENTIALS_LEN + 1), None), VapidError::TooLong);
 }

@@ -330,3 +330,31 @@ fn rfc8292_4_1_options() {
         assert_eq!(error.section(), "RFC 8292 §4.1");
     }
 }
+
+/// `8292-2.2-1`: other claims are nobody's concern. `8292-2.1-1`: neither is a missing or odd `sub`.
+#[test]
+fn rfc8292_2_2_other_claims_are_ignored() {
+    let provider = portable();
+    let base = format!(r#""aud":"https://push.example.net","exp":{}"#, NOW + 60);
+    for more in
+        [r#","jti":"1","x":{"exp":0,"aud":[]}"#, r#","nbf":99999999999"#, r#","sub":7"#, r#","sub":null"#, ""]
+    {
+        let verified = check(&provider, &forge(&provider, HEADER, &format!("{{{base}{more}}}")), 0).unwrap();
+        assert_eq!(verified.contact(), None, "{more}");
+    }
+}
+
+/// `8292-2.2-2`: whatever the subject, a token of ours holds no more than the 1 KiB that fits everywhere.
+#[test]
+fn rfc8292_2_2_our_claims_are_small() {
+    let provider = portable();
+    let name = "a".repeat(push_crypto::vapid::MAX_SUBJECT_LEN - "mailto:@example.com".len());
+    let subject: Subject = format!("mailto:{name}@example.com").parse().unwrap();
+    let signer = Signer::new(SigningKey::generate(&provider).unwrap(), Some(subject));
+    let host = ["b".repeat(63), "c".repeat(63), "d".repeat(63), "e".repeat(61)].join(".");
+    let audience: Origin = format!("https://{host}:65535").parse().unwrap();
+    let now = UnixTime::from_secs(NOW);
+    let token = signer.sign(&provider, &audience, now.saturating_add_secs(DAY), now).unwrap();
+    let claims = token.jwt().split('.').nth(1).unwrap();
+    assert!(claims.len() / 4 * 3 <= 1024, "{}", claims.len());
+}

@@ -23,7 +23,7 @@ use push_driver::{
 };
 use push_proto::{
     Content, PushUrl, Ttl,
-    application_server::{ReceiptOutcome, Verdict},
+    application_server::{Gone, ReceiptOutcome, Verdict},
     user_agent::{Backoff, Discarded, Event, State, SubscribeFault, Tag},
 };
 
@@ -92,7 +92,7 @@ async fn speaks(service: &Service) {
     agent.unsubscribe(Tag(1)).await;
     assert!(agent.subscriptions().await.is_empty());
     let sent = sender.send(&subscription, b"hello", push()).await.unwrap();
-    assert_eq!(sent.verdict, Verdict::Gone);
+    assert_eq!(sent.verdict, Verdict::Gone(Gone::Ended));
     agent.close().await;
     assert!(agent.next().await.is_none());
     sender.close().await;
@@ -492,6 +492,6 @@ fn a_subscription_in_the_making_can_be_ended_and_all_who_wait_are_told() {
         )
         .await;
         let sent = from(&service, None).send(&subscription, b"x", push()).await.unwrap();
-        assert_eq!(sent.verdict, Verdict::Gone);
+        assert_eq!(sent.verdict, Verdict::Gone(Gone::Ended));
     });
 }

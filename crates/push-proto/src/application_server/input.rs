@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use bytes::Bytes;
+use push_crypto::PublicKey;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
@@ -18,29 +19,69 @@ pub enum Input {
     /// [`Refused`](super::Output::Refused).
     Send(Box<Job>),
     /// The token that was asked for, or none if it cannot be made.
-    Signed(Origin, Option<Token>),
+    Signed(Audience, Option<Token>),
     /// What became of a request.
     Reply(RequestId, Result<Response, Failure>),
     /// A receipt that was pushed on the monitor with this id (RFC 8030 §6.3). It may come after that monitor's
     /// response.
     Receipt(RequestId, PushedReceipt),
+    /// What the application knows of a push resource by itself.
+    PushResource(PushUrl, Change),
     /// A deadline of [`Output::Wait`](super::Output::Wait) has come; early or late ticks do no harm.
     Tick,
     /// Give every job its verdict now, forget what receipts are owed, cancel what is in flight.
     Close,
 }
 
+/// What became of a push resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its subscription has ended, as the user agent said. As if its service had answered 410: what waits for it gets its
+    /// verdict at once, and what comes later, for [`Limits::ended_memory`](super::Limits::ended_memory).
+    Ended,
+    /// Another subscription took its place, with a push resource and keys of its own. What waits for the old one gets
+    /// [`Gone::Replaced`](super::Gone::Replaced): its body can be read by nobody any more, so encrypt anew and send to the
+    /// new one. What the old one answers from now on changes nothing for the new one.
+    Replaced,
+    /// It is good after all: nothing is remembered against it.
+    Restored,
+}
+
+/// A push service, and the key that it knows us by: whom a VAPID token is for, and who signs it. One token serves all push
+/// resources of one audience (`8292-5-3`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Audience {
+    /// The push service (`8292-2-2`).
+    pub origin: Origin,
+    /// The key; none where nothing is signed.
+    pub key: Option<PublicKey>,
+}
+
+impl Audience {
+    /// That of a job.
+    pub(super) fn of(job: &Job) -> Self {
+        Self { origin: job.to.origin(), key: job.key }
+    }
+}
+
 /// The caller's own name for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
-/// A message to send, encrypted already.
+/// A message to send, encrypted already, once: whatever is sent again has the same body, so that a topic or a repetition
+/// costs no key pair (`8291-3.1-2` is about messages, and it is one message).
 #[derive(Clone, Debug)]
 pub struct Job {
     /// A name that no other job without a verdict has.
     pub id: JobId,
     /// The push resource.
     pub to: PushUrl,
+    /// The VAPID key that its subscription was made with, to be kept beside it: a restricted subscription takes no other
+    /// (`8292-4.2-1`, `8292-4.2-11`). None sends without a token; most push services insist on one.
+    ///
+    /// A new key is a new identity, without the reputation of the old one (`8292-5-4`): keep both, let new subscriptions
+    /// use the new one, and send to each subscription with its own.
+    pub key: Option<PublicKey>,
     /// How long it is worth delivering, from now on; always sent (`8030-5.2-1`).
     pub ttl: Ttl,
     /// Sent unless it is the default (`8030-5.3-1`).

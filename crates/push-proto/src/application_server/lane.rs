@@ -1,24 +1,23 @@
-//! One push service: what waits for it, its token, its pauses.
+//! One push service, by one VAPID key: what waits for it, its token, its pauses.
 
-use alloc::collections::BTreeSet;
 use core::time::Duration;
 
 use super::{
+    backlog::{Backlog, Place, Ready},
     input::{Credentials, JobId, Token},
     limits::Limits,
 };
 use crate::{Mono, Now, PushUrl, UnixTime, user_agent::RequestId};
 
-/// Where a job stands in its queue: when it is due, then in the order of arrival.
-pub(super) type Place = (Mono, u64, JobId);
-
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     /// Jobs that want no receipt, and jobs that do: the latter wait while the first of them is making the receipt
     /// subscription that all will share (`8030-5.1-6`).
-    plain: BTreeSet<Place>,
-    with_receipt: BTreeSet<Place>,
+    plain: Backlog,
+    with_receipt: Backlog,
     pub(super) in_flight: usize,
+    /// Sends so far: now and then it is the oldest's turn.
+    turns: u64,
     /// Nothing is sent until then: the service said so, or could not be reached.
     pub(super) paused: Mono,
     /// Pauses in a row that the service did not time itself.
@@ -57,20 +56,24 @@ pub(super) enum Step {
 }
 
 impl Lane {
+    pub(super) fn paused_until(paused: Mono) -> Self {
+        Self { paused, ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, place: Place, receipt: bool) {
-        self.queue(receipt).insert(place);
+        self.backlog(receipt).push(place);
     }
 
     pub(super) fn remove(&mut self, place: &Place, receipt: bool) {
-        self.queue(receipt).remove(place);
+        self.backlog(receipt).remove(place);
     }
 
-    fn queue(&mut self, receipt: bool) -> &mut BTreeSet<Place> {
+    const fn backlog(&mut self, receipt: bool) -> &mut Backlog {
         if receipt { &mut self.with_receipt } else { &mut self.plain }
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = JobId> {
-        self.plain.iter().chain(&self.with_receipt).map(|(_, _, job)| *job)
+        self.plain.jobs().chain(self.with_receipt.jobs())
     }
 
     /// Whether it can be forgotten.
@@ -81,7 +84,7 @@ impl Lane {
 
     /// What to do now; a job that is to be sent leaves its queue.
     pub(super) fn step(&mut self, limits: &Limits, signed: bool, now: Now) -> Step {
-        let Some(place) = self.first().filter(|place| place.0 <= now.mono) else { return Step::Nothing };
+        let Some(ready) = self.next(now) else { return Step::Nothing };
         if self.paused > now.mono || self.in_flight >= limits.requests_per_origin {
             return Step::Nothing;
         }
@@ -98,22 +101,28 @@ impl Lane {
             }
             credentials = usable;
         }
-        self.plain.remove(&place);
-        self.with_receipt.remove(&place);
+        self.plain.take(ready);
+        self.with_receipt.take(ready);
         self.in_flight = self.in_flight.saturating_add(1);
-        Step::Send(place.2, credentials)
+        self.turns = self.turns.wrapping_add(1);
+        Step::Send(ready.job, credentials)
     }
 
     /// When the first job is due, or the pause ends, if that is still to come.
     pub(super) fn wakes(&self, now: Now) -> Option<Mono> {
-        let due = self.first()?.0.max(self.paused);
+        let with_receipt = self.with_receipt.due(now).filter(|_| self.asking.is_none());
+        let due = self.plain.due(now).into_iter().chain(with_receipt).min()?.max(self.paused);
         (due > now.mono).then_some(due)
     }
 
-    fn first(&self) -> Option<Place> {
-        let plain = self.plain.first();
-        let with_receipt = self.with_receipt.first().filter(|_| self.asking.is_none());
-        plain.into_iter().chain(with_receipt).min().copied()
+    fn next(&mut self, now: Now) -> Option<Ready> {
+        let oldest = self.turns % OLDEST_EVERY == OLDEST_EVERY - 1;
+        let plain = self.plain.next(oldest, now);
+        let with_receipt = self.with_receipt.next(oldest, now).filter(|_| self.asking.is_none());
+        match (plain, with_receipt) {
+            (Some(plain), Some(other)) => Some(if other.before(plain, oldest) { other } else { plain }),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The signer has answered. False if it has nothing that can be used (`8292-2-4`).
@@ -140,6 +149,9 @@ impl Lane {
     }
 }
 
+/// Every so many sends of a lane, the job that has waited longest goes first, so that no stream of urgent ones keeps the
+/// others here until their TTL ends.
+const OLDEST_EVERY: u64 = 8;
 /// `8292-2-4`
 const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600);
 /// How soon to ask a signer again that has failed while the last token is still good.

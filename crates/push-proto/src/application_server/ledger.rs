@@ -7,10 +7,10 @@ use alloc::{
 use core::time::Duration;
 
 use super::{
-    Sender,
+    Config, Sender,
     input::{JobId, PushedReceipt, Response},
     limits::Limits,
-    output::{Output, Receipt, ReceiptOutcome, Request},
+    output::{Output, Receipt, ReceiptOutcome, Request, Via},
 };
 use crate::{
     Mono, Now, Origin, PushUrl,
@@ -38,6 +38,7 @@ struct Awaited {
 #[derive(Debug, Default)]
 struct Subscription {
     monitor: Task,
+    via: Via,
     started: Mono,
     /// Messages that wait for a receipt on it.
     awaited: usize,
@@ -113,10 +114,12 @@ impl Ledger {
         self.subscriptions.iter().find(|(_, subscription)| due(subscription)).map(|(url, _)| url.clone())
     }
 
-    fn monitoring(&mut self, id: RequestId, url: &PushUrl, now: Now) {
+    fn monitoring(&mut self, id: RequestId, url: &PushUrl, now: Now) -> Via {
+        let mut via = Via::default();
         if let Some(subscription) = self.subscriptions.get_mut(url) {
             subscription.monitor.request = Some(id);
             subscription.started = now.mono;
+            via = subscription.via;
         }
         self.monitored.insert(id, url.clone());
         let open =
@@ -126,6 +129,7 @@ impl Ledger {
         if let Some(first) = first.filter(|_| count > ENDED_MONITORS) {
             self.monitored.remove(&first);
         }
+        via
     }
 
     fn messages_on(&self, subscription: &PushUrl) -> Vec<PushUrl> {
@@ -176,8 +180,8 @@ impl Sender {
     pub(super) fn open_monitors(&mut self, now: Now) {
         while let Some(url) = self.ledger.unmonitored(now) {
             let id = self.next_id();
-            self.ledger.monitoring(id, &url, now);
-            self.outputs.push_back(Output::Request(id, Request::MonitorReceipts { url }));
+            let via = self.ledger.monitoring(id, &url, now);
+            self.outputs.push_back(Output::Request(id, Request::MonitorReceipts { url, via }));
         }
     }
 
@@ -189,7 +193,7 @@ impl Sender {
         now: Now,
     ) -> bool {
         let Some(url) = self.ledger.monitored.get(&id).cloned() else { return false };
-        let limits = self.config.limits;
+        let Config { limits, event_stream, .. } = self.config;
         let Some(subscription) = self.ledger.subscriptions.get_mut(&url) else { return true };
         let task = &mut subscription.monitor;
         if task.request != Some(id) {
@@ -199,6 +203,15 @@ impl Sender {
         if answer == Ok(Answer::Gone) {
             self.receipts_gone(&url);
             return true;
+        }
+        if event_stream && reply.as_ref().is_ok_and(|response| response.status == 406) {
+            // it does not push to us. Try the other way at once, and go on with whichever it takes.
+            let first = subscription.via == Via::Push;
+            subscription.via = if first { Via::EventStream } else { Via::Push };
+            if first && task.failures == 0 {
+                task.again(now);
+                return true;
+            }
         }
         let peaceful = answer == Ok(Answer::Success);
         if now.mono.since(subscription.started) >= limits.monitor {
@@ -225,23 +238,27 @@ impl Sender {
             self.outputs.extend(settled.map(Output::Receipt));
         }
         self.ledger.subscriptions.remove(url);
-        if let Some(lane) = self.lanes.get_mut(&url.origin())
-            && lane.receipts.as_ref() == Some(url)
-        {
-            lane.receipts = None;
+        for lane in self.lanes_at(&url.origin()) {
+            lane.receipts.take_if(|known| known == url);
         }
     }
 
-    /// Forgets the receipt subscriptions at a push service on which nothing is awaited, but for `current`.
-    pub(super) fn tidy_receipts(&mut self, origin: &Origin, current: Option<&PushUrl>) {
-        let outputs = &mut self.outputs;
-        self.ledger.subscriptions.retain(|url, subscription| {
-            let keep = url.origin() != *origin || subscription.awaited > 0 || current == Some(url);
-            if !keep {
-                outputs.extend(subscription.monitor.request.map(Output::Cancel));
+    /// Ends the receipt subscriptions at a push service on which nothing is awaited and nothing will be
+    /// (`8030-7.3-5`).
+    pub(super) fn tidy_receipts(&mut self, origin: &Origin, now: Now) {
+        let current: Vec<_> = self.lanes_at(origin).filter_map(|lane| lane.receipts.clone()).collect();
+        let idle = |(url, subscription): &(&PushUrl, &Subscription)| {
+            let wanted = subscription.awaited > 0 || current.contains(url) || self.queue.names(url);
+            url.origin() == *origin && !wanted
+        };
+        let idle: Vec<_> =
+            self.ledger.subscriptions.iter().filter(idle).map(|(url, _)| url.clone()).collect();
+        for url in idle {
+            if let Some(subscription) = self.ledger.subscriptions.remove(&url) {
+                self.outputs.extend(subscription.monitor.request.map(Output::Cancel));
             }
-            keep
-        });
+            self.end_later(url, now);
+        }
     }
 
     /// Every receipt that is still awaited is not awaited any more.

@@ -9,9 +9,10 @@ use crate::user_agent::Backoff;
 pub struct Limits {
     /// Jobs without a verdict; beyond it a job is refused.
     pub jobs: usize,
-    /// Push services at once, those with work or a receipt owed; beyond it a job is refused.
+    /// Push services at once, those with work or a receipt owed, each counted once for each key that it knows us by;
+    /// beyond it a job is refused.
     pub origins: usize,
-    /// Sends in flight at one push service.
+    /// Sends in flight at one push service by one key.
     pub requests_per_origin: usize,
     /// Sends in flight at all of them.
     pub requests: usize,
@@ -27,6 +28,11 @@ pub struct Limits {
     pub retry_after: Duration,
     /// Push resources that are left alone after a 429; beyond it the one that would be free first is forgotten.
     pub held: usize,
+    /// Push resources that are remembered to have ended; beyond it the one that would be forgotten first is asked again.
+    pub ended: usize,
+    /// How long they are remembered: long enough to answer what is already queued elsewhere, short enough that a service
+    /// that was mistaken is believed again.
+    pub ended_memory: Duration,
     /// How long a VAPID token is good for; never more than 24 hours (`8292-2-4`, `8292-5-1`).
     pub token: Duration,
     /// A token is renewed when less than this is left of it.
@@ -35,6 +41,10 @@ pub struct Limits {
     pub receipts: usize,
     /// Receipt subscriptions at one push service.
     pub receipt_subscriptions: usize,
+    /// Receipt subscriptions that are being ended; beyond it one is left to its service, which ends it in its time.
+    pub endings: usize,
+    /// Times one of them is tried.
+    pub ending_attempts: u32,
     /// Receipts that came before the answer which names their message, and wait for it.
     pub early_receipts: usize,
     /// How long a receipt is awaited after the message's expiry.
@@ -58,10 +68,14 @@ impl Default for Limits {
             ttl_zero: Duration::from_secs(30),
             retry_after: Duration::from_secs(24 * 3600),
             held: 4096,
+            ended: 4096,
+            ended_memory: Duration::from_secs(3600),
             token: Duration::from_secs(12 * 3600),
             token_margin: Duration::from_secs(300),
             receipts: 16_384,
             receipt_subscriptions: 8,
+            endings: 64,
+            ending_attempts: 3,
             early_receipts: 256,
             receipt: Duration::from_secs(3600),
             monitor: Duration::from_secs(5),

@@ -18,51 +18,69 @@
 //!   for all its messages and for no others. A 429 is about one push resource (`8030-8.4-2`): what is for that one waits
 //!   (`8030-8.4-3`), and nothing else does.
 //! - The TTL runs from the moment a job is taken: what is sent is what is left of it (`8030-5.2-1`).
-//! - One receipt subscription for each push service (`8030-5.1-6`), monitored while a receipt is awaited on it.
+//! - Each VAPID key is an identity of its own: the token, the pace and the receipt subscription of a push service are kept
+//!   for each key apart, so that nothing but the address links two of them.
+//! - Whatever waits for a push service, the most urgent goes first; every eighth turn is the oldest's, and push services
+//!   take turns.
+//! - A push resource that has ended is remembered: what waits for it, or comes for it within [`Limits::ended_memory`],
+//!   is [`Verdict::Gone`] without a request. [`Change::Restored`] forgets that.
+//! - One receipt subscription for each audience (`8030-5.1-6`), monitored while a receipt is awaited on it, and ended when
+//!   another took its place (`8030-7.3-5`).
+//!
+//! Encryption is no effect of the machine: a body is encrypted once, before the job is given, and sent again as it is. To
+//! ask for it here would keep plaintext in the queue, and gain nothing: the keys of a subscription never change.
 
-mod holds;
+mod backlog;
+mod ending;
 mod input;
 mod lane;
 mod ledger;
 mod limits;
 mod output;
 mod queue;
+mod remembered;
 mod reply;
+mod resource;
 mod verdict;
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use holds::Holds;
+use ending::Endings;
 use lane::Lane;
 use ledger::Ledger;
 use queue::Queue;
+use remembered::Remembered;
 
-pub use input::{Credentials, Input, Job, JobId, PushedReceipt, Response, Token};
+pub use input::{Audience, Change, Credentials, Input, Job, JobId, PushedReceipt, Response, Token};
 pub use limits::Limits;
-pub use output::{Output, Reason, Receipt, ReceiptOutcome, ReceiptRequest, Refused, Request, Send};
-pub use verdict::{Accepted, Class, Rejection, Transient, Verdict};
+pub use output::{Output, Reason, Receipt, ReceiptOutcome, ReceiptRequest, Refused, Request, Send, Via};
+pub use verdict::{Accepted, Class, Gone, Rejection, Transient, Verdict};
 
 use crate::{
-    Entropy, Now, Origin, Seed, UnixTime,
+    Entropy, Now, Seed, UnixTime,
     user_agent::{Failure, RequestId, sooner},
 };
 
 /// How a sender is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Whether messages carry a VAPID token (RFC 8292); most push services insist.
-    pub signed: bool,
     /// Whether a message without a topic is sent again after a connection was lost under it: then it may come twice,
     /// else it may not come at all.
     pub repeat: bool,
+    /// Whether the messages of one audience share a receipt subscription (`8030-5.1-6`). Without, each asks for one of its
+    /// own, so that their receipts cannot be linked by it (`8030-5.1-8`), until a 429 says that there are enough
+    /// (`8030-5.1-10`).
+    pub share_receipts: bool,
+    /// Whether the driver reads receipts from an event stream where a service does not push them (A-12).
+    pub event_stream: bool,
     /// The bounds.
     pub limits: Limits,
 }
 
-/// Signed, not repeated, default limits.
+/// Not repeated, one receipt subscription for all, by server push alone, default limits.
 impl Default for Config {
     fn default() -> Self {
-        Self { signed: true, repeat: false, limits: Limits::default() }
+        Self { repeat: false, share_receipts: true, event_stream: false, limits: Limits::default() }
     }
 }
 
@@ -70,15 +88,15 @@ impl Default for Config {
 /// [`Output::Wait`].
 ///
 /// ```
-/// use push_proto::application_server::{Config, Input, Job, JobId, Output, Request, Response, Sender, Verdict};
+/// use push_proto::application_server::{Config, Gone, Input, Job, JobId, Output, Request, Response, Sender, Verdict};
 /// use push_proto::{Content, Mono, Now, PushUrl, Seed, Ttl, UnixTime, Urgency};
 ///
-/// let config = Config { signed: false, ..Config::default() };
-/// let mut sender = Sender::new(config, &Seed::from_octets([7; 32]));
+/// let mut sender = Sender::new(Config::default(), &Seed::from_octets([7; 32]));
 /// let now = Now { mono: Mono::ZERO, wall: UnixTime::from_secs(1_700_000_000) };
 /// let job = Job {
 ///     id: JobId(1),
 ///     to: PushUrl::parse("https://push.example.net/p/abc").unwrap(),
+///     key: None,
 ///     ttl: Ttl::from_secs(60),
 ///     urgency: Urgency::Normal,
 ///     topic: None,
@@ -90,7 +108,7 @@ impl Default for Config {
 /// assert_eq!(send.ttl, Ttl::from_secs(60));
 ///
 /// sender.handle(Input::Reply(id, Ok(Response { status: 410, ..Response::default() })), now);
-/// assert!(matches!(sender.poll(now), Output::Verdict(JobId(1), Verdict::Gone)));
+/// assert!(matches!(sender.poll(now), Output::Verdict(JobId(1), Verdict::Gone(Gone::Ended))));
 /// ```
 #[derive(Debug)]
 pub struct Sender {
@@ -98,13 +116,17 @@ pub struct Sender {
     entropy: Entropy,
     next_id: u64,
     queue: Queue,
-    lanes: BTreeMap<Origin, Lane>,
-    holds: Holds,
+    lanes: BTreeMap<Audience, Lane>,
+    /// Push resources that take nothing for a while (`8030-8.4-2`).
+    holds: Remembered<()>,
+    /// Push resources that take nothing any more.
+    ended: Remembered<Gone>,
     ledger: Ledger,
+    endings: Endings,
     /// Sends in flight that ask for a receipt.
     receipts_in_flight: usize,
     /// Whose turn it was.
-    cursor: Option<Origin>,
+    cursor: Option<Audience>,
     outputs: VecDeque<Output>,
     /// The latest time seen: a clock that steps back makes no token good again.
     wall: Option<UnixTime>,
@@ -121,8 +143,10 @@ impl Sender {
             next_id: 0,
             queue: Queue::default(),
             lanes: BTreeMap::new(),
-            holds: Holds::default(),
+            holds: Remembered::default(),
+            ended: Remembered::default(),
             ledger: Ledger::default(),
+            endings: Endings::default(),
             receipts_in_flight: 0,
             cursor: None,
             outputs: VecDeque::new(),
@@ -136,9 +160,10 @@ impl Sender {
         let now = self.forward(now);
         match input {
             Input::Send(job) => self.send(job, now),
-            Input::Signed(origin, token) => self.signed(&origin, token, now),
+            Input::Signed(audience, token) => self.signed(&audience, token, now),
             Input::Reply(id, reply) => self.answered(id, reply, now),
             Input::Receipt(monitor, pushed) => self.receipt(monitor, &pushed),
+            Input::PushResource(url, change) => self.resource_changed(&url, change, now),
             Input::Tick => {}
             Input::Close => self.close(),
         }
@@ -155,6 +180,7 @@ impl Sender {
             self.expire(now);
             self.give_up_receipts(now);
             self.open_monitors(now);
+            self.end_receipts(now);
             self.step(now);
         }
         match self.outputs.pop_front() {
@@ -175,6 +201,7 @@ impl Sender {
             self.closed = true;
             self.close_queue();
             self.close_ledger();
+            self.close_endings();
         }
     }
 
@@ -183,7 +210,8 @@ impl Sender {
         let response = self.queue.response().map(|at| (at, Reason::Response));
         let receipt = self.ledger.deadline().map(|at| (at, Reason::Receipt));
         let lanes = self.lanes.values().filter_map(|lane| lane.wakes(now));
-        let retry = lanes.chain(self.ledger.wakes(now)).min().map(|at| (at, Reason::Retry));
+        let receipts = self.ledger.wakes(now).into_iter().chain(self.endings.wakes(now));
+        let retry = lanes.chain(receipts).min().map(|at| (at, Reason::Retry));
         match sooner(sooner(retry, response), sooner(expiry, receipt)) {
             Some((at, reason)) => Output::Wait(Some(at), reason),
             None => Output::Wait(None, Reason::Idle),

@@ -3,16 +3,17 @@
 use alloc::boxed::Box;
 
 use super::{
-    input::{Credentials, Job, JobId},
+    input::{Audience, Credentials, Job, JobId},
     verdict::Verdict,
 };
-use crate::{Content, Mono, Origin, PushUrl, Topic, Ttl, UnixTime, Urgency, user_agent::RequestId};
+use crate::{Content, Mono, PushUrl, Topic, Ttl, UnixTime, Urgency, user_agent::RequestId};
 
 /// One effect of a sender.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Make a VAPID token for that origin, good until then; answer [`Signed`](super::Input::Signed).
-    Sign(Origin, UnixTime),
+    /// Make a VAPID token for that push service with that key, good until then; answer
+    /// [`Signed`](super::Input::Signed).
+    Sign(Audience, UnixTime),
     /// Send this request to the origin of its URL; answer [`Reply`](super::Input::Reply). Redirections are not
     /// followed.
     Request(RequestId, Request),
@@ -63,11 +64,28 @@ pub enum Refused {
 pub enum Request {
     /// POST to the push resource (`8030-5-1`).
     Send(Send),
-    /// GET of the receipt subscription, with server push (`8030-6.3-1`); it stays open.
+    /// GET of the receipt subscription (`8030-6.3-1`); it stays open.
     MonitorReceipts {
         /// The receipt subscription.
         url: PushUrl,
+        /// How the receipts come.
+        via: Via,
     },
+    /// DELETE of a receipt subscription that is of no more use (`8030-7.3-5`).
+    EndReceipts {
+        /// The receipt subscription.
+        url: PushUrl,
+    },
+}
+
+/// How receipts come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// By server push (RFC 8030 §6.3).
+    #[default]
+    Push,
+    /// In the body, as an event stream: for what stands between us and a service and pushes nothing.
+    EventStream,
 }
 
 impl Request {
@@ -77,6 +95,7 @@ impl Request {
         match self {
             Self::Send(_) => "POST",
             Self::MonitorReceipts { .. } => "GET",
+            Self::EndReceipts { .. } => "DELETE",
         }
     }
 
@@ -85,7 +104,7 @@ impl Request {
     pub const fn url(&self) -> &PushUrl {
         match self {
             Self::Send(send) => &send.to,
-            Self::MonitorReceipts { url } => url,
+            Self::MonitorReceipts { url, .. } | Self::EndReceipts { url } => url,
         }
     }
 }

@@ -11,9 +11,10 @@ use core::{
 };
 
 use super::{
-    Config, Sender,
-    input::{Credentials, Job, JobId, Token},
-    lane::{Lane, Place, Step},
+    Sender,
+    backlog::Place,
+    input::{Audience, Credentials, Job, JobId, Token},
+    lane::{Lane, Step},
     output::{Output, ReceiptRequest, Refused, Request, Send},
     verdict::{Rejection, Transient, Verdict},
 };
@@ -24,6 +25,8 @@ pub(super) struct Queue {
     jobs: BTreeMap<JobId, Queued>,
     /// Those that are not in flight, by the end of their TTL.
     expiries: BTreeSet<(Mono, JobId)>,
+    /// The jobs of each push resource.
+    resources: BTreeMap<PushUrl, BTreeSet<JobId>>,
     flights: BTreeMap<RequestId, Flight>,
     overdue: BTreeSet<(Mono, RequestId)>,
     arrivals: u64,
@@ -37,6 +40,8 @@ pub(super) struct Queued {
     pub(super) attempts: u32,
     /// Do not ask for the receipt on the known subscription: the service may not know it (`8030-5.1-9`).
     pub(super) apart: bool,
+    /// Ask for the receipt on the known subscription, if there is one.
+    pub(super) shares: bool,
     /// The verdict if there were no further attempt.
     pub(super) last: Option<Verdict>,
     place: Place,
@@ -46,6 +51,7 @@ pub(super) struct Queued {
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     pub(super) job: JobId,
+    pub(super) audience: Audience,
     pub(super) ttl: Ttl,
     pub(super) receipt: ReceiptRequest,
     deadline: Mono,
@@ -83,7 +89,27 @@ impl Queue {
     fn take(&mut self, id: JobId) -> Option<Queued> {
         let queued = self.jobs.remove(&id)?;
         self.expiries.remove(&(queued.expires, id));
+        if let Some(jobs) = self.resources.get_mut(&queued.job.to) {
+            jobs.remove(&id);
+            if jobs.is_empty() {
+                self.resources.remove(&queued.job.to);
+            }
+        }
         Some(queued)
+    }
+
+    /// What is for that push resource and not in flight.
+    pub(super) fn waiting_for(&self, to: &PushUrl) -> Vec<JobId> {
+        let waits = |id: &&JobId| {
+            self.jobs.get(id).is_some_and(|queued| self.expiries.contains(&(queued.expires, **id)))
+        };
+        self.resources.get(to).into_iter().flatten().filter(waits).copied().collect()
+    }
+
+    /// Whether a send in flight names that receipt subscription.
+    pub(super) fn names(&self, receipts: &PushUrl) -> bool {
+        let names = |flight: &Flight| matches!(&flight.receipt, ReceiptRequest::On(url) if url == receipts);
+        self.flights.values().any(names)
     }
 
     pub(super) fn expiry(&self) -> Option<Mono> {
@@ -100,6 +126,9 @@ impl Sender {
         if let Some(refused) = self.refusal(&job, now) {
             return self.outputs.push_back(Output::Refused(job, refused));
         }
+        if let Some((_, gone)) = self.ended.recall(&job.to, now) {
+            return self.outputs.push_back(Output::Verdict(job.id, Verdict::Gone(gone)));
+        }
         let limits = &self.config.limits;
         let mut job = *job;
         // `8030-5.2-10`: receipts cannot be relied on for TTL 0, so none is asked for.
@@ -108,15 +137,16 @@ impl Sender {
             Ttl::ZERO => limits.ttl_zero,
             ttl => Duration::from_secs(ttl.as_secs().into()),
         };
-        let (id, receipt, origin) = (job.id, job.receipt, job.to.origin());
-        let place = (now.mono, self.queue.arrivals, id);
+        let (id, receipt, audience) = (job.id, job.receipt, Audience::of(&job));
+        let place = Place { due: now.mono, urgency: job.urgency, arrival: self.queue.arrivals, job: id };
         self.queue.arrivals = self.queue.arrivals.saturating_add(1);
         let expires = now.mono.after(patience);
-        let queued =
-            Queued { job, accepted: now.mono, expires, attempts: 0, apart: false, last: None, place };
+        self.queue.resources.entry(job.to.clone()).or_default().insert(id);
+        let (accepted, shares) = (now.mono, self.config.share_receipts);
+        let queued = Queued { job, accepted, expires, attempts: 0, apart: false, shares, last: None, place };
         self.queue.jobs.insert(id, queued);
         self.queue.expiries.insert((expires, id));
-        self.lanes.entry(origin).or_default().push(place, receipt);
+        self.lane_of(&audience).push(place, receipt);
     }
 
     /// Why not to take it. Makes room for another push service by forgetting an idle one.
@@ -131,14 +161,16 @@ impl Sender {
         if self.queue.jobs.len() >= limits.jobs {
             return Some(Refused::Jobs);
         }
-        if self.lanes.len() < limits.origins || self.lanes.contains_key(&job.to.origin()) {
+        if self.lanes.len() < limits.origins || self.lanes.contains_key(&Audience::of(job)) {
             return None;
         }
-        let idle = |(origin, lane): &(&Origin, &Lane)| lane.is_idle(now) && !self.ledger.awaits(origin);
-        let idle = self.lanes.iter().find(idle).map(|(origin, _)| origin.clone());
+        let idle = |(audience, lane): &(&Audience, &Lane)| {
+            lane.is_idle(now) && !self.ledger.awaits(&audience.origin)
+        };
+        let idle = self.lanes.iter().find(idle).map(|(audience, _)| audience.clone());
         let Some(idle) = idle else { return Some(Refused::Origins) };
         self.lanes.remove(&idle);
-        self.tidy_receipts(&idle, None);
+        self.tidy_receipts(&idle.origin, now);
         None
     }
 
@@ -162,16 +194,16 @@ impl Sender {
         if self.queue.in_flight() >= self.config.limits.requests {
             return;
         }
-        while let Some((origin, step)) = self.next_step(now) {
+        while let Some((audience, step)) = self.next_step(now) {
             match step {
                 Step::Sign(expires) => {
-                    self.cursor = Some(origin.clone());
-                    return self.outputs.push_back(Output::Sign(origin, expires));
+                    self.cursor = Some(audience.clone());
+                    return self.outputs.push_back(Output::Sign(audience, expires));
                 }
                 // Each job is put back once for each hold.
                 Step::Send(job, _) if self.put_back(job, now) => {}
                 Step::Send(job, credentials) => {
-                    self.cursor = Some(origin);
+                    self.cursor = Some(audience);
                     return self.launch(job, credentials, now);
                 }
                 Step::Nothing => return,
@@ -182,26 +214,26 @@ impl Sender {
     /// Back into its queue, if its push resource is left alone for now.
     fn put_back(&mut self, id: JobId, now: Now) -> bool {
         let Some(queued) = self.queue.jobs.get_mut(&id) else { return false };
-        let Some(until) = self.holds.until(&queued.job.to, now) else { return false };
-        let Some(lane) = self.lanes.get_mut(&queued.job.to.origin()) else { return false };
-        queued.place.0 = until;
+        let Some((until, ())) = self.holds.recall(&queued.job.to, now) else { return false };
+        let Some(lane) = self.lanes.get_mut(&Audience::of(&queued.job)) else { return false };
+        queued.place.due = until;
         lane.in_flight = lane.in_flight.saturating_sub(1);
         lane.push(queued.place, queued.job.receipt);
         true
     }
 
     /// The lanes after the one whose turn it was come first.
-    fn next_step(&mut self, now: Now) -> Option<(Origin, Step)> {
-        let Config { signed, limits, .. } = self.config;
+    fn next_step(&mut self, now: Now) -> Option<(Audience, Step)> {
+        let limits = self.config.limits;
         let (later, sooner) = match &self.cursor {
             Some(last) => ((Excluded(last), Unbounded), (Unbounded, Included(last))),
             None => ((Unbounded, Unbounded), (Unbounded, Unbounded)),
         };
         for turn in [later, sooner] {
-            for (origin, lane) in self.lanes.range_mut::<Origin, _>(turn) {
-                match lane.step(&limits, signed, now) {
+            for (audience, lane) in self.lanes.range_mut::<Audience, _>(turn) {
+                match lane.step(&limits, audience.key.is_some(), now) {
                     Step::Nothing => {}
-                    step @ (Step::Sign(_) | Step::Send(..)) => return Some((origin.clone(), step)),
+                    step @ (Step::Sign(_) | Step::Send(..)) => return Some((audience.clone(), step)),
                 }
             }
         }
@@ -212,14 +244,15 @@ impl Sender {
         let request = self.next_id();
         let room = self.ledger.len().saturating_add(self.receipts_in_flight) < self.config.limits.receipts;
         let Some(queued) = self.queue.jobs.get_mut(&id) else { return };
-        let Some(lane) = self.lanes.get_mut(&queued.job.to.origin()) else { return };
+        let audience = Audience::of(&queued.job);
+        let Some(lane) = self.lanes.get_mut(&audience) else { return };
         queued.attempts = queued.attempts.saturating_add(1);
         let receipt = match &lane.receipts {
             _ if !queued.job.receipt || !room => ReceiptRequest::No,
-            Some(known) if !queued.apart => ReceiptRequest::On(known.clone()),
+            Some(known) if queued.shares && !queued.apart => ReceiptRequest::On(known.clone()),
             _ => ReceiptRequest::New,
         };
-        if receipt == ReceiptRequest::New && !lane.receiptless && lane.asking.is_none() {
+        if receipt == ReceiptRequest::New && queued.shares && !lane.receiptless && lane.asking.is_none() {
             lane.asking = Some(request);
         }
         if receipt != ReceiptRequest::No {
@@ -228,7 +261,7 @@ impl Sender {
         let Job { to, urgency, topic, content, .. } = queued.job.clone();
         let ttl = queued.ttl(now);
         let deadline = now.mono.after(self.config.limits.response);
-        let flight = Flight { job: id, ttl, receipt: receipt.clone(), deadline };
+        let flight = Flight { job: id, audience, ttl, receipt: receipt.clone(), deadline };
         self.queue.expiries.remove(&(queued.expires, id));
         self.queue.overdue.insert((deadline, request));
         self.queue.flights.insert(request, flight);
@@ -244,25 +277,28 @@ impl Sender {
         if queued.attempts >= attempts || due >= queued.expires {
             return self.conclude(id, last);
         }
+        if let Some((_, gone)) = self.ended.recall(&queued.job.to, now) {
+            return self.conclude(id, Verdict::Gone(gone));
+        }
         queued.last = Some(last);
-        queued.place.0 = due;
+        queued.place.due = due;
         let (place, expires) = (queued.place, queued.expires);
-        let (receipt, origin) = (queued.job.receipt, queued.job.to.origin());
+        let (receipt, audience) = (queued.job.receipt, Audience::of(&queued.job));
         self.queue.expiries.insert((expires, id));
-        self.lanes.entry(origin).or_default().push(place, receipt);
+        self.lane_of(&audience).push(place, receipt);
     }
 
     /// Its one verdict.
     pub(super) fn conclude(&mut self, id: JobId, verdict: Verdict) {
         let Some(queued) = self.queue.take(id) else { return };
-        if let Some(lane) = self.lanes.get_mut(&queued.job.to.origin()) {
+        if let Some(lane) = self.lanes.get_mut(&Audience::of(&queued.job)) {
             lane.remove(&queued.place, queued.job.receipt);
         }
         self.outputs.push_back(Output::Verdict(id, verdict));
     }
 
-    pub(super) fn signed(&mut self, origin: &Origin, token: Option<Token>, now: Now) {
-        let Some(lane) = self.lanes.get_mut(origin) else { return };
+    pub(super) fn signed(&mut self, audience: &Audience, token: Option<Token>, now: Now) {
+        let Some(lane) = self.lanes.get_mut(audience) else { return };
         if !lane.signed(token, &self.config.limits, now) {
             let waiting: Vec<_> = lane.waiting().collect();
             for id in waiting {
@@ -285,10 +321,30 @@ impl Sender {
         }
         self.lanes.clear();
         self.holds.clear();
+        self.ended.clear();
     }
 
-    /// The lane of a job's push resource.
-    pub(super) fn lane_of(&mut self, to: &PushUrl) -> &mut Lane {
-        self.lanes.entry(to.origin()).or_default()
+    /// Its lane. A new one shares the pause of its push service.
+    pub(super) fn lane_of(&mut self, audience: &Audience) -> &mut Lane {
+        if !self.lanes.contains_key(audience) {
+            let paused = self.lanes_at(&audience.origin).map(|lane| lane.paused).max().unwrap_or_default();
+            self.lanes.insert(audience.clone(), Lane::paused_until(paused));
+        }
+        self.lanes.entry(audience.clone()).or_default()
+    }
+
+    /// All lanes of a push service.
+    pub(super) fn lanes_at(&mut self, origin: &Origin) -> impl Iterator<Item = &mut Lane> {
+        let first = Audience { origin: origin.clone(), key: None };
+        let here = move |lane: &(&Audience, &mut Lane)| lane.0.origin == first.origin;
+        let first = Audience { origin: origin.clone(), key: None };
+        self.lanes.range_mut(first..).take_while(here).map(|(_, lane)| lane)
+    }
+
+    /// The push service takes nothing for that long, from whichever key.
+    pub(super) fn pause(&mut self, origin: &Origin, wait: Duration, now: Now) {
+        for lane in self.lanes_at(origin) {
+            lane.pause(wait, now);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     ledger::Promised,
     output::ReceiptRequest,
     queue::Flight,
-    verdict::{Accepted, Class, Rejection, Transient, Verdict},
+    verdict::{Accepted, Class, Gone, Rejection, Transient, Verdict},
 };
 use crate::{
     Now, PushUrl,
@@ -17,20 +17,20 @@ use crate::{
 
 impl Sender {
     pub(super) fn answered(&mut self, id: RequestId, reply: Result<Response, Failure>, now: Now) {
-        if self.monitor_answered(id, &reply, now) {
+        if self.monitor_answered(id, &reply, now) || self.ending_answered(id, &reply, now) {
             return;
         }
         let Some(flight) = self.queue.land(id) else { return };
         let Some(queued) = self.queue.get_mut(flight.job) else { return };
         let to = queued.job.to.clone();
-        let lane = self.lane_of(&to);
+        let lane = self.lane_of(&flight.audience);
         lane.in_flight = lane.in_flight.saturating_sub(1);
         if lane.asking == Some(id) {
             lane.asking = None;
         }
         match reply {
             Ok(response) => self.responded(&flight, &to, response, now),
-            Err(failure) => self.failed(&flight, &to, failure, now),
+            Err(failure) => self.failed(&flight, failure, now),
         }
         if flight.receipt != ReceiptRequest::No {
             self.receipt_answered();
@@ -42,12 +42,12 @@ impl Sender {
         let status = response.status;
         let class = Class::of(status, &response.reason, response.retry_after.is_some());
         if !matches!(class, Class::Throttled | Class::Transient) {
-            self.lane_of(to).failures = 0;
+            self.lane_of(&flight.audience).failures = 0;
         }
         let rejection = Rejection { status: Some(status), reason: response.reason.clone() };
         match class {
             Class::Accepted => self.accepted(flight, to, &response, now),
-            Class::Gone => self.conclude(flight.job, Verdict::Gone),
+            Class::Gone => self.gone(flight, to, now),
             Class::KeyMismatch => self.conclude(flight.job, Verdict::KeyMismatch(rejection)),
             Class::Auth => self.conclude(flight.job, Verdict::Auth(rejection)),
             Class::Rejected => self.rejected(flight, rejection, now),
@@ -61,15 +61,17 @@ impl Sender {
     }
 
     fn accepted(&mut self, flight: &Flight, to: &PushUrl, response: &Response, now: Now) {
+        if matches!(self.ended.recall(to, now), Some((_, Gone::Ended))) {
+            self.ended.forget(to);
+        }
         let secure = |url: &PushUrl| url.is_https() || !to.is_https();
         let message = response.location.as_ref().and_then(|location| location.resolve(to)).filter(secure);
         let ttl = response.ttl.map_or(flight.ttl, |granted| granted.min(flight.ttl));
         let mut receipt = false;
         if flight.receipt != ReceiptRequest::No {
-            let current = self.lane_of(to).receipts.clone();
-            self.tidy_receipts(&to.origin(), current.as_ref());
+            self.tidy_receipts(&flight.audience.origin, now);
             let promised = self.receipt_promised(flight, to, response);
-            let lane = self.lane_of(to);
+            let lane = self.lane_of(&flight.audience);
             lane.receiptless = promised.is_none();
             if let (Some(subscription), Some(message)) = (promised, &message) {
                 lane.receipts = Some(subscription.clone());
@@ -115,18 +117,21 @@ impl Sender {
     }
 
     fn throttled(&mut self, flight: &Flight, to: &PushUrl, response: &Response, now: Now) {
-        let known = self.lane_of(to).receipts.is_some();
+        let known = self.lane_of(&flight.audience).receipts.is_some();
         let apart = self.queue.get_mut(flight.job).is_some_and(|queued| queued.apart);
         if response.status == 429 && flight.receipt == ReceiptRequest::New && known && !apart {
             // `8030-5.1-10`: the service wants the one that there is.
+            if let Some(queued) = self.queue.get_mut(flight.job) {
+                queued.shares = true;
+            }
             return self.retry(flight.job, Duration::ZERO, Verdict::Throttled(Duration::ZERO), now);
         }
         let wait = self.backoff(flight, response, now);
         if response.status == 429 {
             // `8030-8.4-2`: too much for that push resource, or its queue is full; the others are not concerned.
-            self.holds.hold(to, now.mono.after(wait), self.config.limits.held);
+            self.holds.remember(to, (), now.mono.after(wait), self.config.limits.held);
         } else {
-            self.lane_of(to).pause(wait, now);
+            self.pause(&flight.audience.origin, wait, now);
         }
         self.retry(flight.job, wait, Verdict::Throttled(wait), now);
     }
@@ -136,7 +141,7 @@ impl Sender {
     /// - It did not leave: nothing, so it is always sent again; the push service as a whole gets a pause.
     /// - It may have arrived: a message with a topic replaces itself, so it is sent again; another would come twice, so
     ///   it is sent again only if the configuration says so.
-    fn failed(&mut self, flight: &Flight, to: &PushUrl, failure: Failure, now: Now) {
+    fn failed(&mut self, flight: &Flight, failure: Failure, now: Now) {
         let attempted =
             self.queue.get_mut(flight.job).map(|queued| (queued.job.topic.is_some(), &queued.last));
         let Some((replaces, last)) = attempted else { return };
@@ -151,14 +156,14 @@ impl Sender {
             return self.retry(flight.job, wait, last, now);
         }
         let backoff = self.config.limits.backoff;
-        let entered = self.lanes.get_mut(&to.origin()).filter(|lane| lane.paused <= now.mono);
+        let entered = self.lanes.get_mut(&flight.audience).filter(|lane| lane.paused <= now.mono);
         if let Some(lane) = entered {
             // One pause for all that failed together.
             lane.failures = lane.failures.saturating_add(1);
             let wait = backoff.wait(lane.failures, &mut self.entropy);
-            lane.pause(wait, now);
+            self.pause(&flight.audience.origin, wait, now);
         }
-        let wait = self.lane_of(to).paused.since(now.mono);
+        let wait = self.lane_of(&flight.audience).paused.since(now.mono);
         self.retry(flight.job, wait, last, now);
     }
 

@@ -11,8 +11,8 @@ use crate::{PushUrl, Ttl};
 pub enum Verdict {
     /// The push service took it. That says nothing about delivery (`8030-5-2`).
     Accepted(Accepted),
-    /// 404 or 410: the subscription has ended for good; delete it (A-04, `8030-2-2`).
-    Gone,
+    /// The subscription has ended for good; delete it (`8030-2-2`).
+    Gone(Gone),
     /// The subscription was made with another VAPID key (`8292-4.2-9`): subscribe anew with this one. Do not just
     /// delete it: a mistake in the configuration looks the same (`8292-4.2-11`).
     KeyMismatch(Rejection),
@@ -26,6 +26,15 @@ pub enum Verdict {
     Expired,
     /// No attempt got an answer, or none but 5xx. The message may have been accepted if `sent`.
     Transient(Transient),
+}
+
+/// Why a push resource takes nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// 404 or 410, to this message or to one shortly before it, or [`Change::Ended`](super::Change::Ended).
+    Ended,
+    /// [`Change::Replaced`](super::Change::Replaced): encrypt anew for the subscription that took its place.
+    Replaced,
 }
 
 /// An accepted message.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Urgency,
-    application_server::{PushedReceipt, ReceiptRequest, Request, Response, Send},
+    application_server::{PushedReceipt, ReceiptRequest, Request, Response, Send, Via},
     user_agent::Reference,
 };
 
@@ -27,7 +27,11 @@ use crate::{
 pub fn request(request: &Request) -> Result<HttpRequest<Bytes>, http::Error> {
     match request {
         Request::Send(send) => message(send),
-        Request::MonitorReceipts { url } => to(Method::GET, url.as_str()).body(Bytes::new()),
+        Request::MonitorReceipts { url, via: Via::Push } => to(Method::GET, url.as_str()).body(Bytes::new()),
+        Request::MonitorReceipts { url, via: Via::EventStream } => {
+            to(Method::GET, url.as_str()).header(header::ACCEPT, "text/event-stream").body(Bytes::new())
+        }
+        Request::EndReceipts { url } => to(Method::DELETE, url.as_str()).body(Bytes::new()),
     }
 }
 

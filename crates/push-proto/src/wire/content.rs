@@ -87,6 +87,37 @@ fn without_vapid(value: Bytes) -> Result<Option<Bytes>, Refusal> {
     Ok((!kept.is_empty()).then(|| kept.into()))
 }
 
+/// The key of the older draft's credentials: the one parameter `p256ecdsa` of `Crypto-Key` (`vapid01-4-1`).
+pub(super) fn draft_key(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut found = None;
+    for line in headers.get_all(name(ContentField::CryptoKey)) {
+        let mut entries = Cursor::new(line.as_bytes());
+        while !entries.is_at_end() {
+            let mut parameters = Cursor::new(entries.element(b',').ok_or(Refusal::CRYPTO_KEY_MALFORMED)?);
+            while !parameters.is_at_end() {
+                let mut parameter =
+                    Cursor::new(parameters.element(b';').ok_or(Refusal::CRYPTO_KEY_MALFORMED)?);
+                if !parameter.take_while(is_token).eq_ignore_ascii_case(VAPID_PARAMETER) {
+                    continue;
+                }
+                parameter.skip_whitespace();
+                if !parameter.eat(b'=') {
+                    return Err(Refusal::CRYPTO_KEY_MALFORMED);
+                }
+                parameter.skip_whitespace();
+                let value = match parameter.quoted() {
+                    Some(value) => value.into_owned(),
+                    None => parameter.take_while(|_| true).to_vec(),
+                };
+                if found.replace(value).is_some() {
+                    return Err(Refusal::CREDENTIALS_SEVERAL);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn mentions_vapid(value: &[u8]) -> bool {
     value.windows(VAPID_PARAMETER.len()).any(|window| window.eq_ignore_ascii_case(VAPID_PARAMETER))
 }

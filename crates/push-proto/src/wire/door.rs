@@ -31,6 +31,7 @@ pub struct Door {
     pub(super) keyring: Arc<Keyring>,
     pub(super) url: PublicUrl,
     pub(super) limits: Limits,
+    pub(super) draft_vapid: bool,
     provider: Provider,
 }
 
@@ -39,7 +40,15 @@ impl Door {
     #[must_use]
     pub fn new(keyring: Arc<Keyring>, url: PublicUrl, provider: Provider, limits: Limits) -> Self {
         let body_octets = limits.body_octets.max(Limits::BODY_OCTETS_MIN);
-        Self { keyring, url, limits: Limits { body_octets, ..limits }, provider }
+        Self { keyring, url, limits: Limits { body_octets, ..limits }, draft_vapid: false, provider }
+    }
+
+    /// The same, which also takes the credentials of draft-ietf-webpush-vapid-01, as some deployed senders have them:
+    /// `Authorization: WebPush` or `Bearer`, with the key in `Crypto-Key: p256ecdsa=`. They are checked as those of
+    /// RFC 8292 are. Without this they are as absent, so that a `Bearer` meant for a proxy in front does no harm.
+    #[must_use]
+    pub fn with_draft_vapid(self) -> Self {
+        Self { draft_vapid: true, ..self }
     }
 
     /// Where it is.

@@ -37,6 +37,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+/// The port that a push service may also listen on, registered as `webpush` (RFC 8030 §9.3, `8030-9.3-1`). The public
+/// URL names it where it is used: nothing here listens on it or announces it by itself.
+pub const PORT: u16 = 1001;
+
 pub mod application_server;
 mod content;
 mod door;

@@ -43,7 +43,7 @@ impl Door {
             Action::Subscribe => self.subscribe(&head, &body).map(Request::Subscribe),
             Action::Send(push) => {
                 let mut send = self.send(push, &head, body)?;
-                if let Some(credentials) = vapid::credentials(&head.headers)? {
+                if let Some(credentials) = vapid::credentials(&head.headers, self.draft_vapid)? {
                     vapid::check_keys_differ(&credentials, &send.content)?;
                     send.sender = Some(verify.verify(self, &credentials, now).map_err(vapid::refusal)?);
                 }

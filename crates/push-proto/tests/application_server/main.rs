@@ -11,6 +11,7 @@
 mod pacing;
 mod properties;
 mod receipts;
+mod resources;
 mod signing;
 mod verdicts;
 mod world;

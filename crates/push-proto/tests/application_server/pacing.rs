@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use push_proto::{
-    UnixTime,
+    UnixTime, Urgency,
     application_server::{Job, Limits, Output, Refused, Response, Verdict},
     user_agent::{Failure, RetryAfter},
 };
@@ -195,4 +195,64 @@ fn an_endless_pause_ends_with_the_ttl() {
     // The pause is bounded too.
     world.send(Job { ttl: push_proto::Ttl::MAX, ..job(2) });
     assert_eq!(world.wake().0, Limits::default().retry_after);
+}
+
+/// The numbers of the jobs in the order in which they are sent, one at a time; each is answered after `each` was run.
+fn order(world: &mut World, mut outputs: Vec<Output>, mut each: impl FnMut(&mut World)) -> Vec<String> {
+    let mut order = Vec::new();
+    while let Some((id, send)) = sends(&outputs).first() {
+        order.push(send.to.path_and_query().trim_start_matches("/p/").to_owned());
+        each(world);
+        outputs = world.reply(*id, created(1));
+    }
+    order
+}
+
+#[test]
+fn the_most_urgent_goes_first() {
+    // 8030-5.3-1: it matters before a message leaves as well.
+    let mut config = unsigned();
+    config.limits.requests_per_origin = 1;
+    let mut world = World::with(config);
+    let outputs = world.send(job(0));
+    for (id, urgency) in [(1, Urgency::VeryLow), (2, Urgency::Low), (3, Urgency::Normal), (4, Urgency::High)]
+    {
+        world.send(Job { urgency, ..job(id) });
+    }
+    world.send(Job { urgency: Urgency::High, receipt: true, ..job(5) });
+    assert_eq!(order(&mut world, outputs, |_| {}), ["0", "4", "5", "3", "2", "1"]);
+}
+
+#[test]
+fn no_stream_of_urgent_messages_starves_the_others() {
+    let mut config = unsigned();
+    config.limits.requests_per_origin = 1;
+    let mut world = World::with(config);
+    let outputs = world.send(job(0));
+    world.send(Job { urgency: Urgency::VeryLow, ..job(1) });
+    let mut next = 100;
+    let order = order(&mut world, outputs, |world| {
+        if next < 120 {
+            world.send(Job { urgency: Urgency::High, ..job(next) });
+            next += 1;
+        }
+    });
+    assert_eq!(order.iter().position(|number| number == "1"), Some(7), "{order:?}");
+}
+
+#[test]
+fn a_slow_service_does_not_starve_another() {
+    let mut config = unsigned();
+    (config.limits.requests_per_origin, config.limits.requests) = (2, 3);
+    let mut world = World::with(config);
+    for id in 0..50 {
+        world.send(Job { urgency: Urgency::High, ..job_at(id, "slow.example") });
+    }
+    let mut outputs = world.send(Job { urgency: Urgency::VeryLow, ..job_at(100, "fast.example") });
+    for id in 101..110 {
+        let (request, send) = sent(&outputs);
+        assert_eq!(send.to.host(), "fast.example");
+        world.reply(request, created(id));
+        outputs = world.send(job_at(id, "fast.example"));
+    }
 }

@@ -7,19 +7,23 @@ use std::{
 };
 
 use proptest::prelude::*;
+use push_crypto::PublicKey;
 use push_proto::{
-    Topic, Ttl, UnixTime,
+    PushUrl, Topic, Ttl, UnixTime, Urgency,
     application_server::{
-        Config, Credentials, Input, Job, JobId, Output, PushedReceipt, ReceiptRequest, Request, Response,
-        Token, Verdict,
+        Audience, Change, Config, Credentials, Input, Job, JobId, Output, PushedReceipt, ReceiptRequest,
+        Request, Response, Token, Verdict, Via,
     },
     user_agent::{Failure, Reference, RequestId, RetryAfter},
 };
 
 use crate::world::*;
 
-fn small(signed: bool, repeat: bool) -> Config {
-    let mut config = Config { signed, repeat, ..Config::default() };
+fn small(repeat: bool, share_receipts: bool, event_stream: bool) -> Config {
+    let mut config = Config { repeat, share_receipts, event_stream, ..Config::default() };
+    config.limits.ended = 2;
+    config.limits.ended_memory = Duration::from_secs(60);
+    config.limits.endings = 2;
     config.limits.jobs = 8;
     config.limits.origins = 2;
     config.limits.requests_per_origin = 3;
@@ -38,7 +42,7 @@ fn reference() -> impl Strategy<Value = Reference> {
 
 fn response() -> impl Strategy<Value = Response> {
     let statuses =
-        prop::sample::select(vec![200, 201, 202, 202, 202, 400, 403, 404, 410, 413, 429, 500, 503]);
+        prop::sample::select(vec![200, 201, 202, 202, 202, 400, 403, 404, 406, 410, 413, 429, 500, 503]);
     let retry_after =
         prop::option::of((0_u64..300).prop_map(|secs| RetryAfter::In(Duration::from_secs(secs))));
     let ttl = prop::option::of(any::<u32>().prop_map(Ttl::from_secs));
@@ -55,11 +59,20 @@ fn response() -> impl Strategy<Value = Response> {
     )
 }
 
+fn key() -> PublicKey {
+    GENERATOR.parse().unwrap()
+}
+
 fn any_job() -> impl Strategy<Value = Job> {
     let host = prop::sample::select(vec!["a.example", "b.example", "c.example"]);
-    (0_u64..12, host, 0_u32..400, any::<bool>(), any::<bool>()).prop_map(|(id, host, ttl, topic, receipt)| {
+    let urgency = prop::sample::select(Urgency::ALL.to_vec());
+    let shape = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (0_u64..12, host, 0_u32..400, urgency, shape).prop_map(|(id, host, ttl, urgency, shape)| {
+        let (topic, receipt, signed, shared) = shape;
         let topic = topic.then(|| Topic::parse(b"t")).flatten();
-        Job { ttl: Ttl::from_secs(ttl), topic, receipt, ..job_at(id, host) }
+        let key = signed.then(key);
+        let to = if shared { job_at(1, host).to } else { job_at(id, host).to };
+        Job { to, key, ttl: Ttl::from_secs(ttl), urgency, topic, receipt, ..job(id) }
     })
 }
 
@@ -71,8 +84,11 @@ fn input() -> impl Strategy<Value = Input> {
     let signed = (origin, expires).prop_map(|(origin, expires)| {
         let credentials = Credentials::new("vapid t=a, k=b");
         let token = expires.map(|expires| Token { credentials, expires: UnixTime::from_secs(expires) });
-        Input::Signed(origin.parse().unwrap(), token)
+        Input::Signed(Audience { origin: origin.parse().unwrap(), key: Some(key()) }, token)
     });
+    let change = prop::sample::select(vec![Change::Ended, Change::Replaced, Change::Restored]);
+    let resource = (0_u64..12, prop::sample::select(vec!["a.example", "b.example"]), change)
+        .prop_map(|(id, host, change)| Input::PushResource(job_at(id, host).to, change));
     let receipt = (id.clone(), reference(), prop::sample::select(vec![200, 204, 410]));
     prop_oneof![
         6 => any_job().prop_map(|job| Input::Send(Box::new(job))),
@@ -80,6 +96,7 @@ fn input() -> impl Strategy<Value = Input> {
         2 => (id, failure).prop_map(|(id, failure)| Input::Reply(id, Err(failure))),
         2 => signed,
         4 => receipt.prop_map(|(id, message, status)| Input::Receipt(id, PushedReceipt { message, status })),
+        1 => resource,
         2 => Just(Input::Tick),
     ]
 }
@@ -91,27 +108,41 @@ struct Witness {
     open: BTreeSet<JobId>,
     sends: BTreeMap<RequestId, String>,
     monitors: BTreeMap<RequestId, String>,
+    endings: BTreeMap<RequestId, String>,
     awaited: Vec<(JobId, String)>,
+    /// A token was asked for.
+    signed: bool,
+    /// The push resource that was last said to have ended, until time passes or something is said of any other.
+    ended: Option<PushUrl>,
 }
 
 impl Witness {
     fn see(&mut self, output: Output, config: &Config) {
         match output {
             Output::Request(id, Request::Send(send)) => {
-                assert_eq!(send.credentials.is_some(), config.signed);
+                assert!(send.credentials.is_none() || self.signed, "nobody has signed anything");
                 assert!(self.sends.insert(id, send.to.origin().to_string()).is_none());
                 assert!(self.sends.len() <= config.limits.requests);
                 let origin = send.to.origin().to_string();
+                assert!(self.ended.as_ref() != Some(&send.to), "nothing is sent to what has ended");
                 let here = self.sends.values().filter(|other| **other == origin).count();
-                assert!(here <= config.limits.requests_per_origin);
+                assert!(here <= config.limits.requests_per_origin * 2);
                 assert!(send.receipt == ReceiptRequest::No || self.awaited.len() < config.limits.receipts);
             }
-            Output::Request(id, Request::MonitorReceipts { url }) => {
+            Output::Request(id, Request::EndReceipts { url }) => {
+                assert!(!self.monitors.values().any(|open| *open == url.as_str()), "nobody listens to it");
+                assert!(self.endings.insert(id, url.as_str().to_owned()).is_none());
+                assert!(self.endings.len() <= config.limits.endings);
+            }
+            Output::Request(id, Request::MonitorReceipts { url, via }) => {
+                assert!(config.event_stream || via == Via::Push);
                 assert!(!self.monitors.values().any(|open| *open == url.as_str()), "one monitor for each");
                 assert!(self.monitors.insert(id, url.as_str().to_owned()).is_none());
             }
             Output::Cancel(id) => {
-                let known = self.sends.remove(&id).is_some() || self.monitors.remove(&id).is_some();
+                let known = self.sends.remove(&id).is_some()
+                    || self.monitors.remove(&id).is_some()
+                    || self.endings.remove(&id).is_some();
                 assert!(known, "what is cancelled was in flight");
             }
             Output::Verdict(job, verdict) => {
@@ -130,7 +161,10 @@ impl Witness {
                 let place = self.awaited.iter().position(|awaited| *awaited == told);
                 self.awaited.remove(place.expect("one outcome for each receipt that was promised"));
             }
-            Output::Sign(_, _) => assert!(config.signed),
+            Output::Sign(audience, _) => {
+                assert!(audience.key.is_some());
+                self.signed = true;
+            }
             Output::Wait(..) => {}
         }
     }
@@ -142,6 +176,11 @@ impl Witness {
             Input::Reply(id, _) => {
                 self.sends.remove(id);
                 self.monitors.remove(id);
+                self.endings.remove(id);
+                self.ended = None;
+            }
+            Input::PushResource(url, change) => {
+                self.ended = (*change != Change::Restored).then(|| url.clone());
             }
             _ => {}
         }
@@ -153,15 +192,17 @@ proptest! {
     #[test]
     fn any_inputs_give_each_job_one_verdict_and_each_receipt_one_outcome(
         steps in prop::collection::vec((input(), 0_u64..30_000), 0..300),
-        signed in any::<bool>(),
         repeat in any::<bool>(),
+        share_receipts in any::<bool>(),
+        event_stream in any::<bool>(),
         patient in any::<bool>(),
     ) {
-        let config = small(signed, repeat);
+        let config = small(repeat, share_receipts, event_stream);
         let mut world = World::with(config);
         let mut witness = Witness::default();
         for (input, millis) in steps {
             world.pass(Duration::from_millis(millis));
+            witness.ended = None;
             if !witness.before(&input) {
                 continue;
             }

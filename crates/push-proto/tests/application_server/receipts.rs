@@ -5,7 +5,8 @@ use std::time::Duration;
 use push_proto::{
     Ttl,
     application_server::{
-        Accepted, Input, Job, Limits, Output, ReceiptOutcome, ReceiptRequest, Response, Verdict,
+        Accepted, Config, Input, Job, Limits, Output, ReceiptOutcome, ReceiptRequest, Request, Response,
+        Verdict, Via,
     },
     user_agent::{Failure, Reference, RequestId},
 };
@@ -246,6 +247,8 @@ fn an_old_subscription_is_let_go_when_nothing_comes_on_it_any_more() {
     let id = world.sending(job_with_receipt(3));
     let outputs = world.reply(id, promised(3, "/r/2"));
     assert!(outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == old)));
+    // 8030-7.3-5: and its service is told.
+    assert_eq!(endings(&outputs)[0].1, url(RECEIPTS));
     assert_eq!(outcomes(&world.receipt(new, "/m/3", 204)).len(), 1);
 }
 
@@ -256,4 +259,108 @@ fn closing_settles_what_is_awaited() {
     assert_eq!(outcomes(&outputs), [(1, ReceiptOutcome::Unknown)]);
     assert!(outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == monitor)));
     let _: Job = job(1);
+}
+
+/// The receipt subscription that is of no more use, being ended.
+fn ending(limits: Limits) -> (World, RequestId) {
+    let mut world = World::with(Config { limits, ..unsigned() });
+    for (number, receipts) in [(1, "/r/1"), (2, "/r/2")] {
+        let id = world.sending(job_with_receipt(number));
+        let outputs = world.reply(id, promised(number, receipts));
+        let (monitor, _) = monitors(&outputs)[0];
+        world.receipt(monitor, &format!("/m/{number}"), 204);
+    }
+    let id = world.sending(job_with_receipt(3));
+    let outputs = world.reply(id, promised(3, "/r/2"));
+    let id = endings(&outputs).first().map_or(RequestId(u64::MAX), |(id, _)| *id);
+    (world, id)
+}
+
+#[test]
+fn ending_a_receipt_subscription_is_tried_a_few_times() {
+    // 8030-7.3-5
+    for answer in [200, 204, 404, 410, 403] {
+        let (mut world, id) = ending(Limits::default());
+        assert!(world.reply(id, status(answer)).is_empty());
+        assert!(endings(&world.wake().1).is_empty(), "{answer} is an end");
+    }
+    let (mut world, mut id) = ending(Limits::default());
+    for _ in 1..Limits::default().ending_attempts {
+        assert!(world.reply(id, status(503)).is_empty());
+        id = endings(&world.wake().1)[0].0;
+    }
+    world.fail(id, Failure::Lost);
+    assert!(endings(&world.wake().1).is_empty());
+}
+
+#[test]
+fn an_ending_that_is_not_answered_is_cancelled_and_counts_as_lost() {
+    let (mut world, id) = ending(Limits::default());
+    let (wait, outputs) = world.wake();
+    assert_eq!(wait, Limits::default().response);
+    assert!(matches!(outputs[0], Output::Cancel(cancelled) if cancelled == id));
+    assert_eq!(endings(&world.wake().1).len(), 1);
+    assert!(!world.give(Input::Close).is_empty());
+    assert_eq!(world.deadline, None);
+}
+
+#[test]
+fn endings_are_bounded() {
+    let (_, id) = ending(Limits { endings: 0, ..Limits::default() });
+    assert_eq!(id, RequestId(u64::MAX), "it is left to its service");
+}
+
+#[test]
+fn a_subscription_that_a_send_in_flight_names_is_not_ended() {
+    let (mut world, _) = awaiting();
+    let (naming, _) = sent(&world.send(job_with_receipt(2)));
+    let (other, _) = sent(&world.send(job_with_receipt(3)));
+    let outputs = world.reply(other, promised(3, "/r/2"));
+    assert_eq!(endings(&outputs), []);
+    assert_eq!(verdicts(&world.reply(naming, promised(2, "/r/1"))).len(), 1);
+}
+
+#[test]
+fn receipts_may_be_kept_apart() {
+    // 8030-5.1-8: nobody waits for anybody, and nothing links them.
+    let mut world = World::with(Config { share_receipts: false, ..unsigned() });
+    let (one, send) = sent(&world.send(job_with_receipt(1)));
+    assert_eq!(send.receipt, ReceiptRequest::New);
+    let (two, _) = sent(&world.send(job_with_receipt(2)));
+    world.reply(one, promised(1, "/r/1"));
+    let (_, send) = sent(&world.send(job_with_receipt(3)));
+    assert_eq!(send.receipt, ReceiptRequest::New);
+    // 8030-5.1-10: until the service says that there are enough.
+    let (_, send) = sent(&world.reply(two, retry_after(429, 600)));
+    assert_eq!(send.receipt, ReceiptRequest::On(url(RECEIPTS)));
+}
+
+#[test]
+fn a_service_that_cannot_push_is_asked_for_an_event_stream() {
+    // A-12, 8030-6.3-1
+    let via = |outputs: &[Output]| match &requests(outputs)[..] {
+        [(id, Request::MonitorReceipts { via, .. })] => (*id, *via),
+        other => panic!("{other:?}"),
+    };
+    let mut world = World::with(Config { event_stream: true, ..unsigned() });
+    let id = world.sending(job_with_receipt(1));
+    let (monitor, first) = via(&world.reply(id, promised(1, "/r/1")));
+    assert_eq!(first, Via::Push);
+    let (monitor, second) = via(&world.reply(monitor, status(406)));
+    assert_eq!(second, Via::EventStream);
+    // It stays with what works.
+    world.pass(Duration::from_secs(60));
+    let (monitor, third) = via(&world.reply(monitor, status(200)));
+    assert_eq!(third, Via::EventStream);
+    assert_eq!(outcomes(&world.receipt(monitor, "/m/1", 204)), [(1, ReceiptOutcome::Delivered)]);
+    // Neither way: no hot loop.
+    let id = world.sending(job_with_receipt(2));
+    world.reply(id, promised(2, "/r/1"));
+    assert!(world.reply(monitor, status(406)).is_empty());
+    let (wait, outputs) = world.wake();
+    assert!(!wait.is_zero());
+    assert!(world.reply(via(&outputs).0, status(406)).is_empty());
+
+    let (mut world, monitor) = awaiting();
+    assert!(world.reply(monitor, status(406)).is_empty(), "the driver cannot read one");
 }

@@ -3,20 +3,38 @@
 use std::time::Duration;
 
 use push_proto::{
-    Origin, UnixTime,
-    application_server::{Config, Credentials, Input, Limits, Output, Token, Verdict},
+    UnixTime,
+    application_server::{Audience, Config, Credentials, Input, Job, Limits, Output, Token, Verdict},
 };
 
-use crate::world::*;
+use push_crypto::PublicKey;
 
+use crate::world::{GENERATOR, World, sends, signatures, verdict, verdicts};
+
+/// The point opposite to the generator.
+const OPPOSITE: &str =
+    "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWsBy9HAHlgGVxGBS1g_Bh6dQxzKmUzqExNEm_l8hArgo";
 const ORIGIN: &str = "https://push.example.net";
 
 fn token(expires: UnixTime) -> Option<Token> {
     Some(Token { credentials: Credentials::new("vapid t=x.y.z, k=w"), expires })
 }
 
-fn origin() -> Origin {
-    ORIGIN.parse().unwrap()
+fn keys() -> [PublicKey; 2] {
+    [GENERATOR, OPPOSITE].map(|key| key.parse().unwrap())
+}
+
+fn audience() -> Audience {
+    Audience { origin: ORIGIN.parse().unwrap(), key: Some(keys()[0]) }
+}
+
+/// A job to a subscription that was made with the first key.
+fn job(id: u64) -> Job {
+    Job { key: Some(keys()[0]), ..crate::world::job(id) }
+}
+
+fn job_at(id: u64, host: &str) -> Job {
+    Job { key: Some(keys()[0]), ..crate::world::job_at(id, host) }
 }
 
 /// A world that has just been given its first token, with the send that comes of it.
@@ -24,7 +42,7 @@ fn signed() -> (World, UnixTime, Vec<Output>) {
     let mut world = World::with(Config::default());
     let asked = signatures(&world.send(job(1)));
     let expires = asked[0].1;
-    let outputs = world.give(Input::Signed(origin(), token(expires)));
+    let outputs = world.give(Input::Signed(audience(), token(expires)));
     (world, expires, outputs)
 }
 
@@ -36,7 +54,7 @@ fn one_token_is_made_for_each_origin_and_reused() {
     let expires = world.now.wall.saturating_add_secs(12 * 3600);
     assert_eq!(signatures(&outputs), [(ORIGIN.to_owned(), expires)]);
     assert!(world.send(job(2)).is_empty(), "asked for already");
-    let outputs = world.give(Input::Signed(origin(), token(expires)));
+    let outputs = world.give(Input::Signed(audience(), token(expires)));
     assert_eq!(sends(&outputs).len(), 2);
     for (_, send) in sends(&outputs) {
         assert_eq!(send.credentials.unwrap().expose(), "vapid t=x.y.z, k=w");
@@ -63,7 +81,7 @@ fn a_token_is_renewed_near_its_end_and_never_used_after_it() {
     assert_eq!(world.now.wall, expires);
     assert!(sends(&world.send(job(4))).is_empty(), "it is not any more");
     let later = expires.saturating_add_secs(3600);
-    assert_eq!(sends(&world.give(Input::Signed(origin(), token(later)))).len(), 1);
+    assert_eq!(sends(&world.give(Input::Signed(audience(), token(later)))).len(), 1);
 }
 
 #[test]
@@ -75,7 +93,7 @@ fn no_token_lives_longer_than_a_day() {
     let outputs = world.send(job(1));
     let day = world.now.wall.saturating_add_secs(24 * 3600);
     assert_eq!(signatures(&outputs)[0].1, day);
-    let outputs = world.give(Input::Signed(origin(), token(day.saturating_add_secs(1))));
+    let outputs = world.give(Input::Signed(audience(), token(day.saturating_add_secs(1))));
     assert!(matches!(verdict(&outputs), Verdict::Auth(rejection) if rejection.status.is_none()));
 }
 
@@ -85,7 +103,7 @@ fn without_a_token_the_verdict_is_about_credentials() {
         let mut world = World::with(Config::default());
         world.send(job(1));
         world.send(job(2));
-        let outputs = world.give(Input::Signed(origin(), useless));
+        let outputs = world.give(Input::Signed(audience(), useless));
         assert_eq!(verdicts(&outputs).len(), 2);
         assert!(verdicts(&outputs).iter().all(|(_, verdict)| matches!(verdict, Verdict::Auth(_))));
         assert_eq!(signatures(&world.send(job(3))).len(), 1, "the next one asks again");
@@ -97,7 +115,7 @@ fn a_signer_that_fails_while_the_token_is_good_is_asked_again_and_nothing_is_los
     let (mut world, _, _) = signed();
     world.pass(Duration::from_secs(12 * 3600) - Limits::default().token_margin);
     assert_eq!(signatures(&world.send(job(2))).len(), 1);
-    assert!(world.give(Input::Signed(origin(), None)).is_empty());
+    assert!(world.give(Input::Signed(audience(), None)).is_empty());
     let outputs = world.send(job(3));
     assert_eq!((signatures(&outputs).len(), sends(&outputs).len()), (0, 1), "not at once");
     world.pass(Duration::from_secs(10));
@@ -120,6 +138,41 @@ fn a_clock_that_steps_back_makes_no_token_good_again() {
 #[test]
 fn an_answer_that_nobody_asked_for_does_no_harm() {
     let mut world = World::with(Config::default());
-    assert!(world.give(Input::Signed(origin(), None)).is_empty());
-    assert!(world.give(Input::Signed("https://other.example".parse().unwrap(), None)).is_empty());
+    assert!(world.give(Input::Signed(audience(), None)).is_empty());
+    let other = Audience { key: None, ..audience() };
+    assert!(world.give(Input::Signed(other, None)).is_empty());
+}
+
+#[test]
+fn each_subscription_gets_the_key_that_it_was_made_with() {
+    // 8292-4.2-1, 8292-4.2-11: two keys at one push service, and a subscription without any.
+    let [one, two] = keys();
+    let mut world = World::new();
+    let asked = world.send(job(1));
+    let outputs = world.send(Job { key: Some(two), ..job(2) });
+    let signed = |outputs: &[Output]| match outputs {
+        [Output::Sign(audience, expires)] => (audience.clone(), *expires),
+        other => panic!("{other:?}"),
+    };
+    let ((first, expires), (second, _)) = (signed(&asked), signed(&outputs));
+    assert_eq!((first.key, second.key), (Some(one), Some(two)));
+    assert_eq!(first.origin, second.origin);
+    let (_, bare) = crate::world::sent(&world.send(Job { key: None, ..job(3) }));
+    assert_eq!(bare.credentials, None);
+
+    // A key without a signer holds up nobody else.
+    let credentials = |text: &str| Some(Token { credentials: Credentials::new(text), expires });
+    let (_, send) = crate::world::sent(&world.give(Input::Signed(second, credentials("vapid t=2, k=2"))));
+    assert_eq!((send.to, send.credentials.unwrap().expose()), (job(2).to, "vapid t=2, k=2"));
+    assert!(matches!(verdict(&world.give(Input::Signed(first, None))), Verdict::Auth(_)));
+}
+
+#[test]
+fn a_pause_of_a_push_service_is_for_every_key() {
+    // 8030-8.4-3: also for a key that is used for the first time.
+    let mut world = World::new();
+    let id = world.sending(Job { key: None, ..job(1) });
+    world.reply(id, crate::world::retry_after(503, 60));
+    assert!(world.send(job(2)).is_empty());
+    assert_eq!(signatures(&world.advance(Duration::from_secs(60))).len(), 1);
 }

@@ -49,7 +49,7 @@ fn an_answer_that_is_final_is_final_at_once() {
     // 8030-2-2, A-04, A-19, A-33
     let name = |verdict: &Verdict| match verdict {
         Verdict::Accepted(_) => "accepted",
-        Verdict::Gone => "gone",
+        Verdict::Gone(_) => "gone",
         Verdict::KeyMismatch(_) => "key mismatch",
         Verdict::Auth(_) => "auth",
         Verdict::Rejected(_) => "rejected",

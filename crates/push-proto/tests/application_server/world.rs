@@ -11,6 +11,10 @@ use push_proto::{
     user_agent::{Failure, Reference, RequestId, RetryAfter},
 };
 
+/// A public key: the generator of P-256.
+pub(crate) const GENERATOR: &str =
+    "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU";
+
 pub(crate) struct World {
     pub(crate) sender: Sender,
     pub(crate) now: Now,
@@ -92,7 +96,7 @@ impl World {
 }
 
 pub(crate) fn unsigned() -> Config {
-    Config { signed: false, ..Config::default() }
+    Config::default()
 }
 
 pub(crate) fn url(text: &str) -> PushUrl {
@@ -104,6 +108,7 @@ pub(crate) fn job(id: u64) -> Job {
     Job {
         id: JobId(id),
         to: url(&format!("https://push.example.net/p/{id}")),
+        key: None,
         ttl: Ttl::from_secs(600),
         urgency: Urgency::Normal,
         topic: None,
@@ -150,7 +155,7 @@ pub(crate) fn requests(outputs: &[Output]) -> Vec<(RequestId, Request)> {
 pub(crate) fn sends(outputs: &[Output]) -> Vec<(RequestId, Send)> {
     let send = |(id, request)| match request {
         Request::Send(send) => Some((id, send)),
-        Request::MonitorReceipts { .. } => None,
+        Request::MonitorReceipts { .. } | Request::EndReceipts { .. } => None,
     };
     requests(outputs).into_iter().filter_map(send).collect()
 }
@@ -164,10 +169,19 @@ pub(crate) fn sent(outputs: &[Output]) -> (RequestId, Send) {
 
 pub(crate) fn monitors(outputs: &[Output]) -> Vec<(RequestId, PushUrl)> {
     let monitor = |(id, request)| match request {
-        Request::MonitorReceipts { url } => Some((id, url)),
-        Request::Send(_) => None,
+        Request::MonitorReceipts { url, .. } => Some((id, url)),
+        Request::Send(_) | Request::EndReceipts { .. } => None,
     };
     requests(outputs).into_iter().filter_map(monitor).collect()
+}
+
+/// Receipt subscriptions that are being ended.
+pub(crate) fn endings(outputs: &[Output]) -> Vec<(RequestId, PushUrl)> {
+    let ending = |(id, request)| match request {
+        Request::EndReceipts { url } => Some((id, url)),
+        Request::Send(_) | Request::MonitorReceipts { .. } => None,
+    };
+    requests(outputs).into_iter().filter_map(ending).collect()
 }
 
 pub(crate) fn verdicts(outputs: &[Output]) -> Vec<(u64, Verdict)> {
@@ -195,7 +209,7 @@ pub(crate) fn outcomes(outputs: &[Output]) -> Vec<(u64, ReceiptOutcome)> {
 
 pub(crate) fn signatures(outputs: &[Output]) -> Vec<(String, UnixTime)> {
     let sign = |output: &Output| match output {
-        Output::Sign(origin, expires) => Some((origin.as_str().to_owned(), *expires)),
+        Output::Sign(audience, expires) => Some((audience.origin.as_str().to_owned(), *expires)),
         _ => None,
     };
     outputs.iter().filter_map(sign).collect()

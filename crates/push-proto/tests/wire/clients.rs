@@ -179,7 +179,16 @@ fn an_application_server_reads_the_answer() {
 /// `8030-6.3-1`, `8030-6.3-3` to `8030-6.3-5`
 #[test]
 fn an_application_server_monitors_receipts() {
-    let monitor = sender::Request::MonitorReceipts { url: url(&door().receipts_url(RECEIPTS)) };
+    let receipts = url(&door().receipts_url(RECEIPTS));
+    let monitor = sender::Request::MonitorReceipts { url: receipts.clone(), via: sender::Via::EventStream };
+    assert_eq!(
+        field(application_server::request(&monitor).unwrap().headers(), "accept"),
+        "text/event-stream"
+    );
+    let end = sender::Request::EndReceipts { url: receipts.clone() };
+    // `8030-7.3-5`
+    let Ok(Request::Unsubscribe(_)) = arrive(application_server::request(&end).unwrap()) else { panic!() };
+    let monitor = sender::Request::MonitorReceipts { url: receipts, via: sender::Via::Push };
     let built = application_server::request(&monitor).unwrap();
     assert_eq!(built.headers(), &HeaderMap::new());
     assert!(matches!(arrive(built), Ok(Request::Monitor(_))));

@@ -10,12 +10,12 @@ use futures_util::{
 };
 use h2::client::SendRequest;
 use http::Request as HttpRequest;
-use push_crypto::{Provider, vapid::Signer};
+use push_crypto::{Provider, PublicKey, vapid::Signer};
 use push_proto::{
     Content, Mono, Now, Origin, PushUrl, UnixTime,
     application_server::{
-        Credentials, Input, Job, JobId, Output, ReceiptOutcome, Request, Response, Sender as Machine, Token,
-        Verdict,
+        Audience, Change, Credentials, Input, Job, JobId, Output, ReceiptOutcome, Request, Response,
+        Sender as Machine, Token, Verdict,
     },
     user_agent::{Failure, RequestId},
     wire,
@@ -37,12 +37,15 @@ use crate::{
 /// What a handle wants. The channel is bounded by the places: one for each job.
 pub(super) enum Command {
     Send(Box<Order>),
+    /// What became of a push resource; it takes a job's place until it is told.
+    Changed(PushUrl, Change, OwnedSemaphorePermit),
     Close,
 }
 
 /// A message to send, and who waits for its verdict.
 pub(super) struct Order {
     pub(super) to: PushUrl,
+    pub(super) key: Option<PublicKey>,
     pub(super) content: Content,
     pub(super) push: Push,
     pub(super) reply: oneshot::Sender<Result<Sent, SendError>>,
@@ -84,7 +87,7 @@ pub(super) struct Driver<R> {
     machine: Machine,
     dialer: Dialer<R>,
     provider: Provider,
-    signer: Option<Signer>,
+    signers: Vec<Signer>,
     ordered: mpsc::UnboundedReceiver<Command>,
     reason_octets: usize,
     tasks: FuturesUnordered<Task>,
@@ -102,7 +105,7 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn new(
         machine: Machine,
         dialer: Dialer<R>,
-        (provider, signer): (Provider, Option<Signer>),
+        (provider, signers): (Provider, Vec<Signer>),
         ordered: mpsc::UnboundedReceiver<Command>,
         reason_octets: usize,
     ) -> Self {
@@ -111,7 +114,7 @@ impl<R: Runtime> Driver<R> {
             machine,
             dialer,
             provider,
-            signer,
+            signers,
             ordered,
             reason_octets,
             tasks: FuturesUnordered::new(),
@@ -138,6 +141,9 @@ impl<R: Runtime> Driver<R> {
                 biased;
                 command = self.ordered.recv(), if listening => match command {
                     Some(Command::Send(order)) => self.send(*order),
+                    Some(Command::Changed(url, change, _place)) => {
+                        self.machine.handle(Input::PushResource(url, change), runtime.now());
+                    }
                     Some(Command::Close) => {
                         self.machine.handle(Input::Close, runtime.now());
                         self.settle();
@@ -162,13 +168,13 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn send(&mut self, order: Order) {
-        let Order { to, content, push, reply, place } = order;
-        let Push { ttl, urgency, topic, receipt, padding: _ } = push;
+        let Order { to, key, content, push, reply, place } = order;
+        let Push { ttl, urgency, topic, receipt, key: _, padding: _ } = push;
         let id = JobId(self.number());
         self.waiting.insert(id, Waiting { reply, _place: place });
         let now = self.now();
-        self.machine
-            .handle(Input::Send(Box::new(Job { id, to, ttl, urgency, topic, content, receipt })), now);
+        let job = Job { id, to, key, ttl, urgency, topic, content, receipt };
+        self.machine.handle(Input::Send(Box::new(job)), now);
     }
 
     fn number(&mut self) -> u64 {
@@ -238,7 +244,7 @@ impl<R: Runtime> Driver<R> {
         loop {
             let now = self.now();
             match self.machine.poll(now) {
-                Output::Sign(origin, expires) => self.sign(origin, expires, now),
+                Output::Sign(audience, expires) => self.sign(audience, expires, now),
                 Output::Request(id, request) => self.request(id, &request, now),
                 Output::Cancel(id) => self.cancel(id),
                 Output::Verdict(job, verdict) => self.verdict(job, verdict),
@@ -271,12 +277,13 @@ impl<R: Runtime> Driver<R> {
         let _nobody_waits = reply.send(Ok(Sent { verdict, receipt }));
     }
 
-    fn sign(&mut self, origin: Origin, expires: UnixTime, now: Now) {
-        let signed = self.signer.as_ref().and_then(|signer| {
-            let token = signer.sign(&self.provider, &origin, expires, now.wall).ok()?;
+    fn sign(&mut self, audience: Audience, expires: UnixTime, now: Now) {
+        let signer = self.signers.iter().find(|signer| Some(*signer.public_key()) == audience.key);
+        let signed = signer.and_then(|signer| {
+            let token = signer.sign(&self.provider, &audience.origin, expires, now.wall).ok()?;
             Some(Token { credentials: Credentials::new(&token.authorization()), expires: token.expires() })
         });
-        self.machine.handle(Input::Signed(origin, signed), now);
+        self.machine.handle(Input::Signed(audience, signed), now);
     }
 
     fn request(&mut self, id: RequestId, request: &Request, now: Now) {

@@ -1,20 +1,21 @@
 //! An application server's sender: the handle that an application has.
 
 mod driver;
+mod topic;
 
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use push_crypto::{
-    Provider, Subscription,
+    Provider, PublicKey, Subscription,
     message::{self, EncryptError, Padding},
     vapid::Signer,
 };
 use push_proto::{
     Content, ContentField, PushUrl, Seed, Topic, Ttl, Urgency,
-    application_server::{self, Config, ReceiptOutcome, Refused, Verdict},
+    application_server::{self, Change, Config, ReceiptOutcome, Refused, Verdict},
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use self::driver::{Command, Driver, Order};
 use super::{Addresses, ClientLimits, dial::Dialer};
@@ -23,12 +24,16 @@ use crate::{ClientTls, Fault, Runtime};
 /// How a sender is set up.
 #[derive(Debug)]
 pub struct SenderOptions {
-    /// The machine's; `signed` is set from `signer`.
+    /// The machine's. `event_stream` is not for this driver: it reads pushed receipts only.
     pub config: Config,
     /// What encrypts and signs.
     pub provider: Provider,
     /// Who sends (VAPID). Most push services insist on it.
     pub signer: Option<Signer>,
+    /// Further identities, for subscriptions that were made with their keys: those of other applications, or one's own
+    /// before the last change (`8292-4.2-11`). A new key has no reputation yet (`8292-5-4`), so change step by step: let
+    /// new subscriptions use it, and keep the old one here as long as a subscription needs it.
+    pub other_signers: Vec<Signer>,
     /// Whom it trusts.
     pub tls: ClientTls,
     /// What it connects to: public addresses only, unless said otherwise.
@@ -45,6 +50,7 @@ impl SenderOptions {
             config: Config::default(),
             provider,
             signer,
+            other_signers: Vec::new(),
             tls,
             addresses: Addresses::Public,
             limits: ClientLimits::default(),
@@ -63,15 +69,18 @@ pub struct Push {
     pub topic: Option<Topic>,
     /// Whether its outcome is wanted (RFC 8030 §5.1); never asked for with TTL 0 (`8030-5.2-10`).
     pub receipt: bool,
+    /// The VAPID key that the subscription was made with (`8292-4.2-1`), if it is not that of
+    /// [`SenderOptions::signer`].
+    pub key: Option<PublicKey>,
     /// What hides the payload's length.
     pub padding: Padding,
 }
 
 impl Push {
-    /// Normal urgency, no topic, no receipt, no padding.
+    /// Normal urgency, no topic, no receipt, the first key, no padding.
     #[must_use]
     pub const fn new(ttl: Ttl) -> Self {
-        Self { ttl, urgency: Urgency::Normal, topic: None, receipt: false, padding: Padding::None }
+        Self { ttl, urgency: Urgency::Normal, topic: None, receipt: false, key: None, padding: Padding::None }
     }
 }
 
@@ -105,6 +114,10 @@ struct Inner {
     /// One for each job that the machine takes.
     room: Arc<Semaphore>,
     provider: Provider,
+    /// Whom it signs as, unless a message says otherwise.
+    key: Option<PublicKey>,
+    /// Whom it can sign as.
+    keys: Vec<PublicKey>,
 }
 
 impl Sender {
@@ -117,17 +130,20 @@ impl Sender {
         runtime: R,
         options: SenderOptions,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), Fault> {
-        let SenderOptions { config, provider, signer, tls, addresses, limits } = options;
+        let SenderOptions { config, provider, signer, other_signers, tls, addresses, limits } = options;
         let mut seed = [0; 32];
         provider.fill(&mut seed).map_err(|_| Fault::Random)?;
-        let config = Config { signed: signer.is_some(), ..config };
+        let config = Config { event_stream: false, ..config };
+        let key = signer.as_ref().map(|signer| *signer.public_key());
+        let signers: Vec<Signer> = signer.into_iter().chain(other_signers).collect();
+        let keys = signers.iter().map(|signer| *signer.public_key()).collect();
         let machine = application_server::Sender::new(config, &Seed::from_octets(seed));
         let (orders, ordered) = mpsc::unbounded_channel();
         let dialer = Dialer { runtime, tls, addresses, limits };
         let reason_octets = config.limits.reason_octets;
-        let driver = Driver::new(machine, dialer, (provider, signer), ordered, reason_octets);
+        let driver = Driver::new(machine, dialer, (provider, signers), ordered, reason_octets);
         let room = Arc::new(Semaphore::new(config.limits.jobs.min(Semaphore::MAX_PERMITS)));
-        Ok((Self(Arc::new(Inner { orders, room, provider })), driver.run()))
+        Ok((Self(Arc::new(Inner { orders, room, provider, key, keys })), driver.run()))
     }
 
     /// Encrypts a message to a subscription and sends it; comes back with what the push service said in the end. It
@@ -156,12 +172,40 @@ impl Sender {
     /// It was not taken: nothing was sent.
     pub async fn send_content(&self, to: &PushUrl, content: Content, push: Push) -> Result<Sent, SendError> {
         let ended = |_| SendError::Fault(Fault::Ended);
-        let place =
-            Arc::clone(&self.0.room).acquire_owned().await.map_err(|_| SendError::Fault(Fault::Ended))?;
+        if push.key.is_some_and(|key| !self.0.keys.contains(&key)) {
+            return Err(SendError::Key);
+        }
+        let key = push.key.or(self.0.key);
+        let place = self.place().await.map_err(SendError::Fault)?;
         let (reply, answer) = oneshot::channel();
-        let order = Order { to: to.clone(), content, push, reply, place };
+        let order = Order { to: to.clone(), key, content, push, reply, place };
         drop(self.0.orders.send(Command::Send(Box::new(order))));
         answer.await.map_err(ended)?
+    }
+
+    /// A topic for what the application calls `name`: the same for the same subscription, unlike for every other, and
+    /// meaningless to the push service (`8030-8.1-2`). It is made with the secret that only the user agent shares, so that
+    /// trying out likely names tells nothing. Always a topic; it comes as [`Push::topic`] takes it.
+    #[must_use]
+    pub fn topic(&self, to: &Subscription, name: &str) -> Option<Topic> {
+        topic::pseudonym(&self.0.provider, &to.auth, name)
+    }
+
+    /// Says what the application knows of a push resource: that it has ended, that another took its place, or that it is
+    /// good after all.
+    ///
+    /// Cancel safe: it is said or it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Ended`].
+    pub async fn push_resource(&self, url: &PushUrl, change: Change) -> Result<(), Fault> {
+        let place = self.place().await?;
+        self.0.orders.send(Command::Changed(url.clone(), change, place)).map_err(|_| Fault::Ended)
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.0.room).acquire_owned().await.map_err(|_| Fault::Ended)
     }
 
     /// Gives every message its verdict now, drops the connections and ends.
@@ -185,6 +229,8 @@ impl fmt::Debug for Sender {
 pub enum SendError {
     /// It cannot be encrypted, for example because it is too long.
     Encrypt(EncryptError),
+    /// There is no signer for the key that the message names.
+    Key,
     /// A limit is reached.
     Refused(Refused),
     /// Our own fault.
@@ -195,6 +241,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encrypt(error) => error.fmt(f),
+            Self::Key => f.write_str("there is no signer for the key that the message names"),
             Self::Refused(refused) => write!(f, "the message was not taken: {refused:?}"),
             Self::Fault(fault) => fault.fmt(f),
         }

@@ -1,0 +1,5 @@
+//! The test of `push-driver` for secrets in logs, on smol.
+
+mod adapter;
+#[path = "../../push-driver/tests/secrets/mod.rs"]
+mod secrets;
