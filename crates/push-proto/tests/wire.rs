@@ -10,6 +10,8 @@
 mod admission;
 #[path = "wire/clients.rs"]
 mod clients;
+#[path = "wire/event_reader.rs"]
+mod event_reader;
 #[path = "wire/fields.rs"]
 mod fields;
 #[path = "wire/fixture.rs"]

@@ -40,6 +40,7 @@
 pub mod application_server;
 mod content;
 mod door;
+mod event_reader;
 mod lexer;
 mod limits;
 mod link;
@@ -54,6 +55,7 @@ pub mod user_agent;
 mod vapid;
 
 pub use door::{Admitted, BodyLimit, Door, Unremembered, Verify};
+pub use event_reader::{EVENT_STREAM, EventReader, StreamEnd, StreamEvent, StreamFault};
 pub use limits::Limits;
 pub use link::{Relation, link, links};
 pub use prefer::Preferences;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use push_proto::user_agent::{
-    Connection, Discarded, Disposition, Event, Failure, Input, Output, Pushed, Reference, Request, Response,
+    Connection, Discarded, Disposition, Event, Failure, Input, Order, Output, Pushed, Reference, Request, Response,
     RetryAfter, State, Tag,
 };
 
@@ -240,7 +240,7 @@ fn closing_tells_what_is_owed_and_no_more() {
     assert!(outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == watch)));
     assert!(world.push(watch, 2, 1).is_empty(), "it comes again next time");
     let outputs = world.reply(id, status(204));
-    assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect(_))));
+    assert!(outputs.iter().any(|output| matches!(output, Output::Connection(_, Order::Close))));
     assert_eq!(events(&outputs), [Event::Closed]);
     assert_eq!(world.agent.subscriptions().count(), 1, "closing is not unsubscribing");
     assert!(world.subscribe(3).is_empty());

@@ -70,10 +70,15 @@ fn a_user_agent_reads_what_it_got() {
 fn a_user_agent_monitors_acknowledges_and_unsubscribes() {
     let set = url(&door().set_url(AGENT));
     for urgency in [None, Some(Urgency::High)] {
-        let built = user_agent::request(&agent::Request::Monitor { url: set.clone(), urgency }).unwrap();
+        let via = agent::Via::Push;
+        let built = user_agent::request(&agent::Request::Monitor { url: set.clone(), via, urgency }).unwrap();
+        assert_eq!(built.headers().get("accept"), None);
         let Ok(Request::Monitor(monitor)) = arrive(built) else { panic!() };
         assert_eq!(monitor.urgency, urgency.unwrap_or(Urgency::VeryLow));
     }
+    //
+    let streamed = agent::Request::Monitor { url: set.clone(), via: agent::Via::Stream, urgency: None };
+    assert_eq!(field(user_agent::request(&streamed).unwrap().headers(), "accept"), "text/event-stream");
     let message = url(&door().message_url(HANDLE, KEY));
     let built = user_agent::request(&agent::Request::Acknowledge { url: message }).unwrap();
     assert!(matches!(arrive(built), Ok(Request::Acknowledge(handle)) if handle == HANDLE));
