@@ -313,7 +313,8 @@ impl UserAgent {
         let needed: Vec<Origin> = self.agenda.origins().into_iter().cloned().collect();
         for origin in needed {
             let room = self.connections.open() < limits.connections;
-            let link = self.connections.links.entry(origin.clone()).or_insert_with(|| Link::new(&limits, None));
+            let link =
+                self.connections.links.entry(origin.clone()).or_insert_with(|| Link::new(&limits, None));
             if link.stage == Stage::Down && link.due <= now.mono && room {
                 let id = ConnectionId(self.next_id);
                 self.next_id = self.next_id.saturating_add(1);

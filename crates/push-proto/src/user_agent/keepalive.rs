@@ -49,9 +49,9 @@ impl Rhythm {
         Self { interval: good.unwrap_or_else(|| within(bounds, bounds.first)), good, patience: 0 }
     }
 
-    /// What is worth keeping.
-    pub(super) const fn learned(&self) -> Option<Duration> {
-        self.good
+    /// What is worth keeping, in whole milliseconds.
+    pub(super) fn learned(&self) -> Option<Duration> {
+        self.good.map(|good| Duration::from_millis(u64::try_from(good.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// When to ask a connection that was last heard at `heard`: up to an eighth early, at random, so that connections
@@ -65,7 +65,8 @@ impl Rhythm {
     /// A connection has survived that silence. Says whether more is known than before.
     pub(super) fn survived(&mut self, bounds: &Keepalive, silence: Duration) -> bool {
         // The jitter is no news.
-        let reached = if silence.saturating_add(self.interval / 8) >= self.interval { self.interval } else { silence };
+        let reached =
+            if silence.saturating_add(self.interval / 8) >= self.interval { self.interval } else { silence };
         let better = self.good.is_none_or(|good| reached > good);
         if better {
             self.good = Some(within(bounds, reached));

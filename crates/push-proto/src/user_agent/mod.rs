@@ -46,8 +46,8 @@ pub use input::{
 pub use keepalive::Keepalive;
 pub use limits::Limits;
 pub use output::{
-    ConnectionEvent, Delivery, Discarded, Event, MonitorFault, Order, Output, Reason, Request, SubscribeFault,
-    SubscriptionEvent, Via,
+    ConnectionEvent, Delivery, Discarded, Event, MonitorFault, Order, Output, Reason, Request,
+    SubscribeFault, SubscriptionEvent, Via,
 };
 pub use reference::Reference;
 pub(crate) use retry::{Answer, Task, sooner};

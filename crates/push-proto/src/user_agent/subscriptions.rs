@@ -225,9 +225,7 @@ impl UserAgent {
     pub(super) fn subscribe_request(&mut self, tag: Tag) -> Option<Request> {
         let subscription = self.subscriptions.all.get(&tag)?;
         let origin = match &subscription.phase {
-            Phase::Making(making) => {
-                (!subscription.alone && !making.setless).then(|| making.url.origin())
-            }
+            Phase::Making(making) => (!subscription.alone && !making.setless).then(|| making.url.origin()),
             Phase::Active(_) | Phase::Leaving(_) => return None,
         };
         let set = origin.and_then(|origin| self.subscriptions.set_at(&origin));

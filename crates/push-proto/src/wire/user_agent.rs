@@ -4,7 +4,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, header, response::Parts};
 use push_crypto::vapid::OPTIONS_MEDIA_TYPE;
 
-use super::{EVENT_STREAM, Relation, content, link, location, request::URGENCY, respond::secret, retry_after};
+use super::{
+    EVENT_STREAM, Relation, content, link, location, request::URGENCY, respond::secret, retry_after,
+};
 use crate::user_agent::{Pushed, Reference, Request, Response, Via};
 
 /// The HTTP request. HTTP/2 and server push are up to whoever sends it.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use push_proto::user_agent::{
-    Connection, ConnectionEvent, ConnectionId, Event, Failure, Input, MonitorFault, Order, Output, Reason, Response,
-    RetryAfter, SubscriptionEvent, Tag, Via,
+    Connection, ConnectionEvent, ConnectionId, Event, Failure, Input, MonitorFault, Order, Output, Reason,
+    Response, RetryAfter, SubscriptionEvent, Tag, Via,
 };
 
 use crate::world::*;
@@ -139,7 +139,11 @@ fn a_silent_peer_is_given_up() {
     let connection = connecting(&outputs).unwrap();
     let (wait, outputs) = world.wake();
     assert_eq!(wait, config().limits.connect);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Connection(id, Order::Close) if *id == connection)));
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Connection(id, Order::Close) if *id == connection))
+    );
     offline(&outputs);
     // It is too late now.
     assert!(world.give(Input::Connection(connection, Connection::Established)).is_empty());
@@ -149,7 +153,11 @@ fn a_silent_peer_is_given_up() {
     let connection = established(&mut world);
     let (wait, outputs) = world.wake();
     assert_eq!(wait, config().limits.response);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Connection(id, Order::Close) if *id == connection)));
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Connection(id, Order::Close) if *id == connection))
+    );
     let (_, outputs) = world.wake();
     assert_ne!(connecting(&outputs).unwrap(), connection);
     // A monitor may be silent for as long as it likes.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use push_proto::user_agent::{
-    Connection, Discarded, Disposition, Event, Failure, Input, Order, Output, Pushed, Reference, Request, Response,
-    RetryAfter, State, Tag,
+    Connection, Discarded, Disposition, Event, Failure, Input, Order, Output, Pushed, Reference, Request,
+    Response, RetryAfter, State, Tag,
 };
 
 use crate::world::*;

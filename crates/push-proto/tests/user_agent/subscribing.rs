@@ -278,7 +278,10 @@ fn an_end_that_was_not_told_is_told_by_the_next_run() {
     assert_eq!(asked, Request::Unsubscribe { url: at("/s/1") });
     let outputs = world.reply(id, status(404));
     assert_eq!(events(&outputs), [unsubscribed(1)]);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Connection(_, Order::Close))), "nothing is left to do");
+    assert!(
+        outputs.iter().any(|output| matches!(output, Output::Connection(_, Order::Close))),
+        "nothing is left to do"
+    );
 }
 
 #[test]

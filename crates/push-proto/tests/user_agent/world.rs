@@ -5,8 +5,9 @@ use std::time::Duration;
 use push_proto::{
     Content, Mono, Now, PushUrl, Seed, UnixTime,
     user_agent::{
-        Config, Connection, ConnectionId, Delivery, Disposition, Event, Input, MessageRef, Order, Output, Pushed,
-        Reason, Reference, Request, RequestId, Response, Secret, State, Subscribe, Tag, UserAgent, Via,
+        Config, Connection, ConnectionId, Delivery, Disposition, Event, Input, Keepalive, MessageRef, Order,
+        Output, Pushed, Reason, Reference, Request, RequestId, Response, Secret, State, Subscribe, Tag,
+        UserAgent, Via,
     },
 };
 
@@ -115,7 +116,11 @@ impl World {
 
     /// The usual beginning: subscription 1 in a set, which is monitored. Gives the monitor.
     pub(crate) fn monitoring() -> (Self, RequestId) {
-        let mut world = Self::new();
+        Self::monitoring_with(config())
+    }
+
+    pub(crate) fn monitoring_with(config: Config) -> (Self, RequestId) {
+        let mut world = Self::with(config, State::default());
         let outputs = world.subscribed(1, Some("/a/1"));
         let (id, request) = request(&outputs);
         assert!(matches!(request, Request::Monitor { .. }), "{request:?}");
@@ -133,7 +138,15 @@ pub(crate) fn to(tag: u64) -> Subscribe {
     Subscribe { tag: Tag(tag), service: None, alone: false, restricted_to: None, secret: secret() }
 }
 
+/// As by default, but no silent connection is ever asked whether it lives.
 pub(crate) fn config() -> Config {
+    let mut config = asking();
+    let never = Duration::from_secs(10 * 365 * 24 * 3600);
+    config.limits.keepalive = Keepalive { first: never, shortest: never, longest: never, patience: 0 };
+    config
+}
+
+pub(crate) fn asking() -> Config {
     Config::new(url(SERVICE))
 }
 
