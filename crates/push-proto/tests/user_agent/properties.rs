@@ -247,13 +247,19 @@ impl Flaky {
                 Some(output) => self.react(world, output),
                 None => match self.next_push() {
                     Some((monitor, number)) => world.push(monitor, number, 1),
-                    None if self.asked < 3 => world.wake().1,
+                    None if self.is_busy(world) => world.wake().1,
                     None => return self.taken.sort_unstable(),
                 },
             };
             todo.extend(outputs);
         }
         panic!("no rest");
+    }
+
+    /// Whether there is more to come than questions and answers, of which a few are seen to be sure.
+    fn is_busy(&self, world: &World) -> bool {
+        let owes = world.agent.room() < config().limits.unacknowledged;
+        self.asked < 3 || owes || !self.pending.is_empty() || !world.is_at_rest()
     }
 
     /// Each pending message once on each monitor.
