@@ -16,7 +16,7 @@ use push_crypto::{
 use push_proto::{
     Content, PushUrl, Ttl,
     application_server::{ReceiptOutcome, Verdict},
-    user_agent::{Backoff, Discarded, Event, State, SubscribeFault, Tag},
+    user_agent::{Backoff, Discarded, Event, Keepalive, State, SubscribeFault, Tag},
 };
 use push_tokio::{
     Addresses, ClientTls, Push, Sender, SenderOptions, SubscribeError, UserAgent, UserAgentOptions, sender,
@@ -417,7 +417,9 @@ fn an_address_that_never_answers_leaves_time_for_the_next() {
 fn agent_of(base: &str, clock: &Clocked) -> UserAgent {
     let service = PushUrl::parse_allow_http(&format!("{base}/subscribe")).unwrap();
     let mut options = UserAgentOptions::new(service, provider(), ClientTls::nobody().unwrap());
-    options.limits.keepalive = Duration::from_secs(1 << 30);
+    let never = Duration::from_secs(1 << 30);
+    options.config.limits.keepalive =
+        Keepalive { first: never, shortest: never, longest: never, patience: 0 };
     let (agent, driver) = UserAgent::connect(clock.clone(), options, State::default(), |_| ()).unwrap();
     drop(tokio::task::spawn_local(driver));
     agent
