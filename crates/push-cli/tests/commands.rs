@@ -186,22 +186,22 @@ async fn a_message_without_a_body_is_shown_as_such() {
     assert_eq!(listener.process.line(), "{\"message\":null}");
 }
 
-/// One JSON object a line: the subscription, what could not be delivered, messages as they come, and what else happens.
-#[tokio::test]
-async fn listen_in_json_tells_messages_and_events() {
+/// One JSON object a line: the subscription, messages as they come, and what else happens.
+#[test]
+fn listen_in_json_tells_messages_and_events() {
     let folder = Folder::new();
     let data = folder.path("data");
-    let mut service = Service::start(&data, "--dev --cleartext");
+    let mut service = Service::start(&data, "--dev");
     let mut listener = Listener::start(&folder, &service, &["--json"]);
     let told: Value = serde_json::from_str(&listener.subscription).unwrap();
-    let endpoint = told.get("subscription").and_then(|told| told.get("endpoint")).unwrap().as_str().unwrap();
-    let peer = Peer::connect(service.address).await.unwrap();
-    // w3c-recv-1
-    let garbage = Bytes::from_static(b"not encrypted");
-    let sent = peer.request(Method::POST, &path_of(endpoint), &[("ttl", "60")], garbage).await.unwrap();
-    assert_eq!(sent.status, 201);
+    // w3c-recv-1: a sender with another secret than ours.
+    let mut other = told.get("subscription").unwrap().clone();
+    *other.pointer_mut("/keys/auth").unwrap() = "A".repeat(22).into();
+    let (other, ca) = (folder.file("other.json", other.to_string()), folder.text("data/dev/ca.pem"));
+    let sent = run(["send", "--to", &other, "--ca", &ca, "not for us"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
     assert_eq!(listener.process.line(), "{\"event\":\"discarded\",\"why\":\"undecryptable\"}");
-    let sent = send(&folder, &["--private-addresses", "line\nand \"line\""]);
+    let sent = send(&folder, &["line\nand \"line\""]);
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
     let message: Value = serde_json::from_str(&listener.process.line()).unwrap();
     assert_eq!(message, json!({ "message": "line\nand \"line\"" }));
@@ -209,13 +209,16 @@ async fn listen_in_json_tells_messages_and_events() {
     service.process.kill();
     assert_eq!(listener.process.line(), "{\"event\":\"offline\"}");
     let address = service.address.to_string();
-    service = Service::start_at(&data, &address, "--dev --cleartext");
+    service = Service::start_at(&data, &address, "--dev");
     assert_eq!(listener.process.line(), "{\"event\":\"online\"}");
 
     // 8030-7.3-2: a service that knows nothing of it any more.
     service.process.kill();
     assert_eq!(listener.process.line(), "{\"event\":\"offline\"}");
-    let _forgetful = Service::start_at(&folder.path("other"), &address, "--dev --cleartext");
+    // The same certificate and key, and nothing in the store.
+    fs::create_dir(folder.path("other")).unwrap();
+    fs::rename(folder.path("data/dev"), folder.path("other/dev")).unwrap();
+    let _forgetful = Service::start_at(&folder.path("other"), &address, "--dev");
     assert_eq!(listener.process.line(), "{\"event\":\"online\"}");
     assert_eq!(listener.process.line(), "{\"event\":\"failed\",\"why\":\"gone\"}");
     assert_eq!(listener.process.exit_code(), Some(1));
