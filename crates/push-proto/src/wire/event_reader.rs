@@ -3,7 +3,7 @@
 //! The grammar is that of `text/event-stream` in the HTML standard, read leniently: each of its three line ends, a
 //! byte order mark, comments, and fields and events of other names are taken and ignored.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use bytes::Bytes;
