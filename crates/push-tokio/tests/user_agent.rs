@@ -11,6 +11,8 @@ mod support;
 
 use std::{
     collections::BTreeSet,
+    io,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -18,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use push_crypto::{Subscription, message::Padding};
 use push_proto::{
-    PushUrl, Ttl,
+    Mono, Now, PushUrl, Ttl,
     user_agent::{Event, Keepalive, MonitorFault, Power, State, SubscribeFault, Tag},
 };
 use push_tokio::{
@@ -34,6 +36,7 @@ use support::{
     run,
 };
 use tokio::{
+    io::DuplexStream,
     net::TcpListener,
     sync::{mpsc, oneshot},
 };
@@ -402,16 +405,17 @@ fn a_service_in_the_clear_is_refused_beside_one_that_is_not() {
     });
 }
 
-/// 8030-4.1-3: without the set on request.
+/// 8030-4.1-3: without the set on request. 8291-2-1, 8291-3.1-1, w3c-sub-4: keys of its own, as always.
 #[test]
 fn a_subscription_can_stay_out_of_the_set() {
     run(async {
         let service = Setup::default().start();
         let agent = agent(Tokio, options(&base(&service)), State::default());
         let sender = from_anybody();
-        agent.subscribe(Tag(1), None).await.unwrap();
+        let first = agent.subscribe(Tag(1), None).await.unwrap();
         let alone = SubscribeOptions { alone: true, ..SubscribeOptions::default() };
         let subscription = agent.subscribe_with(Tag(2), alone).await.unwrap();
+        assert!(first.p256dh != subscription.p256dh && first.auth != subscription.auth);
         send(&sender, &subscription, "alone").await;
         assert_eq!(text(&agent).await, "alone");
     });
@@ -699,6 +703,92 @@ fn a_restricted_subscribe_is_the_same_after_a_redirect() {
         let (subscription, _line) =
             futures_util::future::join(agent.subscribe(Tag(1), Some(key)), serving).await;
         assert_eq!(subscription.unwrap().endpoint.as_str(), format!("{}/p/1", own.base));
+    });
+}
+
+/// A runtime whose connections hold this many octets each way; the other ends go to the test.
+#[derive(Clone)]
+struct Narrow {
+    clock: Clocked,
+    octets: usize,
+    peers: mpsc::UnboundedSender<DuplexStream>,
+}
+
+impl Runtime for Narrow {
+    type Io = DuplexStream;
+    type Listener = <Tokio as Runtime>::Listener;
+
+    fn start_thread<M, F>(&self, name: String, main: M) -> io::Result<()>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        Tokio.start_thread(name, main)
+    }
+
+    fn spawn_local(&self, future: impl Future<Output = ()> + 'static) {
+        Tokio.spawn_local(future);
+    }
+
+    fn listen(&self, listener: std::net::TcpListener) -> io::Result<Self::Listener> {
+        Tokio.listen(listener)
+    }
+
+    async fn accept(&self, listener: &mut Self::Listener) -> io::Result<std::net::TcpStream> {
+        Tokio.accept(listener).await
+    }
+
+    fn adopt(&self, _socket: std::net::TcpStream) -> io::Result<Self::Io> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Tokio.resolve(host, port).await
+    }
+
+    async fn connect(&self, _address: SocketAddr) -> io::Result<Self::Io> {
+        let (ours, theirs) = tokio::io::duplex(self.octets);
+        self.peers.send(theirs).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        Ok(ours)
+    }
+
+    fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {
+        self.clock.sleep_until(at)
+    }
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+}
+
+/// `linger`: whoever closes a user agent does not wait for a peer that reads nothing, and its driver not for long.
+#[test]
+fn a_peer_that_reads_nothing_does_not_hold_up_the_end() {
+    run(async {
+        let (peers, mut connected) = mpsc::unbounded_channel();
+        let runtime = Narrow { clock: Clocked::new(), octets: 24, peers };
+        let options = options("http://localhost:1");
+        let linger = options.limits.linger;
+        let (agent, driver) = UserAgent::connect(runtime.clone(), options, State::default(), |_| ()).unwrap();
+        let driver = tokio::task::spawn_local(driver);
+        let serving = async {
+            let peer = connected.recv().await.unwrap();
+            let mut connection = h2::server::handshake(peer).await.unwrap();
+            let (_, mut response) = connection.accept().await.unwrap().unwrap();
+            let push = "</p/1>; rel=\"urn:ietf:params:push\"";
+            answer(&mut response, 201, &[("location", "/s/1"), ("link", push)]);
+            // Until it has read the monitor as well; then never again.
+            let monitor = connection.accept().await.unwrap().unwrap();
+            (connection, monitor)
+        };
+        let (subscribed, _unread) = futures_util::future::join(agent.subscribe(Tag(1), None), serving).await;
+        subscribed.unwrap();
+        // A RST_STREAM and a GOAWAY are 30 octets.
+        agent.close().await;
+        tokio::task::yield_now().await;
+        assert!(!driver.is_finished());
+        runtime.clock.advance(linger);
+        driver.await.unwrap();
     });
 }
 

@@ -27,10 +27,17 @@ pub enum Input {
     /// A push that arrived whole, on the monitor with this id. It may come after that monitor's response. A push that
     /// was reset or cut short is no input: the service pushes the message again (`8188-4.2-1`).
     Pushed(RequestId, Pushed),
-    /// The device's condition has changed: what is worth waking it for does too (`8030-5.3-4`).
-    Power(Power),
     /// A deadline of [`Output::Wait`](super::Output::Wait) has come; early or late ticks do no harm.
     Tick,
+    /// What the application wants of the machine as a whole.
+    Control(Control),
+}
+
+/// What the application wants of the machine as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The device's condition has changed: what is worth waking it for does too (`8030-5.3-4`).
+    Power(Power),
     /// Send the acknowledgements that are owed, end the monitors, close the connections.
     Close,
 }

@@ -46,7 +46,7 @@ pub struct Limits {
     pub monitor: Duration,
     /// The longest `Retry-After` that is obeyed.
     pub retry_after: Duration,
-    /// How long [`Close`](super::Input::Close) waits for acknowledgements to be answered.
+    /// How long [`Close`](super::Control::Close) waits for acknowledgements to be answered.
     pub close: Duration,
     /// The waits between attempts.
     pub backoff: Backoff,

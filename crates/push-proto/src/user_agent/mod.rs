@@ -41,7 +41,8 @@ use inbox::Inbox;
 use subscriptions::Subscriptions;
 
 pub use input::{
-    Connection, ConnectionId, Disposition, Input, MessageRef, Power, Pushed, Response, Secret, Subscribe, Tag,
+    Connection, ConnectionId, Control, Disposition, Input, MessageRef, Power, Pushed, Response, Secret,
+    Subscribe, Tag,
 };
 pub use keepalive::Keepalive;
 pub use limits::Limits;
@@ -178,9 +179,9 @@ impl UserAgent {
                 }
                 self.pushed(monitor, pushed);
             }
-            Input::Power(power) => self.powered(power, now),
             Input::Tick => {}
-            Input::Close => self.close(now),
+            Input::Control(Control::Power(power)) => self.powered(power, now),
+            Input::Control(Control::Close) => self.close(now),
         }
     }
 

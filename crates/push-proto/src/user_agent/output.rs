@@ -55,7 +55,7 @@ pub enum Reason {
     Response,
     /// A request to be repeated, or a monitor to be reopened.
     Retry,
-    /// The end of the time that [`Close`](super::Input::Close) allows.
+    /// The end of the time that [`Close`](super::Control::Close) allows.
     Close,
     /// Closed: nothing will ever come again.
     Closed,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use push_proto::user_agent::{
-    Connection, ConnectionEvent, ConnectionId, Disposition, Event, Input, Keepalive, Output, Reason, State,
+    Connection, ConnectionEvent, ConnectionId, Control, Disposition, Event, Input, Keepalive, Output, Reason,
+    State,
 };
 
 use crate::world::*;
@@ -156,7 +157,7 @@ fn what_was_learned_is_kept() {
     assert!(is_about(asked(&mut next).1, good));
 
     // It survives a closing, and tighter bounds are obeyed.
-    world.give(Input::Close);
+    world.give(Input::Control(Control::Close));
     let mut config = asking();
     config.limits.keepalive.longest = Duration::from_secs(100);
     let mut last = World::with(config, world.saved.clone());

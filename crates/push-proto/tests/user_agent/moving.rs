@@ -1,7 +1,7 @@
 //! A service that drains its connections (8030-7.1-2, RFC 9113 §6.8).
 
 use push_proto::user_agent::{
-    Connection, ConnectionEvent, ConnectionId, Disposition, Event, Failure, Input, RequestId,
+    Connection, ConnectionEvent, ConnectionId, Control, Disposition, Event, Failure, Input, RequestId,
 };
 
 use crate::world::*;
@@ -142,7 +142,7 @@ fn closing_ends_the_old_connection_too() {
     let (mut world, old, _) = draining();
     let (_, outputs) = world.wake();
     let (new, _) = world.establish(&outputs);
-    let outputs = world.give(Input::Close);
+    let outputs = world.give(Input::Control(Control::Close));
     let mut closed = closes(&outputs);
     closed.sort_unstable();
     assert_eq!(closed, [old, new]);

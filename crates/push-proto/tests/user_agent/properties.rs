@@ -7,9 +7,9 @@ use std::{
 
 use proptest::prelude::*;
 use push_proto::user_agent::{
-    Config, Connection, ConnectionId, Disposition, Event, Failure, Input, MessageRef, Order, Output, Power,
-    Pushed, Reference, Request, RequestId, Response, RetryAfter, State, Subscribe, SubscriptionEvent, Tag,
-    Via,
+    Config, Connection, ConnectionId, Control, Disposition, Event, Failure, Input, MessageRef, Order, Output,
+    Power, Pushed, Reference, Request, RequestId, Response, RetryAfter, State, Subscribe, SubscriptionEvent,
+    Tag, Via,
 };
 
 use crate::world::*;
@@ -60,7 +60,7 @@ fn input() -> impl Strategy<Value = Input> {
         6 => (id.clone(), response()).prop_map(|(id, response)| Input::Reply(RequestId(id), Ok(response))),
         1 => (id.clone(), failure).prop_map(|(id, failure)| Input::Reply(RequestId(id), Err(failure))),
         5 => (id, push).prop_map(|(id, push)| Input::Pushed(RequestId(id), push)),
-        1 => prop::sample::select(powers).prop_map(Input::Power),
+        1 => prop::sample::select(powers).prop_map(|power| Input::Control(Control::Power(power))),
         2 => Just(Input::Tick),
     ]
 }
@@ -192,7 +192,7 @@ proptest! {
             prop_assert!(world.agent.room() <= 3);
             prop_assert!(world.agent.subscriptions().count() <= 4);
         }
-        for output in world.give(Input::Close) {
+        for output in world.give(Input::Control(Control::Close)) {
             witness.see(&output, &small());
         }
         let outputs = world.advance(small().limits.close);
@@ -344,8 +344,8 @@ impl Flaky {
                 return world.reply(id, status(406));
             }
             Some(9) if matches!(request, Request::Monitor { .. }) => return world.reply(id, status(406)),
-            Some(10) => before = world.give(Input::Power(Power::LowBattery)),
-            Some(11) => before = world.give(Input::Power(Power::PowerAndWifi)),
+            Some(10) => before = world.give(Input::Control(Control::Power(Power::LowBattery))),
+            Some(11) => before = world.give(Input::Control(Control::Power(Power::PowerAndWifi))),
             _ => {}
         }
         self.apply(request);

@@ -166,7 +166,7 @@ fn it_follows_no_other_redirect_and_none_that_is_insecure_or_endless() {
 
 #[test]
 fn a_201_must_name_resources_of_the_service() {
-    // 8030-4-2, 8030-4-3, 8030-3-1
+    // 8030-4-2, 8030-4-3, 8030-3-1; 8030-4-4: what is in the clear is nothing to hand on.
     let reference = |text: &str| Some(Reference::new(text));
     let whole = created(1, Some("/a/1"));
     for response in [

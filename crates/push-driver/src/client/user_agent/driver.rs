@@ -13,9 +13,9 @@ use push_crypto::{Provider, ReceiverKeys, Subscription, message};
 use push_proto::{
     ContentField, Mono, Now, Origin, PushUrl,
     user_agent::{
-        Connection, ConnectionId, Delivery, Disposition, Event, Failure, Input, MessageRef, Order, Output,
-        Power, Request, RequestId, Response, Secret, State, Subscribe, SubscribeFault, SubscriptionEvent,
-        Tag, UserAgent as Machine,
+        Connection, ConnectionId, Control, Delivery, Disposition, Event, Failure, Input, MessageRef, Order,
+        Output, Power, Request, RequestId, Response, Secret, State, Subscribe, SubscribeFault,
+        SubscriptionEvent, Tag, UserAgent as Machine,
     },
     wire,
 };
@@ -153,7 +153,7 @@ impl<R: Runtime> Driver<R> {
                     Some(command) => self.command(command),
                     None => {
                         listening = false;
-                        self.machine.handle(Input::Close, runtime.now());
+                        self.machine.handle(Input::Control(Control::Close), runtime.now());
                     }
                 },
                 happened = self.tasks.next(), if !self.tasks.is_empty() => {
@@ -185,7 +185,7 @@ impl<R: Runtime> Driver<R> {
         let now = self.now();
         match command {
             Command::Subscribe(tag, options, reply) => self.subscribe(tag, options, reply),
-            Command::Power(power) => self.machine.handle(Input::Power(power), now),
+            Command::Power(power) => self.machine.handle(Input::Control(Control::Power(power)), now),
             Command::Unsubscribe(tag, reply) => {
                 // The machine answers for every name, once; those who do not wait any more make room.
                 let waiting = self.unsubscribing.entry(tag).or_default();
@@ -205,7 +205,7 @@ impl<R: Runtime> Driver<R> {
             Command::Dispose(message, disposition) => {
                 self.machine.handle(Input::Message(message, disposition), now)
             }
-            Command::Close => self.machine.handle(Input::Close, now),
+            Command::Close => self.machine.handle(Input::Control(Control::Close), now),
         }
     }
 
