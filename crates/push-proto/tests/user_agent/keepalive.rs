@@ -143,6 +143,18 @@ fn what_is_heard_is_no_silence_and_gives_an_answer_more_time() {
     assert_eq!(world.deadline, planned);
 }
 
+/// A silence begins with the last that was heard, however long the connection has been up.
+#[test]
+fn a_busy_connection_that_falls_silent_has_not_been_silent_for_long() {
+    let (mut world, watch) = World::monitoring_with(asking());
+    for number in 0..8 {
+        world.pass(Duration::from_secs(50));
+        world.push(watch, number, 1);
+    }
+    assert!(is_about(die(&mut world), bounds().first));
+    assert!(is_about(asked(&mut world).1, bounds().first / 2), "what began as safe was not");
+}
+
 /// The state keeps what was learned, and the next run begins with it.
 #[test]
 fn what_was_learned_is_kept() {

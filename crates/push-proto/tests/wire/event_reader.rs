@@ -93,6 +93,8 @@ fn the_grammar_is_read_leniently() {
         "id: 7\nretry: 5\nevent: start\nother: x\nlonely\nevent: end\ndata: {\"status\":200}\n\n",
         // No data, no event: and its name is forgotten.
         "event: end\n\nevent: end\ndata: {\"status\":200}\n\n",
+        // A name is for one event.
+        "event: end\ndata: {\"status\":200}\n\ndata: {\"status\":204}\n\nevent: end\n\ndata: {\"status\":204}\n\n",
         // Unknown events, and those without a name.
         "event: begin\ndata: {}\n\ndata: {\"status\":204}\n\nevent: end\ndata: {\"status\":200}\n\n",
     ] {
