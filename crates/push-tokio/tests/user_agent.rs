@@ -21,7 +21,7 @@ use bytes::Bytes;
 use push_crypto::{Subscription, message::Padding};
 use push_proto::{
     Mono, Now, PushUrl, Ttl,
-    user_agent::{Event, Keepalive, MonitorFault, Power, State, SubscribeFault, Tag},
+    user_agent::{ConnectionEvent, Event, Keepalive, MonitorFault, Power, State, SubscribeFault, Tag},
 };
 use push_tokio::{
     Addresses, ClientTls, Push, Runtime, Sender, SenderOptions, SubscribeError, SubscribeOptions, Tokio,
@@ -523,6 +523,31 @@ fn a_connection_that_drains_is_replaced_before_it_ends() {
         let closing = futures_util::future::join(agent.close(), new.end());
         closing.await;
         assert!(agent.event().await.is_some());
+    });
+}
+
+/// RFC 9113 §6.8: one that takes no more requests for another reason is as good as lost, though it stays open.
+#[test]
+fn a_connection_that_is_given_notice_for_an_error_is_replaced() {
+    run(async {
+        let own = Own::new().await;
+        let mut options = own.options();
+        options.config.limits.backoff.first = Duration::from_millis(1);
+        let agent = agent(Tokio, options, State::default());
+        let (subscribed, mut old) = futures_util::future::join(agent.subscribe(Tag(1), None), async {
+            let mut raw = Raw::accept(&own.listener).await;
+            subscribed_by_hand(&mut raw).await;
+            raw
+        })
+        .await;
+        subscribed.unwrap();
+        let monitor = old.until(|frame| frame.kind == HEADERS).await.stream;
+        let enhance_your_calm = 0xb_u32;
+        let notice = [monitor.to_be_bytes(), enhance_your_calm.to_be_bytes()].concat();
+        old.write(GOAWAY, 0, 0, &notice).await;
+        own.accept().await.expect("GET /s/1").await;
+        let offline = |event: &Event| matches!(event, Event::Connection(_, ConnectionEvent::Offline(_)));
+        while !offline(&agent.event().await.unwrap()) {}
     });
 }
 
