@@ -16,7 +16,7 @@ use push_crypto::{
 use push_proto::{
     Content, PushUrl, Ttl,
     application_server::{ReceiptOutcome, Verdict},
-    user_agent::{Backoff, Discarded, Event, Keepalive, State, SubscribeFault, Tag},
+    user_agent::{Backoff, Discarded, Event, State, SubscribeFault, Tag},
 };
 use push_tokio::{
     Addresses, ClientTls, Push, Sender, SenderOptions, SubscribeError, UserAgent, UserAgentOptions, sender,
