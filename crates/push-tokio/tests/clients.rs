@@ -418,8 +418,8 @@ fn agent_of(base: &str, clock: &Clocked) -> UserAgent {
     let service = PushUrl::parse_allow_http(&format!("{base}/subscribe")).unwrap();
     let mut options = UserAgentOptions::new(service, provider(), ClientTls::nobody().unwrap());
     let never = Duration::from_secs(1 << 30);
-    options.config.limits.keepalive =
-        Keepalive { first: never, shortest: never, longest: never, patience: 0 };
+    let keepalive = &mut options.config.limits.keepalive;
+    (keepalive.first, keepalive.longest) = (never, never);
     let (agent, driver) = UserAgent::connect(clock.clone(), options, State::default(), |_| ()).unwrap();
     drop(tokio::task::spawn_local(driver));
     agent
