@@ -87,7 +87,10 @@ Examples:
 
 The first run subscribes and prints the subscription, which is what senders need: give it to them
 over a confidential channel. Later runs with the same --state take up that subscription and get
-what came in between. Each message is acknowledged after it was printed. Ctrl-C ends.")]
+what came in between. Each message is acknowledged after it was printed. Ctrl-C ends.
+
+With --json the lines are {\"subscription\":{..}}, {\"message\":\"..\"} (or message_base64url if it is
+not text; null if it has no payload), and {\"event\":\"offline\"}, online, busy, discarded, failed.")]
 pub(crate) struct ListenArgs {
     /// The push service, as `webpush serve` prints it
     #[arg(long, value_name = "URL", value_parser = service_url)]
@@ -105,7 +108,11 @@ pub(crate) struct ListenArgs {
     /// Only the holder of this VAPID key may send (87 characters of base64url)
     #[arg(long, value_name = "PUBLIC_KEY")]
     pub(crate) vapid: Option<PublicKey>,
-    /// One JSON object a line: first the subscription, then each message
+    /// Only messages that matter this much or more: very-low, low, normal, high. The others wait at the service as long as
+    /// their TTL allows
+    #[arg(long, value_name = "URGENCY", value_parser = urgency)]
+    pub(crate) urgency: Option<Urgency>,
+    /// One JSON object a line: first the subscription, then each message, and what else happens
     #[arg(long)]
     pub(crate) json: bool,
     /// End after this many messages

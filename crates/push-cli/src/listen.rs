@@ -6,7 +6,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use push_crypto::Subscription;
 use push_proto::{
     PushUrl,
-    user_agent::{ConnectionEvent, Event, MonitorFault, State, SubscriptionEvent, Tag},
+    user_agent::{ConnectionEvent, Discarded, Event, MonitorFault, State, SubscriptionEvent, Tag},
     wire::PublicUrl,
 };
 use push_tokio::{Message, Tokio, UserAgent, UserAgentOptions};
@@ -32,7 +32,8 @@ pub(crate) fn run(args: ListenArgs) -> Result<()> {
     let state = args.state.as_deref().map_or_else(|| Ok(State::default()), read_state)?;
     let service = PushUrl::parse_allow_http(&args.url.subscribe())
         .map_err(|error| Error::usage(format!("--url: {error}")))?;
-    let options = UserAgentOptions::new(service, push_crypto::aws_lc::provider(), tls);
+    let mut options = UserAgentOptions::new(service, push_crypto::aws_lc::provider(), tls);
+    options.config.urgency = args.urgency;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
     let done = runtime.block_on(listen(args, options, state));
@@ -64,7 +65,7 @@ async fn listen(args: ListenArgs, options: UserAgentOptions, state: State) -> Re
         () = signals.next() => Ok(()),
         Some(error) = failed.recv() => Err(error),
         done = work => done,
-        error = watch(&agent, &args.url) => Err(error),
+        error = watch(&agent, &args) => Err(error),
     };
     if args.state.is_none() && !unsubscribe(&agent, &args.url).await {
         // Nobody answers, and nothing is to be kept: there is nothing to close.
@@ -161,42 +162,69 @@ fn shown(message: &Message, as_json: bool) -> String {
 }
 
 /// Tells what happens beside messages; comes back with what makes it pointless to go on.
-async fn watch(agent: &UserAgent, url: &PublicUrl) -> Error {
+async fn watch(agent: &UserAgent, args: &ListenArgs) -> Error {
+    let url = &args.url;
     let mut online = true;
     while let Some(event) = agent.event().await {
-        match event {
+        let (said, told) = match event {
             Event::Connection(_, ConnectionEvent::Offline(_)) if online => {
                 online = false;
-                output::note(&format!("no connection to {url}: trying again; --log debug says why"));
+                let said = format!("no connection to {url}: trying again; --log debug says why");
+                (said, json!({ "event": "offline" }))
             }
             Event::Connection(_, ConnectionEvent::Online) if !online => {
                 online = true;
-                output::note(&format!("connected to {url}"));
+                (format!("connected to {url}"), json!({ "event": "online" }))
             }
-            Event::Connection(..) => {}
+            Event::MonitorFailed(MonitorFault::Busy(status)) => {
+                let said = format!("{url} answers {status}: trying again later");
+                (said, json!({ "event": "busy", "status": status }))
+            }
+            Event::Discarded(discarded) => {
+                let said = format!("a message was not delivered: {discarded:?}");
+                (said, json!({ "event": "discarded", "why": why(discarded) }))
+            }
             Event::Subscription(_, SubscriptionEvent::Gone) => {
-                return Error::failed("the push service has ended this subscription")
+                return fatal(args, "gone", "the push service has ended this subscription")
                     .hint("start again to make another, and give that to the senders");
             }
             Event::MonitorFailed(MonitorFault::PushUnsupported) => {
-                return Error::failed(format!("{url} cannot push to us"))
+                return fatal(args, "unsupported", &format!("{url} cannot push to us, and gives no stream"))
                     .hint("something between here and there takes HTTP/2 apart, probably a proxy");
             }
-            Event::MonitorFailed(MonitorFault::Busy(status)) => {
-                output::note(&format!("{url} answers {status}: trying again later"));
-            }
             Event::MonitorFailed(MonitorFault::Refused(status)) => {
-                return Error::failed(format!("{url} lets us have no messages: it answers {status}"));
+                let said = format!("{url} lets us have no messages: it answers {status}");
+                return fatal(args, "refused", &said);
             }
-            Event::Discarded(discarded) => {
-                output::note(&format!("a message was not delivered: {discarded:?}"))
-            }
-            Event::Subscription(..) => {}
+            Event::Connection(..) | Event::Subscription(..) => continue,
             Event::Closed => break,
+        };
+        if !args.json {
+            output::note(&said);
+        } else if let Err(error) = output::line(&told.to_string()) {
+            return error;
         }
     }
     // The end itself is for the others to tell.
     std::future::pending().await
+}
+
+/// It is pointless to go on; who reads lines of JSON is told so there as well.
+fn fatal(args: &ListenArgs, event: &str, said: &str) -> Error {
+    match args.json.then(|| output::line(&json!({ "event": "failed", "why": event }).to_string())) {
+        Some(Err(error)) => error,
+        Some(Ok(())) | None => Error::failed(said),
+    }
+}
+
+/// Why a message was not delivered, in a word.
+const fn why(discarded: Discarded) -> &'static str {
+    match discarded {
+        Discarded::Undecryptable(_) => "undecryptable",
+        Discarded::Unroutable => "unroutable",
+        Discarded::NoRoom => "no-room",
+        Discarded::Malformed => "malformed",
+    }
 }
 
 fn read_state(path: &Path) -> Result<State> {

@@ -8,6 +8,7 @@ use std::{fs, process::Command};
 
 use bytes::Bytes;
 use http::Method;
+use serde_json::{Value, json};
 use support::{
     Folder, Running, Service, assert_fails,
     http2::{Peer, link, path_of},
@@ -183,6 +184,62 @@ async fn a_message_without_a_body_is_shown_as_such() {
     let sent = peer.request(Method::POST, &path_of(endpoint), &[("ttl", "60")], Bytes::new()).await.unwrap();
     assert_eq!(sent.status, 201);
     assert_eq!(listener.process.line(), "{\"message\":null}");
+}
+
+/// One JSON object a line: the subscription, messages as they come, and what else happens.
+#[test]
+fn listen_in_json_tells_messages_and_events() {
+    let folder = Folder::new();
+    let data = folder.path("data");
+    let mut service = Service::start(&data, "--dev");
+    let mut listener = Listener::start(&folder, &service, &["--json"]);
+    let told: Value = serde_json::from_str(&listener.subscription).unwrap();
+    // w3c-recv-1: a sender with another secret than ours.
+    let mut other = told.get("subscription").unwrap().clone();
+    *other.pointer_mut("/keys/auth").unwrap() = "A".repeat(22).into();
+    let (other, ca) = (folder.file("other.json", other.to_string()), folder.text("data/dev/ca.pem"));
+    let sent = run(["send", "--to", &other, "--ca", &ca, "not for us"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    assert_eq!(listener.process.line(), "{\"event\":\"discarded\",\"why\":\"undecryptable\"}");
+    let sent = send(&folder, &["line\nand \"line\""]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    let message: Value = serde_json::from_str(&listener.process.line()).unwrap();
+    assert_eq!(message, json!({ "message": "line\nand \"line\"" }));
+
+    service.process.kill();
+    assert_eq!(listener.process.line(), "{\"event\":\"offline\"}");
+    let address = service.address.to_string();
+    service = Service::start_at(&data, &address, "--dev");
+    assert_eq!(listener.process.line(), "{\"event\":\"online\"}");
+
+    // 8030-7.3-2: a service that knows nothing of it any more.
+    service.process.kill();
+    assert_eq!(listener.process.line(), "{\"event\":\"offline\"}");
+    // The same certificate and key, and nothing in the store.
+    fs::create_dir(folder.path("other")).unwrap();
+    fs::rename(folder.path("data/dev"), folder.path("other/dev")).unwrap();
+    let _forgetful = Service::start_at(&folder.path("other"), &address, "--dev");
+    assert_eq!(listener.process.line(), "{\"event\":\"online\"}");
+    assert_eq!(listener.process.line(), "{\"event\":\"failed\",\"why\":\"gone\"}");
+    assert_eq!(listener.process.exit_code(), Some(1));
+}
+
+/// 8030-5.3-4: what matters less than is wanted waits at the service.
+#[test]
+fn listen_takes_only_what_is_urgent_enough() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let mut listener = Listener::start(&folder, &service, &["--urgency", "high"]);
+    for (urgency, text) in [("normal", "can wait"), ("high", "cannot")] {
+        let sent = send(&folder, &["--urgency", urgency, text]);
+        assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    }
+    assert_eq!(listener.process.line(), "cannot");
+    listener.process.signal("INT");
+    assert_eq!(listener.process.exit_code(), Some(0));
+    let mut all = Listener::start(&folder, &service, &["--count", "1"]);
+    assert_eq!(all.process.line(), "can wait");
+    assert_fails(&run(["listen", "--url", "https://a.example", "--urgency", "some"]), 2, &["very-low"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod tls;
 
 pub use client::{
     Addresses, AwaitedReceipt, ClientLimits, Message, Push, SendError, Sender, SenderOptions, Sent,
-    SubscribeError, UserAgent, UserAgentOptions,
+    SubscribeError, SubscribeOptions, UserAgent, UserAgentOptions,
 };
 pub use fault::Fault;
 pub use limits::Limits;

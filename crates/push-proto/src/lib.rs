@@ -18,6 +18,7 @@ pub mod service;
 pub mod store;
 mod time;
 pub mod user_agent;
+mod via;
 #[cfg(feature = "wire")]
 pub mod wire;
 
@@ -27,3 +28,4 @@ pub use message::{Content, ContentField, Message, Outcome, Receipt, Topic, Ttl, 
 pub use push_crypto::{Origin, PublicKey, PushUrl, capability::KeyId as SealingKeyId};
 pub use refusal::Refusal;
 pub use time::{Mono, Now, UnixTime};
+pub use via::Via;

@@ -1,6 +1,6 @@
 //! Client connections: resolved, checked, connected, encrypted, kept alive.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use h2::{
@@ -28,16 +28,33 @@ pub(super) struct Dialer<R> {
     pub(super) limits: ClientLimits,
 }
 
-/// An established connection: where requests go in, and what has to run for them to get out.
+/// What has to run for requests to get out, until the connection ends.
+pub(super) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An established connection: where requests go in, and what has to run.
 pub(super) struct Dialled {
     pub(super) requests: SendRequest<Bytes>,
-    pub(super) run: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(super) run: Running,
+}
+
+/// A connection of which somebody else asks whether it lives.
+pub(super) struct Unwatched {
+    pub(super) dialled: Dialled,
+    pub(super) ping: Option<PingPong>,
 }
 
 impl<R: Runtime> Dialer<R> {
+    /// As [`Dialer::dial_unwatched`]; the connection is asked at intervals whether it lives.
+    pub(super) async fn dial(self, origin: Origin) -> Option<Dialled> {
+        let (runtime, limits) = (self.runtime.clone(), self.limits);
+        let Unwatched { dialled, ping } = self.dial_unwatched(origin).await?;
+        let Dialled { requests, run } = dialled;
+        Some(Dialled { requests, run: Box::pin(watch(runtime, limits, run, ping)) })
+    }
+
     /// Connects to an origin: https by TLS with ALPN, http by prior knowledge. None if that fails, for whatever
     /// reason; the reason is logged without the name.
-    pub(super) async fn dial(self, origin: Origin) -> Option<Dialled> {
+    pub(super) async fn dial_unwatched(self, origin: Origin) -> Option<Unwatched> {
         let wait = self.limits.connect;
         let runtime = self.runtime.clone();
         let until = runtime.now().mono.after(wait);
@@ -54,7 +71,7 @@ impl<R: Runtime> Dialer<R> {
         }
     }
 
-    async fn establish(self, origin: Origin, until: Mono) -> Result<Dialled, &'static str> {
+    async fn establish(self, origin: Origin, until: Mono) -> Result<Unwatched, &'static str> {
         let host = origin.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let io = self.connect(host.clone(), origin.port(), until).await?;
         if !origin.is_https() {
@@ -88,11 +105,11 @@ impl<R: Runtime> Dialer<R> {
         Err(reason)
     }
 
-    async fn speak<Io>(self, io: Io) -> Result<Dialled, &'static str>
+    async fn speak<Io>(self, io: Io) -> Result<Unwatched, &'static str>
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { runtime, limits, .. } = self;
+        let limits = self.limits;
         let mut builder = Builder::new();
         builder
             .max_header_list_size(limits.header_octets)
@@ -101,25 +118,26 @@ impl<R: Runtime> Dialer<R> {
             .initial_connection_window_size(limits.connection_window);
         let (requests, mut connection) = builder.handshake(io).await.map_err(|_| "no HTTP/2")?;
         let ping = connection.ping_pong();
-        let run = Box::pin(run(runtime, limits, connection, ping));
-        Ok(Dialled { requests, run })
+        let run = Box::pin(run(connection));
+        Ok(Unwatched { dialled: Dialled { requests, run }, ping })
+    }
+}
+
+/// Runs a connection until it ends.
+async fn run<Io>(connection: Connection<Io, Bytes>)
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "connection failed");
     }
 }
 
 /// Runs a connection until it ends, or does not answer any more.
-async fn run<R: Runtime, Io>(
-    runtime: R,
-    limits: ClientLimits,
-    connection: Connection<Io, Bytes>,
-    ping: Option<PingPong>,
-) where
-    Io: AsyncRead + AsyncWrite + Unpin,
-{
+async fn watch<R: Runtime>(runtime: R, limits: ClientLimits, run: Running, ping: Option<PingPong>) {
     tokio::select! {
         biased;
-        result = connection => if let Err(error) = result {
-            tracing::debug!(%error, "connection failed");
-        },
+        () = run => {}
         () = dies(runtime, limits.keepalive, limits.pong, ping) => tracing::debug!("the peer does not answer"),
     }
 }

@@ -6,8 +6,12 @@ use h2::{
     Reason, RecvStream,
     client::{PushPromise, ResponseFuture, SendRequest},
 };
-use http::{Request, Response, response::Parts};
-use push_proto::user_agent::{Failure, RequestId};
+use http::{Request, Response, StatusCode, header, response::Parts};
+use push_proto::{
+    application_server::PushedReceipt,
+    user_agent::{self, Failure, RequestId, RetryAfter},
+    wire::{self, EventReader, StreamEnd, StreamEvent},
+};
 use tokio::sync::mpsc;
 
 use super::ClientLimits;
@@ -30,6 +34,10 @@ pub(super) async fn fetch(
 pub(super) enum Monitored {
     /// A push, whole.
     Pushed(Box<(Request<()>, Response<Bytes>)>),
+    /// A message of a monitor that comes as a stream.
+    Message(Box<user_agent::Pushed>),
+    /// A receipt of one.
+    Receipt(PushedReceipt),
     /// Its response, or why there is none. Pushes may follow.
     Ended(Result<Parts, Failure>),
 }
@@ -45,9 +53,14 @@ impl Into {
     async fn say(&self, monitored: Monitored) -> bool {
         self.channel.send((self.id, monitored)).await.is_ok()
     }
+
+    /// Says how it ended; nothing follows.
+    async fn end(&self, end: Result<Parts, Failure>) {
+        let _nobody_listens = self.say(Monitored::Ended(end)).await;
+    }
 }
 
-/// Monitors. `into` bounds what is read ahead: while it is full no push is taken, and HTTP/2 flow control holds the
+/// Monitors. `into` bounds what is read ahead: while it is full nothing is taken, and HTTP/2 flow control holds the
 /// service back.
 pub(super) async fn monitor<R: Runtime>(
     requests: SendRequest<Bytes>,
@@ -57,10 +70,7 @@ pub(super) async fn monitor<R: Runtime>(
 ) {
     let mut response = match send(requests, request).await {
         Ok(response) => response,
-        Err(failure) => {
-            into.say(Monitored::Ended(Err(failure))).await;
-            return;
-        }
+        Err(failure) => return into.end(Err(failure)).await,
     };
     let mut pushes = response.push_promises();
     let (mut answered, mut body) = (false, None);
@@ -70,12 +80,17 @@ pub(super) async fn monitor<R: Runtime>(
             promise = pushes.push_promise() => promise,
             response = &mut response, if !answered => {
                 answered = true;
-                let head = response.map(|response| {
-                    let (head, rest) = response.into_parts();
-                    body = Some(rest);
-                    head
-                });
-                if !into.say(Monitored::Ended(head.map_err(|error| failure(&error)))).await {
+                let head = match response.map(Response::into_parts) {
+                    Ok((head, rest)) if is_stream(&head) => {
+                        return stream(rest, limits.event_octets, &into).await;
+                    }
+                    Ok((head, rest)) => {
+                        body = Some(rest);
+                        Ok(head)
+                    }
+                    Err(error) => Err(failure(&error)),
+                };
+                if !into.say(Monitored::Ended(head)).await {
                     return;
                 }
                 continue;
@@ -96,16 +111,71 @@ pub(super) async fn monitor<R: Runtime>(
                     return;
                 }
             }
-            // There are no more; the response says why.
+            // There are no more; the response says why, or is what brings the messages.
+            Some(Err(_)) | None if answered => return,
             Some(Err(_)) | None => {
-                if !answered {
-                    let head = response.await.map(|response| response.into_parts().0);
-                    into.say(Monitored::Ended(head.map_err(|error| failure(&error)))).await;
-                }
-                return;
+                return match response.await.map(Response::into_parts) {
+                    Ok((head, rest)) if is_stream(&head) => stream(rest, limits.event_octets, &into).await,
+                    Ok((head, _)) => into.end(Ok(head)).await,
+                    Err(error) => into.end(Err(failure(&error))).await,
+                };
             }
         }
     }
+}
+
+/// Whether the messages come in the body of this response.
+fn is_stream(head: &Parts) -> bool {
+    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    head.status == StatusCode::OK && kind.eq_ignore_ascii_case(wire::EVENT_STREAM)
+}
+
+/// Reads a monitor that comes as a stream, to its end. Without a word about it, that is an end in peace.
+async fn stream(mut body: RecvStream, octets_max: usize, into: &Into) {
+    let mut events = EventReader::new(octets_max);
+    loop {
+        let piece = match body.data().await {
+            Some(Ok(piece)) => piece,
+            Some(Err(error)) => return into.end(Err(failure(&error))).await,
+            None => return into.end(Ok(ended(200, None))).await,
+        };
+        let mut octets = piece.as_ref();
+        loop {
+            let monitored = match events.next(&mut octets) {
+                Ok(None) => break,
+                Ok(Some(StreamEvent::Message(message))) => Monitored::Message(message),
+                Ok(Some(StreamEvent::Receipt(receipt))) => Monitored::Receipt(receipt),
+                Ok(Some(StreamEvent::End(StreamEnd { status, retry_after, .. }))) => {
+                    return into.end(Ok(ended(status, retry_after))).await;
+                }
+                Ok(Some(StreamEvent::Malformed)) => {
+                    tracing::debug!("an event of a monitor cannot be read");
+                    continue;
+                }
+                Err(fault) => {
+                    tracing::debug!(%fault, "a monitor cannot be read on");
+                    return into.end(Err(Failure::Lost)).await;
+                }
+            };
+            if !into.say(monitored).await {
+                return;
+            }
+        }
+        // What is read is handed on: only now may as much come again.
+        drop(body.flow_control().release_capacity(piece.len()));
+    }
+}
+
+/// The head that this end of a stream stands for.
+fn ended(status: u16, retry_after: Option<RetryAfter>) -> Parts {
+    let (mut head, ()) = Response::new(()).into_parts();
+    // What is no status is our word for a service that does not know what it says.
+    head.status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    if let Some(RetryAfter::In(wait)) = retry_after {
+        head.headers.insert(header::RETRY_AFTER, wait.as_secs().into());
+    }
+    head
 }
 
 /// The next piece of a body that does not matter.
@@ -173,7 +243,17 @@ fn failure(error: &h2::Error) -> Failure {
 
 /// Whether a connection takes no more requests, though it may still answer some.
 pub(super) fn is_spent(requests: &SendRequest<Bytes>) -> bool {
-    matches!(requests.clone().ready().now_or_never(), Some(Err(_)))
+    spent(requests).is_some()
+}
+
+/// Why a connection takes no more requests, if so.
+pub(super) fn spent(requests: &SendRequest<Bytes>) -> Option<h2::Error> {
+    requests.clone().ready().now_or_never()?.err()
+}
+
+/// Whether that is because the peer has announced its end, in good order (RFC 9113 §6.8).
+pub(super) fn is_draining(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
 }
 
 async fn beginning(mut body: RecvStream, octets_max: usize) -> Bytes {

@@ -18,7 +18,7 @@ use crate::{Runtime, runtime::sleep_until};
 
 pub use address::Addresses;
 pub use sender::{AwaitedReceipt, Push, SendError, Sender, SenderOptions, Sent};
-pub use user_agent::{Message, SubscribeError, UserAgent, UserAgentOptions};
+pub use user_agent::{Message, SubscribeError, SubscribeOptions, UserAgent, UserAgentOptions};
 
 /// Bounds of a client's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +39,16 @@ pub struct ClientLimits {
     /// How long the next piece of a push may take to come; then that push is reset, and the service pushes it again.
     /// Until then it holds up those behind it on the same monitor.
     pub push_piece: Duration,
-    /// How often an open connection is asked whether it lives (PING).
+    /// Largest event of a monitor that comes as a stream, and longest line of it; beyond it the monitor is ended, and
+    /// opened again. A push of the largest size fits, in base64 and with all that stands around it.
+    pub event_octets: usize,
+    /// How often a sender asks an open connection whether it lives (PING). A user agent learns when to ask: its machine's
+    /// `keepalive`.
     pub keepalive: Duration,
-    /// How long its answer may take; then the connection is given up.
+    /// How long the answer to a sender may take; then the connection is given up.
     pub pong: Duration,
+    /// How long a user agent's connection may take to end in good order, once it is not needed any more.
+    pub linger: Duration,
     /// How long a sender keeps a connection without requests.
     pub idle: Duration,
 }
@@ -57,8 +63,10 @@ impl Default for ClientLimits {
             stream_window: 64 * 1024,
             connection_window: 2 * 1024 * 1024,
             push_piece: Duration::from_secs(30),
+            event_octets: 96 * 1024,
             keepalive: Duration::from_secs(60),
             pong: Duration::from_secs(20),
+            linger: Duration::from_secs(5),
             idle: Duration::from_secs(90),
         }
     }

@@ -8,9 +8,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{Request as HttpRequest, Response as HttpResponse, request::Parts};
 use push_proto::{
-    Refusal,
+    Refusal, Via,
     service::{Exchange, Monitor, Request},
-    wire::{BodyLimit, Carrier, Door},
+    wire::{BodyLimit, Door},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -36,7 +36,7 @@ pub(super) struct Local<R> {
 /// What a peer wants.
 pub(super) enum Wanted {
     /// Messages as they come, by this.
-    Monitor(Monitor, Carrier),
+    Monitor(Monitor, Via),
     /// One answer.
     Answer(Request),
 }
@@ -91,7 +91,7 @@ impl<R: Runtime> Local<R> {
         let request = self.door.request(admitted, request, &mut *self.verified.borrow_mut(), now);
         Ok(request.map(|request| {
             if let Request::Monitor(monitor) = request {
-                Wanted::Monitor(monitor, admitted.carrier())
+                Wanted::Monitor(monitor, admitted.via())
             } else {
                 Wanted::Answer(request)
             }

@@ -9,7 +9,7 @@ use std::{cell::RefCell, future::poll_fn, pin::Pin, rc::Rc};
 use bytes::Bytes;
 use http::{Request as HttpRequest, Response as HttpResponse, header};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
-use push_proto::{Refusal, wire::Carrier};
+use push_proto::{Refusal, Via};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{
@@ -72,8 +72,8 @@ async fn respond<R: Runtime>(
     let (head, body) = request.into_parts();
     let mut body = Invited { is_coming: !head.headers.contains_key(header::EXPECT), body };
     let response = match local.understand(head, &mut body).await {
-        Ok(Ok(Wanted::Monitor(_, Carrier::Push))) => local.refuse(&Refusal::PUSH_UNSUPPORTED),
-        Ok(Ok(Wanted::Monitor(monitor, Carrier::Stream))) => {
+        Ok(Ok(Wanted::Monitor(_, Via::Push))) => local.refuse(&Refusal::PUSH_UNSUPPORTED),
+        Ok(Ok(Wanted::Monitor(monitor, Via::Stream))) => {
             match EventStream::open(Rc::clone(&local), monitor).await {
                 Begun::Response(response) => response,
                 Begun::Stream(events) => {

@@ -408,7 +408,9 @@ fn an_address_that_never_answers_leaves_time_for_the_next() {
 fn agent_of(base: &str, clock: &Clocked) -> UserAgent {
     let service = PushUrl::parse_allow_http(&format!("{base}/subscribe")).unwrap();
     let mut options = UserAgentOptions::new(service, provider(), ClientTls::nobody().unwrap());
-    options.limits.keepalive = Duration::from_secs(1 << 30);
+    let never = Duration::from_secs(1 << 30);
+    let keepalive = &mut options.config.limits.keepalive;
+    (keepalive.first, keepalive.longest) = (never, never);
     let (agent, driver) = UserAgent::connect(clock.clone(), options, State::default(), |_| ()).unwrap();
     spawn(driver);
     agent

@@ -19,3 +19,4 @@ mod event_stream;
 mod limits;
 mod pushing;
 mod support;
+mod user_agent;

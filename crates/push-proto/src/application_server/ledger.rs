@@ -10,10 +10,10 @@ use super::{
     Config, Sender,
     input::{JobId, PushedReceipt, Response},
     limits::Limits,
-    output::{Output, Receipt, ReceiptOutcome, Request, Via},
+    output::{Output, Receipt, ReceiptOutcome, Request},
 };
 use crate::{
-    Mono, Now, Origin, PushUrl,
+    Mono, Now, Origin, PushUrl, Via,
     user_agent::{Answer, Failure, RequestId, Task},
 };
 
@@ -207,7 +207,7 @@ impl Sender {
         if event_stream && reply.as_ref().is_ok_and(|response| response.status == 406) {
             // it does not push to us. Try the other way at once, and go on with whichever it takes.
             let first = subscription.via == Via::Push;
-            subscription.via = if first { Via::EventStream } else { Via::Push };
+            subscription.via = if first { Via::Stream } else { Via::Push };
             if first && task.failures == 0 {
                 task.again(now);
                 return true;

@@ -53,7 +53,7 @@ use remembered::Remembered;
 
 pub use input::{Audience, Change, Credentials, Input, Job, JobId, PushedReceipt, Response, Token};
 pub use limits::Limits;
-pub use output::{Output, Reason, Receipt, ReceiptOutcome, ReceiptRequest, Refused, Request, Send, Via};
+pub use output::{Output, Reason, Receipt, ReceiptOutcome, ReceiptRequest, Refused, Request, Send};
 pub use verdict::{Accepted, Class, Gone, Rejection, Transient, Verdict};
 
 use crate::{

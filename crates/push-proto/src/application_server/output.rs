@@ -6,7 +6,7 @@ use super::{
     input::{Audience, Credentials, Job, JobId},
     verdict::Verdict,
 };
-use crate::{Content, Mono, PushUrl, Topic, Ttl, UnixTime, Urgency, user_agent::RequestId};
+use crate::{Content, Mono, PushUrl, Topic, Ttl, UnixTime, Urgency, Via, user_agent::RequestId};
 
 /// One effect of a sender.
 #[derive(Clone, Debug)]
@@ -76,16 +76,6 @@ pub enum Request {
         /// The receipt subscription.
         url: PushUrl,
     },
-}
-
-/// How receipts come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Via {
-    /// By server push (RFC 8030 §6.3).
-    #[default]
-    Push,
-    /// In the body, as an event stream: for what stands between us and a service and pushes nothing.
-    EventStream,
 }
 
 impl Request {

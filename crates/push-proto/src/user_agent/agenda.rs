@@ -10,7 +10,7 @@ use super::{
     input::{ConnectionId, Tag},
     retry::{RequestId, Task},
 };
-use crate::{Mono, Now, Origin, PushUrl};
+use crate::{Mono, Now, Origin, PushUrl, Via};
 
 /// Something to be asked until it succeeds. What is more urgent comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,8 @@ pub(super) struct Chore {
     pub(super) started: Mono,
     /// The application has been told that it fails.
     pub(super) troubled: bool,
+    /// How a monitor was last asked for.
+    pub(super) via: Via,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ struct Flight {
     work: Work,
     connection: ConnectionId,
     deadline: Option<Mono>,
+    /// A monitor that another on a newer connection stands in for; its answer means nothing.
+    superseded: bool,
 }
 
 /// Every [`Work`] at most once, with its state.
@@ -60,15 +64,27 @@ pub(super) struct Agenda {
 
 impl Agenda {
     pub(super) fn add(&mut self, work: Work, origin: Origin) {
-        let chore = || Chore { origin, task: Task::default(), started: Mono::ZERO, troubled: false };
+        let chore = || Chore {
+            origin,
+            task: Task::default(),
+            started: Mono::ZERO,
+            troubled: false,
+            via: Via::default(),
+        };
         self.chores.entry(work).or_insert_with(chore);
     }
 
-    /// Removes it; gives its request, if one is in flight, to be cancelled.
-    pub(super) fn remove(&mut self, work: &Work) -> Option<RequestId> {
-        let request = self.chores.remove(work)?.task.request;
-        self.flights.remove(&request?);
-        request
+    /// Removes it; gives its requests that are in flight, to be cancelled.
+    pub(super) fn remove(&mut self, work: &Work) -> Vec<RequestId> {
+        self.chores.remove(work);
+        self.take(|flight| flight.work == *work)
+    }
+
+    fn take(&mut self, wanted: impl Fn(&Flight) -> bool) -> Vec<RequestId> {
+        let ids = self.flights.iter().filter_map(|(id, flight)| wanted(flight).then_some(*id));
+        let ids: Vec<_> = ids.collect();
+        self.flights.retain(|_, flight| !wanted(flight));
+        ids
     }
 
     pub(super) fn get_mut(&mut self, work: &Work) -> Option<&mut Chore> {
@@ -104,13 +120,16 @@ impl Agenda {
         limit: usize,
         now: Now,
     ) -> Option<(Work, ConnectionId)> {
-        let subscribing = self.flights.values().any(|flight| flight.work.is_subscribe());
         self.chores.iter().find_map(|(work, chore)| {
             let connection = connections.established(&chore.origin)?;
-            let serialised = subscribing && work.is_subscribe();
+            let serialised = work.is_subscribe() && self.is_subscribing(connection);
             let free = work.is_monitor() || self.in_flight(connection) < limit;
             (chore.task.is_due(now) && !serialised && free).then(|| (work.clone(), connection))
         })
+    }
+
+    fn is_subscribing(&self, connection: ConnectionId) -> bool {
+        self.flights.values().any(|flight| flight.connection == connection && flight.work.is_subscribe())
     }
 
     fn in_flight(&self, connection: ConnectionId) -> usize {
@@ -130,13 +149,16 @@ impl Agenda {
         if let Some(chore) = self.chores.get_mut(&work) {
             chore.task.request = Some(id);
             chore.started = now.mono;
-            self.flights.insert(id, Flight { work, connection, deadline });
+            self.flights.insert(id, Flight { work, connection, deadline, superseded: false });
         }
     }
 
-    /// It is answered: what was it?
+    /// It is answered: what was it, if that still matters?
     pub(super) fn finish(&mut self, id: RequestId) -> Option<Work> {
-        let work = self.flights.remove(&id)?.work;
+        let Flight { work, superseded, .. } = self.flights.remove(&id)?;
+        if superseded {
+            return None;
+        }
         if let Some(chore) = self.chores.get_mut(&work) {
             chore.task.request = None;
         }
@@ -145,6 +167,38 @@ impl Agenda {
 
     pub(super) fn is_in_flight(&self, id: RequestId) -> bool {
         self.flights.contains_key(&id)
+    }
+
+    /// The connection that it is on, if it is in flight.
+    pub(super) fn connection_of(&self, id: RequestId) -> Option<ConnectionId> {
+        self.flights.get(&id).map(|flight| flight.connection)
+    }
+
+    /// Whether that connection still owes an answer.
+    pub(super) fn is_busy(&self, connection: ConnectionId) -> bool {
+        self.flights.values().any(|flight| flight.connection == connection)
+    }
+
+    /// The monitors of that connection are due again; they stay in flight, and what they bring is welcome.
+    pub(super) fn supersede(&mut self, connection: ConnectionId, now: Now) {
+        for flight in self.flights.values_mut() {
+            if flight.connection == connection && flight.work.is_monitor() && !flight.superseded {
+                flight.superseded = true;
+                if let Some(chore) = self.chores.get_mut(&flight.work) {
+                    chore.task.again(now);
+                }
+            }
+        }
+    }
+
+    /// All open monitors are due again; gives their requests, to be cancelled.
+    pub(super) fn reopen(&mut self, now: Now) -> Vec<RequestId> {
+        for (_, chore) in self.chores.iter_mut().filter(|(work, _)| work.is_monitor()) {
+            if chore.task.request.is_some() {
+                chore.task.again(now);
+            }
+        }
+        self.take(|flight| flight.work.is_monitor())
     }
 
     /// That connection has gone: what was on it is due again, and waits for the next.

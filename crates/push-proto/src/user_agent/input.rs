@@ -9,7 +9,7 @@ use super::{
     reference::Reference,
     retry::{Failure, RequestId, RetryAfter},
 };
-use crate::{Content, PublicKey};
+use crate::{Content, PublicKey, PushUrl, Urgency};
 
 /// One input of a user agent.
 #[derive(Clone, Debug)]
@@ -29,6 +29,15 @@ pub enum Input {
     Pushed(RequestId, Pushed),
     /// A deadline of [`Output::Wait`](super::Output::Wait) has come; early or late ticks do no harm.
     Tick,
+    /// What the application wants of the machine as a whole.
+    Control(Control),
+}
+
+/// What the application wants of the machine as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The device's condition has changed: what is worth waking it for does too (`8030-5.3-4`).
+    Power(Power),
     /// Send the acknowledgements that are owed, end the monitors, close the connections.
     Close,
 }
@@ -50,6 +59,10 @@ pub struct ConnectionId(pub u64);
 pub struct Subscribe {
     /// A name that no other subscription of this machine has.
     pub tag: Tag,
+    /// Where to subscribe, if not at [`Config::service`](super::Config::service). Where that is https, so must this be.
+    pub service: Option<PushUrl>,
+    /// Into no set, although there is one (`8030-4.1-3`): nobody is to see that it belongs to the others.
+    pub alone: bool,
     /// The only key whose holder may send (RFC 8292 §4.1).
     pub restricted_to: Option<PublicKey>,
     /// What the application needs to decrypt this subscription's messages: kept with it, wiped with it.
@@ -95,11 +108,41 @@ pub enum Disposition {
     Released,
 }
 
+/// The condition of the device, with the urgency that RFC 8030 (§5.3, table 1) makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Power {
+    /// On power and on Wi-Fi: very-low and above.
+    PowerAndWifi,
+    /// On one of them: low and above.
+    PowerOrWifi,
+    /// On neither: normal and above.
+    Neither,
+    /// The battery is low: high only.
+    LowBattery,
+}
+
+impl Power {
+    /// The lowest urgency that is worth waking the device for.
+    #[must_use]
+    pub const fn urgency(self) -> Urgency {
+        match self {
+            Self::PowerAndWifi => Urgency::VeryLow,
+            Self::PowerOrWifi => Urgency::Low,
+            Self::Neither => Urgency::Normal,
+            Self::LowBattery => Urgency::High,
+        }
+    }
+}
+
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
     /// It carries requests.
     Established,
+    /// The [`Ping`](super::Order::Ping) was answered.
+    Alive,
+    /// It takes no more requests, in good order (GOAWAY with NO_ERROR, RFC 9113 §6.8); it may still answer some.
+    Draining,
     /// It could not be established, or has ended; the requests on it are lost, no further input says so.
     Lost,
 }

@@ -13,13 +13,18 @@
 //!   was never answered, comes again. A repetition of what is held or was taken is not delivered twice (`8030-6.2-7`).
 //! - All subscriptions of a machine join one set where the service has sets, so one machine is one privacy context
 //!   (A-34). The set is monitored, else each subscription (`8030-6.1-1`).
-//! - One configured push service. Where it redirects a subscribe to another origin (`8030-7.1-1`), that subscription
-//!   lives there, on a connection of its own; every other resource must be at the origin that named it.
+//! - One configured push service, and any others that a subscribe names, each with sets, a connection and a backoff of
+//!   its own. Where one redirects a subscribe to another origin (`8030-7.1-1`), that subscription lives there; every
+//!   other resource must be at the origin that named it.
+//! - A service that says 406 to a monitor is monitored by an event stream instead ([`Via`](crate::Via), A-12).
+//! - Connections that are silent are asked whether they live, as seldom as their path allows ([`Keepalive`]).
+//! - A connection that drains is replaced, and ended when what it was asked is answered (`8030-7.1-2`).
 
 mod agenda;
 mod connections;
 mod inbox;
 mod input;
+mod keepalive;
 mod limits;
 mod monitors;
 mod output;
@@ -36,12 +41,14 @@ use inbox::Inbox;
 use subscriptions::Subscriptions;
 
 pub use input::{
-    Connection, ConnectionId, Disposition, Input, MessageRef, Pushed, Response, Secret, Subscribe, Tag,
+    Connection, ConnectionId, Control, Disposition, Input, MessageRef, Power, Pushed, Response, Secret,
+    Subscribe, Tag,
 };
+pub use keepalive::Keepalive;
 pub use limits::Limits;
 pub use output::{
-    ConnectionEvent, Delivery, Discarded, Event, MonitorFault, Output, Reason, Request, SubscribeFault,
-    SubscriptionEvent,
+    ConnectionEvent, Delivery, Discarded, Event, MonitorFault, Order, Output, Reason, Request,
+    SubscribeFault, SubscriptionEvent,
 };
 pub use reference::Reference;
 pub(crate) use retry::{Answer, Task, sooner};
@@ -55,7 +62,7 @@ use crate::{Entropy, Mono, Now, PublicKey, PushUrl, Seed, Urgency};
 pub struct Config {
     /// Where to subscribe (`8030-4-1`). If it is https, nothing of this machine ever goes over http.
     pub service: PushUrl,
-    /// The lowest urgency wanted (`8030-5.3-4`); none for all.
+    /// The lowest urgency wanted (`8030-5.3-4`), whatever the device's condition; none for all.
     pub urgency: Option<Urgency>,
     /// The bounds.
     pub limits: Limits,
@@ -74,15 +81,16 @@ impl Config {
 ///
 /// ```
 /// use push_proto::{Mono, Now, PushUrl, Seed, UnixTime};
-/// use push_proto::user_agent::{Config, Input, Output, Secret, State, Subscribe, Tag, UserAgent};
+/// use push_proto::user_agent::{Config, Input, Order, Output, Secret, State, Subscribe, Tag, UserAgent};
 ///
 /// let service = PushUrl::parse("https://push.example.net/subscribe").unwrap();
 /// let mut agent = UserAgent::new(Config::new(service), State::default(), &Seed::from_octets([7; 32]));
 /// let now = Now { mono: Mono::ZERO, wall: UnixTime::from_secs(1_700_000_000) };
 ///
 /// let secret = Secret::new(b"receiver keys").unwrap();
-/// agent.handle(Input::Subscribe(Subscribe { tag: Tag(1), restricted_to: None, secret }), now);
-/// assert!(matches!(agent.poll(now), Output::Connect(..)));
+/// let subscribe = Subscribe { tag: Tag(1), service: None, alone: false, restricted_to: None, secret };
+/// agent.handle(Input::Subscribe(subscribe), now);
+/// assert!(matches!(agent.poll(now), Output::Connection(_, Order::Open(_))));
 /// assert!(matches!(agent.poll(now), Output::Wait(Some(_), _)));
 /// ```
 #[derive(Debug)]
@@ -90,6 +98,8 @@ pub struct UserAgent {
     config: Config,
     entropy: Entropy,
     next_id: u64,
+    /// The device's condition, once it is known.
+    power: Option<Power>,
     subscriptions: Subscriptions,
     inbox: Inbox,
     agenda: Agenda,
@@ -119,6 +129,7 @@ impl UserAgent {
             config,
             entropy: Entropy::new(seed),
             next_id: 0,
+            power: None,
             subscriptions: Subscriptions::default(),
             inbox: Inbox::default(),
             agenda: Agenda::default(),
@@ -127,7 +138,7 @@ impl UserAgent {
             closing: None,
             closed: false,
         };
-        let State { subscriptions, owed } = state;
+        let State { subscriptions, owed, learned } = state;
         for kept in subscriptions {
             agent.restore(kept);
         }
@@ -138,6 +149,11 @@ impl UserAgent {
             }
         }
         agent.retarget();
+        for (origin, learned) in learned {
+            if agent.agenda.needs(&origin) {
+                agent.connections.learn(origin, &agent.config.limits, learned);
+            }
+        }
         agent
     }
 
@@ -151,16 +167,31 @@ impl UserAgent {
             Input::Unsubscribe(tag) => self.unsubscribe(tag),
             Input::Message(message, disposition) => self.disposed(message, disposition),
             Input::Connection(id, became) => self.connection(id, became, now),
-            Input::Reply(id, reply) => match self.agenda.finish(id) {
-                Some(Work::Subscribe(tag)) => self.subscribe_answered(tag, reply, now),
-                Some(Work::Unsubscribe(tag)) => self.unsubscribe_answered(tag, reply, now),
-                Some(Work::Monitor(target)) => self.monitor_answered(target, reply, now),
-                Some(Work::Acknowledge(url)) => self.acknowledge_answered(url, reply, now),
-                None => {}
-            },
-            Input::Pushed(monitor, pushed) => self.pushed(monitor, pushed),
+            Input::Reply(id, reply) => {
+                if let Some(connection) = self.agenda.connection_of(id).filter(|_| reply.is_ok()) {
+                    self.heard(connection, now);
+                }
+                self.answered(id, reply, now);
+            }
+            Input::Pushed(monitor, pushed) => {
+                if let Some(connection) = self.agenda.connection_of(monitor) {
+                    self.heard(connection, now);
+                }
+                self.pushed(monitor, pushed);
+            }
             Input::Tick => {}
-            Input::Close => self.close(now),
+            Input::Control(Control::Power(power)) => self.powered(power, now),
+            Input::Control(Control::Close) => self.close(now),
+        }
+    }
+
+    fn answered(&mut self, id: RequestId, reply: Result<Response, Failure>, now: Now) {
+        match self.agenda.finish(id) {
+            Some(Work::Subscribe(tag)) => self.subscribe_answered(tag, reply, now),
+            Some(Work::Unsubscribe(tag)) => self.unsubscribe_answered(tag, reply, now),
+            Some(Work::Monitor(target)) => self.monitor_answered(target, reply, now),
+            Some(Work::Acknowledge(url)) => self.acknowledge_answered(url, reply, now),
+            None => {}
         }
     }
 
@@ -185,11 +216,12 @@ impl UserAgent {
         self.config.limits.unacknowledged.saturating_sub(self.inbox.unacknowledged())
     }
 
-    /// What to keep, as it is now. [`Output::Save`] gives it whenever a subscription changes; the acknowledgements
-    /// owed change with every message, and are worth keeping at the end only.
+    /// What to keep, as it is now. [`Output::Save`] gives it whenever a subscription changes or a path has taught more
+    /// about silence; the acknowledgements owed change with every message, and are worth keeping at the end only.
     #[must_use]
     pub fn state(&self) -> State {
-        State { subscriptions: self.subscriptions.kept(), owed: self.inbox.owed() }
+        let learned = self.connections.learned();
+        State { subscriptions: self.subscriptions.kept(), owed: self.inbox.owed(), learned }
     }
 
     /// The active subscription of that name.
@@ -209,9 +241,7 @@ impl UserAgent {
         let limit = self.limits().requests_in_flight;
         while let Some((work, connection)) = self.agenda.next(&self.connections, limit, now) {
             let request = match &work {
-                Work::Monitor(url) => {
-                    Some(Request::Monitor { url: url.clone(), urgency: self.config.urgency })
-                }
+                Work::Monitor(url) => Some(self.monitor_request(url)),
                 Work::Unsubscribe(tag) => self.unsubscribe_request(*tag),
                 Work::Subscribe(tag) => self.subscribe_request(*tag),
                 Work::Acknowledge(url) => Some(Request::Acknowledge { url: url.clone() }),
@@ -261,10 +291,11 @@ impl UserAgent {
 
     fn wait(&self, now: Now) -> Output {
         let connection = self.connections.wakes(now).map(|at| (at, Reason::Connection));
+        let keepalive = self.connections.asks().map(|at| (at, Reason::Keepalive));
         let response = self.agenda.deadline().map(|at| (at, Reason::Response));
         let retry = self.agenda.wakes(now).map(|at| (at, Reason::Retry));
         let close = self.closing.map(|at| (at, Reason::Close));
-        match sooner(sooner(connection, response), sooner(retry, close)) {
+        match sooner(sooner(sooner(connection, keepalive), response), sooner(retry, close)) {
             Some((at, reason)) => Output::Wait(Some(at), reason),
             None => Output::Wait(None, Reason::Idle),
         }

@@ -5,13 +5,37 @@ use core::time::Duration;
 use super::{
     UserAgent,
     agenda::Work,
-    input::Response,
-    output::{Event, MonitorFault, Output},
+    input::{Power, Response},
+    output::{Event, MonitorFault, Output, Request},
     retry::{Answer, Failure},
 };
-use crate::{Now, PushUrl};
+use crate::{Now, PushUrl, Urgency, Via};
 
 impl UserAgent {
+    pub(super) fn monitor_request(&mut self, url: &PushUrl) -> Request {
+        let via = self.connections.via(&url.origin());
+        if let Some(chore) = self.agenda.get_mut(&Work::Monitor(url.clone())) {
+            chore.via = via;
+        }
+        Request::Monitor { url: url.clone(), via, urgency: self.lowest() }
+    }
+
+    /// The lowest urgency wanted: what the device's condition allows, but never less than the application wants.
+    fn lowest(&self) -> Option<Urgency> {
+        self.config.urgency.max(self.power.map(Power::urgency))
+    }
+
+    /// `8030-5.3-4`: the filter belongs to the request, so another filter is another request. What the old ones had
+    /// under way comes again on the new ones, and is recognised.
+    pub(super) fn powered(&mut self, power: Power, now: Now) {
+        let before = self.lowest().unwrap_or(Urgency::VeryLow);
+        self.power = Some(power);
+        if self.lowest().unwrap_or(Urgency::VeryLow) != before {
+            let open = self.agenda.reopen(now);
+            self.outputs.extend(open.into_iter().map(Output::Cancel));
+        }
+    }
+
     pub(super) fn monitor_answered(&mut self, target: PushUrl, reply: Result<Response, Failure>, now: Now) {
         let work = Work::Monitor(target);
         let steady = self.config.limits.monitor;
@@ -31,7 +55,7 @@ impl UserAgent {
             }
             Answer::Later => self.troubled(&work, MonitorFault::Busy(status), &response, now),
             Answer::Redirect | Answer::Refused if status == 406 => {
-                self.troubled(&work, MonitorFault::PushUnsupported, &response, now);
+                self.unsupported(&work, &response, now);
             }
             Answer::Redirect | Answer::Refused => {
                 self.troubled(&work, MonitorFault::Refused(status), &response, now);
@@ -52,6 +76,21 @@ impl UserAgent {
             again => limits.backoff.wait(again, &mut self.entropy),
         };
         chore.task.postpone(wait, now);
+    }
+
+    /// where nothing can be pushed, a stream may come; where none comes either, both are tried again later.
+    fn unsupported(&mut self, work: &Work, response: &Response, now: Now) {
+        let Some(chore) = self.agenda.get_mut(work) else { return };
+        match chore.via {
+            Via::Push => {
+                chore.task.again(now);
+                self.connections.stream(&chore.origin, Some(now.mono));
+            }
+            Via::Stream => {
+                self.connections.stream(&chore.origin, None);
+                self.troubled(work, MonitorFault::PushUnsupported, response, now);
+            }
+        }
     }
 
     fn troubled(&mut self, work: &Work, fault: MonitorFault, response: &Response, now: Now) {

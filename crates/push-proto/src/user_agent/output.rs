@@ -7,15 +7,13 @@ use super::{
     retry::RequestId,
     state::State,
 };
-use crate::{Content, Mono, Origin, PublicKey, PushUrl, Urgency};
+use crate::{Content, Mono, Origin, PublicKey, PushUrl, Urgency, Via};
 
 /// One effect of a user agent.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Open a connection; answer [`Connection`](super::Connection).
-    Connect(ConnectionId, Origin),
-    /// Close that connection or stop opening it. The machine will not mention it again, and expects no answer.
-    Disconnect(ConnectionId),
+    /// Do this with that connection.
+    Connection(ConnectionId, Order),
     /// Send this request on that connection; answer [`Reply`](super::Input::Reply).
     Request(ConnectionId, RequestId, Request),
     /// Reset that request. The machine expects no answer.
@@ -30,6 +28,20 @@ pub enum Output {
     Wait(Option<Mono>, Reason),
 }
 
+/// What is to be done with a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Open it; answer [`Connection::Established`](super::Connection::Established) or
+    /// [`Connection::Lost`](super::Connection::Lost).
+    Open(Origin),
+    /// Ask whether it lives (PING); answer [`Connection::Alive`](super::Connection::Alive) when it does. The machine
+    /// has one such question open for each connection, and its own deadline for the answer.
+    Ping,
+    /// Close it, with GOAWAY if it is established (`8030-7.1-2`), or stop opening it. The machine will not mention it
+    /// again, and expects no answer.
+    Close,
+}
+
 /// What the next deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -37,11 +49,13 @@ pub enum Reason {
     Idle,
     /// A connection to be opened, or to be given up.
     Connection,
+    /// A silent connection to be asked whether it lives, or to be given up because it does not answer.
+    Keepalive,
     /// A request that must be answered by then.
     Response,
     /// A request to be repeated, or a monitor to be reopened.
     Retry,
-    /// The end of the time that [`Close`](super::Input::Close) allows.
+    /// The end of the time that [`Close`](super::Control::Close) allows.
     Close,
     /// Closed: nothing will ever come again.
     Closed,
@@ -59,10 +73,12 @@ pub enum Request {
         /// The only key whose holder may send.
         restricted_to: Option<PublicKey>,
     },
-    /// GET, with server push (`8030-6-1`, `8030-6.1-1`); it stays open.
+    /// GET (`8030-6-1`, `8030-6.1-1`); it stays open.
     Monitor {
         /// A subscription set, or a subscription without one.
         url: PushUrl,
+        /// How its messages are to come.
+        via: Via,
         /// For `Urgency` (`8030-5.3-4`): the lowest wanted.
         urgency: Option<Urgency>,
     },
@@ -133,7 +149,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriptionEvent {
     /// It is made, and saved. Give the push resource to the application server over a confidential, authenticated
-    /// channel (`8030-4-4`).
+    /// channel (`8030-4-4`); it is https itself unless the configured service is not.
     Subscribed(PushUrl),
     /// It could not be made, and is forgotten.
     Failed(SubscribeFault),
@@ -150,6 +166,8 @@ pub enum SubscribeFault {
     Closing,
     /// The tag is taken.
     Exists,
+    /// The service is to be spoken to in the clear, and the configured one is not (`8030-8-1`).
+    Insecure,
     /// [`Limits::subscriptions`](super::Limits::subscriptions) or
     /// [`Limits::connections`](super::Limits::connections) is reached.
     Limit,
@@ -174,7 +192,8 @@ pub enum ConnectionEvent {
 /// Why a monitor failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MonitorFault {
-    /// 406: the service sees no way to push. Something between here and it may take HTTP/2 apart.
+    /// 406 to push and to a stream: the service sees no way to us. Something between here and it may take HTTP/2 apart
+    ///
     PushUnsupported,
     /// The service said 429 or 5xx; it is asked again after what it said in `Retry-After`.
     Busy(u16),

@@ -1,13 +1,14 @@
 //! What a user agent must not forget: a versioned value, octets on the outside.
 
 use alloc::{collections::BTreeSet, vec::Vec};
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use super::input::{Secret, Tag};
-use crate::{PublicKey, PushUrl};
+use crate::{Origin, PublicKey, PushUrl};
 
-/// What outlives the program: the subscriptions, and the acknowledgements that are still owed. It holds capabilities
-/// and the application's secrets: keep it as you keep a password. Not printable; the secrets are wiped on drop.
+/// What outlives the program: the subscriptions, the acknowledgements that are still owed, and how long the paths to the
+/// services keep silent connections. It holds capabilities and the application's secrets: keep it as you keep a password.
+/// Not printable; the secrets are wiped on drop.
 ///
 /// ```
 /// # use push_proto::user_agent::State;
@@ -19,6 +20,8 @@ pub struct State {
     pub(super) subscriptions: Vec<Kept>,
     /// Messages that the application has taken and the service may not know of (`8030-6.2-7`).
     pub(super) owed: Vec<PushUrl>,
+    /// The longest silence that connections to a service are known to survive, in whole milliseconds.
+    pub(super) learned: Vec<(Origin, Duration)>,
 }
 
 /// One subscription, as it is kept.
@@ -27,6 +30,8 @@ pub(super) struct Kept {
     pub(super) tag: Tag,
     /// The application is done with it; its end is still to be told to the service (`w3c-unsub-1`).
     pub(super) leaving: bool,
+    /// It is in no set with others (`8030-4.1-3`).
+    pub(super) alone: bool,
     pub(super) url: PushUrl,
     pub(super) push: PushUrl,
     pub(super) set: Option<PushUrl>,
@@ -42,7 +47,7 @@ impl State {
         write_count(&mut body, self.subscriptions.len());
         for kept in &self.subscriptions {
             body.extend_from_slice(&kept.tag.0.to_be_bytes());
-            body.push(u8::from(kept.leaving));
+            body.push(u8::from(kept.leaving) | u8::from(kept.alone) << 1);
             write_field(&mut body, kept.url.as_str().as_bytes());
             write_field(&mut body, kept.push.as_str().as_bytes());
             write_field(&mut body, kept.set.as_ref().map_or("", PushUrl::as_str).as_bytes());
@@ -53,6 +58,11 @@ impl State {
         for url in &self.owed {
             write_field(&mut body, url.as_str().as_bytes());
         }
+        write_count(&mut body, self.learned.len());
+        for (origin, silence) in &self.learned {
+            write_field(&mut body, origin.as_str().as_bytes());
+            body.extend_from_slice(&u64::try_from(silence.as_millis()).unwrap_or(u64::MAX).to_be_bytes());
+        }
         let mut octets = Vec::with_capacity(HEADER_OCTETS + body.len());
         octets.extend_from_slice(&MAGIC);
         octets.push(VERSION);
@@ -62,7 +72,7 @@ impl State {
         octets
     }
 
-    /// Reads what [`State::to_bytes`] wrote.
+    /// Reads what [`State::to_bytes`] wrote, in this version or version 1, which knew nothing of silence.
     ///
     /// # Errors
     ///
@@ -70,14 +80,14 @@ impl State {
     pub fn from_bytes(octets: &[u8]) -> Result<Self, StateError> {
         let rest = octets.strip_prefix(&MAGIC).ok_or(StateError::Foreign)?;
         let (version, rest) = rest.split_first().ok_or(StateError::Damaged)?;
-        if *version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(version) {
             return Err(StateError::Version(*version));
         }
         let (sum, body) = rest.split_first_chunk::<4>().ok_or(StateError::Damaged)?;
         if u32::from_be_bytes(*sum) != crc32c(body) {
             return Err(StateError::Damaged);
         }
-        Reader(body).state().ok_or(StateError::Damaged)
+        Reader(body).state(*version).ok_or(StateError::Damaged)
     }
 }
 
@@ -86,6 +96,7 @@ impl fmt::Debug for State {
         f.debug_struct("State")
             .field("subscriptions", &self.subscriptions.len())
             .field("owed", &self.owed.len())
+            .field("learned", &self.learned.len())
             .finish()
     }
 }
@@ -119,11 +130,11 @@ impl core::error::Error for StateError {}
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn state(mut self) -> Option<State> {
+    fn state(mut self, version: u8) -> Option<State> {
         let mut state = State::default();
         let mut tags = BTreeSet::new();
         for _ in 0..self.count()? {
-            let kept = self.kept()?;
+            let kept = self.kept(version)?;
             if !tags.insert(kept.tag) {
                 return None;
             }
@@ -132,16 +143,26 @@ impl<'a> Reader<'a> {
         for _ in 0..self.count()? {
             state.owed.push(self.url()?);
         }
+        if version > OLDEST_VERSION {
+            for _ in 0..self.count()? {
+                state.learned.push(self.learned()?);
+            }
+        }
         self.0.is_empty().then_some(state)
     }
 
-    fn kept(&mut self) -> Option<Kept> {
+    fn learned(&mut self) -> Option<(Origin, Duration)> {
+        let origin = core::str::from_utf8(self.field()?).ok()?.parse().ok()?;
+        Some((origin, Duration::from_millis(u64::from_be_bytes(self.chunk()?))))
+    }
+
+    fn kept(&mut self, version: u8) -> Option<Kept> {
         let tag = Tag(u64::from_be_bytes(self.chunk()?));
-        let leaving = match self.chunk()? {
-            [0] => false,
-            [1] => true,
-            _ => return None,
-        };
+        let [flags] = self.chunk()?;
+        let (leaving, alone) = (flags & 1 != 0, flags & 2 != 0);
+        if flags > 3 || (alone && version == OLDEST_VERSION) {
+            return None;
+        }
         let (url, push) = (self.url()?, self.url()?);
         let set = match self.field()? {
             [] => None,
@@ -151,7 +172,8 @@ impl<'a> Reader<'a> {
             [] => None,
             key => Some(PublicKey::from_bytes(key).ok()?),
         };
-        Some(Kept { tag, leaving, url, push, set, restricted_to, secret: Secret::new(self.field()?)? })
+        let secret = Secret::new(self.field()?)?;
+        Some(Kept { tag, leaving, alone, url, push, set, restricted_to, secret })
     }
 
     fn url(&mut self) -> Option<PushUrl> {
@@ -199,7 +221,8 @@ fn crc32c(octets: &[u8]) -> u32 {
 }
 
 const MAGIC: [u8; 4] = *b"WPUA";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
 const HEADER_OCTETS: usize = MAGIC.len() + 1 + 4;
 
 #[cfg(test)]
@@ -218,14 +241,36 @@ mod tests {
         let kept = Kept {
             tag: Tag(7),
             leaving: false,
+            alone: true,
             url: url("/s/1"),
             push: url("/p/1"),
             set: Some(url("/a/1")),
             restricted_to: None,
             secret: Secret::new(b"keys").unwrap(),
         };
-        let lone = Kept { tag: Tag(8), leaving: true, set: None, ..kept.clone() };
-        State { subscriptions: alloc::vec![kept, lone], owed: alloc::vec![url("/m/1")] }
+        let lone = Kept { tag: Tag(8), leaving: true, alone: false, set: None, ..kept.clone() };
+        let learned = (url("/").origin(), Duration::from_millis(90_500));
+        State {
+            subscriptions: alloc::vec![kept, lone],
+            owed: alloc::vec![url("/m/1")],
+            learned: alloc::vec![learned],
+        }
+    }
+
+    /// What the last version wrote: no flag but one, and nothing after what is owed.
+    #[test]
+    fn the_first_version_is_still_read() {
+        let mut old = State { learned: Vec::new(), ..example() };
+        old.subscriptions.iter_mut().for_each(|kept| kept.alone = false);
+        let octets = old.to_bytes();
+        let body = &octets[HEADER_OCTETS..octets.len() - 4];
+        let mut first = b"WPUA\x01".to_vec();
+        first.extend_from_slice(&crc32c(body).to_be_bytes());
+        first.extend_from_slice(body);
+        assert_eq!(State::from_bytes(&first).unwrap(), old);
+        let mut later = octets;
+        later[4] = 1;
+        assert_eq!(State::from_bytes(&later), Err(StateError::Damaged));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Subscriptions {
 #[derive(Debug)]
 struct Subscription {
     phase: Phase,
+    /// The application wants it in no set with others.
+    alone: bool,
     restricted_to: Option<PublicKey>,
     secret: Secret,
 }
@@ -42,7 +44,7 @@ struct Making {
     url: PushUrl,
     redirects: u8,
     /// Without a set, because the service did not know the last one.
-    alone: bool,
+    setless: bool,
     /// The set that the request in flight names.
     sent: Option<PushUrl>,
     /// The application has changed its mind.
@@ -87,7 +89,12 @@ impl Subscriptions {
 
     /// A set that a new subscription at that origin can join.
     fn set_at(&self, origin: &Origin) -> Option<PushUrl> {
-        self.active().filter_map(|(_, resources)| resources.set.clone()).find(|set| set.origin() == *origin)
+        let together = self.all.values().filter(|subscription| !subscription.alone);
+        let sets = together.filter_map(|subscription| match &subscription.phase {
+            Phase::Active(resources) => resources.set.as_ref(),
+            Phase::Making(_) | Phase::Leaving(_) => None,
+        });
+        sets.into_iter().find(|set| set.origin() == *origin).cloned()
     }
 
     /// Which subscription a push is for, by its push link (`8030-6.1-6`); without one, the only one it can be for.
@@ -111,7 +118,8 @@ impl Subscriptions {
             let subscription = self.all.get(&tag)?;
             let Resources { url, push, set } = resources.clone();
             let (restricted_to, secret) = (subscription.restricted_to, subscription.secret.clone());
-            Some(Kept { tag, leaving: !active, url, push, set, restricted_to, secret })
+            let alone = subscription.alone;
+            Some(Kept { tag, leaving: !active, alone, url, push, set, restricted_to, secret })
         };
         self.resources().filter_map(kept).collect()
     }
@@ -135,36 +143,49 @@ impl Subscriptions {
 impl UserAgent {
     /// One of the last run.
     pub(super) fn restore(&mut self, kept: Kept) {
-        let Kept { tag, leaving, url, push, set, restricted_to, secret } = kept;
+        let Kept { tag, leaving, alone, url, push, set, restricted_to, secret } = kept;
         if !self.is_secure(&url) || set.as_ref().is_some_and(|set| !self.is_secure(set)) {
             return self.tell(tag, SubscriptionEvent::Gone);
         }
         let origin = url.origin();
         let resources = Resources { url, push, set };
         let phase = if leaving { Phase::Leaving(resources) } else { Phase::Active(resources) };
-        self.subscriptions.all.insert(tag, Subscription { phase, restricted_to, secret });
+        self.subscriptions.all.insert(tag, Subscription { phase, alone, restricted_to, secret });
         if leaving {
             self.agenda.add(Work::Unsubscribe(tag), origin);
         }
     }
 
     pub(super) fn subscribe(&mut self, subscribe: Subscribe) {
-        let Subscribe { tag, restricted_to, secret } = subscribe;
-        let fault = if self.closing.is_some() {
+        let Subscribe { tag, service, alone, restricted_to, secret } = subscribe;
+        let url = service.unwrap_or_else(|| self.config.service.clone());
+        if let Some(fault) = self.fault(tag, &url) {
+            return self.tell(tag, SubscriptionEvent::Failed(fault));
+        }
+        self.agenda.add(Work::Subscribe(tag), url.origin());
+        let making = Making { url, redirects: 0, setless: false, sent: None, unwanted: false };
+        let phase = Phase::Making(making);
+        self.subscriptions.all.insert(tag, Subscription { phase, alone, restricted_to, secret });
+    }
+
+    /// Why there can be no subscription of that name at that service.
+    fn fault(&self, tag: Tag, service: &PushUrl) -> Option<SubscribeFault> {
+        if self.closing.is_some() {
             Some(SubscribeFault::Closing)
         } else if self.subscriptions.all.contains_key(&tag) {
             Some(SubscribeFault::Exists)
+        } else if !self.is_secure(service) {
+            Some(SubscribeFault::Insecure)
         } else {
-            (self.subscriptions.all.len() >= self.limits().subscriptions).then_some(SubscribeFault::Limit)
-        };
-        if let Some(fault) = fault {
-            return self.tell(tag, SubscriptionEvent::Failed(fault));
+            let full = self.subscriptions.all.len() >= self.limits().subscriptions;
+            (full || !self.is_within_reach(&service.origin())).then_some(SubscribeFault::Limit)
         }
-        let url = self.config.service.clone();
-        self.agenda.add(Work::Subscribe(tag), url.origin());
-        let making = Making { url, redirects: 0, alone: false, sent: None, unwanted: false };
-        let phase = Phase::Making(making);
-        self.subscriptions.all.insert(tag, Subscription { phase, restricted_to, secret });
+    }
+
+    /// Whether there is or can be a connection to it.
+    fn is_within_reach(&self, origin: &Origin) -> bool {
+        let origins = self.agenda.origins();
+        origins.contains(origin) || origins.len() < self.limits().connections
     }
 
     pub(super) fn unsubscribe(&mut self, tag: Tag) {
@@ -197,13 +218,14 @@ impl UserAgent {
     fn leave(&mut self, tag: Tag, resources: Resources) {
         self.agenda.add(Work::Unsubscribe(tag), resources.url.origin());
         let phase = Phase::Leaving(resources);
-        let left = Subscription { phase, restricted_to: None, secret: Secret::default() };
+        let left = Subscription { phase, alone: false, restricted_to: None, secret: Secret::default() };
         self.subscriptions.all.insert(tag, left);
     }
 
     pub(super) fn subscribe_request(&mut self, tag: Tag) -> Option<Request> {
-        let origin = match &self.subscriptions.all.get(&tag)?.phase {
-            Phase::Making(making) => (!making.alone).then(|| making.url.origin()),
+        let subscription = self.subscriptions.all.get(&tag)?;
+        let origin = match &subscription.phase {
+            Phase::Making(making) => (!subscription.alone && !making.setless).then(|| making.url.origin()),
             Phase::Active(_) | Phase::Leaving(_) => return None,
         };
         let set = origin.and_then(|origin| self.subscriptions.set_at(&origin));
@@ -235,7 +257,7 @@ impl UserAgent {
             Answer::Later => self.subscribe_later(tag, unwanted, Some(&response), now),
             Answer::Refused if response.status == 400 && making.sent.take().is_some() => {
                 // `8030-4.1-5`: perhaps it is the set that the service does not know.
-                making.alone = true;
+                making.setless = true;
                 self.subscribe_again(tag, unwanted, now);
             }
             Answer::Gone | Answer::Refused => self.fail(tag, SubscribeFault::Refused(response.status)),
@@ -282,8 +304,7 @@ impl UserAgent {
         let origin = url.origin();
         making.url = url;
         self.agenda.remove(&Work::Subscribe(tag));
-        let origins = self.agenda.origins();
-        if !origins.contains(&origin) && origins.len() >= limits.connections {
+        if !self.is_within_reach(&origin) {
             return self.fail(tag, SubscribeFault::Limit);
         }
         self.agenda.add(Work::Subscribe(tag), origin);
@@ -366,8 +387,8 @@ impl UserAgent {
     fn forget(&mut self, tag: Tag, event: SubscriptionEvent) {
         self.subscriptions.all.remove(&tag);
         for work in [Work::Subscribe(tag), Work::Unsubscribe(tag)] {
-            let request = self.agenda.remove(&work);
-            self.outputs.extend(request.map(Output::Cancel));
+            let requests = self.agenda.remove(&work);
+            self.outputs.extend(requests.into_iter().map(Output::Cancel));
         }
         self.tell(tag, event);
     }
@@ -387,8 +408,8 @@ impl UserAgent {
         });
         let unwanted: Vec<Work> = unwanted.cloned().collect();
         for work in unwanted {
-            let request = self.agenda.remove(&work);
-            self.outputs.extend(request.map(Output::Cancel));
+            let requests = self.agenda.remove(&work);
+            self.outputs.extend(requests.into_iter().map(Output::Cancel));
         }
         for target in wanted {
             let origin = target.origin();

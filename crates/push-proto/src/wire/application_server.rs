@@ -7,15 +7,15 @@ use http::{
 };
 
 use super::{
-    Relation, content, granted_ttl, link, location,
+    EVENT_STREAM, Relation, content, granted_ttl, link, location,
     prefer::PREFER,
     request::{TOPIC, TTL, URGENCY},
     respond::secret,
     retry_after,
 };
 use crate::{
-    Urgency,
-    application_server::{PushedReceipt, ReceiptRequest, Request, Response, Send, Via},
+    Urgency, Via,
+    application_server::{PushedReceipt, ReceiptRequest, Request, Response, Send},
     user_agent::Reference,
 };
 
@@ -28,8 +28,8 @@ pub fn request(request: &Request) -> Result<HttpRequest<Bytes>, http::Error> {
     match request {
         Request::Send(send) => message(send),
         Request::MonitorReceipts { url, via: Via::Push } => to(Method::GET, url.as_str()).body(Bytes::new()),
-        Request::MonitorReceipts { url, via: Via::EventStream } => {
-            to(Method::GET, url.as_str()).header(header::ACCEPT, "text/event-stream").body(Bytes::new())
+        Request::MonitorReceipts { url, via: Via::Stream } => {
+            to(Method::GET, url.as_str()).header(header::ACCEPT, EVENT_STREAM).body(Bytes::new())
         }
         Request::EndReceipts { url } => to(Method::DELETE, url.as_str()).body(Bytes::new()),
     }

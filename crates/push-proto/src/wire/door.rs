@@ -12,12 +12,12 @@ use push_crypto::{
 };
 
 use super::{
-    Carrier, Limits, PublicUrl, event_stream, problem,
+    Limits, PublicUrl, event_stream, problem,
     public_url::SUBSCRIBE,
     respond::{dated, fresh},
 };
 use crate::{
-    AgentId, Handle, MessageId, Refusal, SealingKeyId, Slot, SubscriptionId, UnixTime, service::Target,
+    AgentId, Handle, MessageId, Refusal, SealingKeyId, Slot, SubscriptionId, UnixTime, Via, service::Target,
 };
 
 /// What stands between HTTP and a push service: it opens and seals capability URLs, reads requests and writes
@@ -73,8 +73,8 @@ impl Door {
             Resource::Queue(target) if head.method == Method::DELETE => Action::Unsubscribe(target),
             Resource::Message(_) | Resource::Queue(_) => return Err(Refusal::METHOD_GET_DELETE),
         };
-        let carrier = event_stream::carrier(&head.headers);
-        let admitted = Admitted { action, carrier, octets_max: self.limits.body_octets };
+        let via = event_stream::via(&head.headers);
+        let admitted = Admitted { action, via, octets_max: self.limits.body_octets };
         match admitted.body_limit() {
             BodyLimit::Ignored => {}
             BodyLimit::AtMost(octets_max) => {
@@ -172,15 +172,15 @@ pub(super) struct PushResource {
 #[derive(Clone, Copy, Debug)]
 pub struct Admitted {
     pub(super) action: Action,
-    carrier: Carrier,
+    via: Via,
     octets_max: usize,
 }
 
 impl Admitted {
     /// How its messages are to reach it, if it is a monitor.
     #[must_use]
-    pub const fn carrier(&self) -> Carrier {
-        self.carrier
+    pub const fn via(&self) -> Via {
+        self.via
     }
 
     /// What to do with the body.

@@ -29,16 +29,7 @@ use super::{
     lexer::{Cursor, is_token},
     respond::date,
 };
-use crate::{Message, Receipt, UnixTime, service::Response, store::Item};
-
-/// How a monitor's messages reach it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    /// HTTP/2 server push (RFC 8030 §6).
-    Push,
-    /// An event stream, since the monitor asked for one.
-    Stream,
-}
+use crate::{Message, Receipt, UnixTime, Via, service::Response, store::Item};
 
 /// The media type of an event stream.
 pub const EVENT_STREAM: &str = "text/event-stream";
@@ -145,17 +136,17 @@ fn isomorphic(value: &[u8]) -> String {
 
 /// How a monitor with these fields is served. Only `text/event-stream` itself asks for a stream, since clients that
 /// know nothing of it say `*/*`; what is malformed in `Accept` says nothing.
-pub(super) fn carrier(headers: &HeaderMap) -> Carrier {
+pub(super) fn via(headers: &HeaderMap) -> Via {
     for line in headers.get_all(header::ACCEPT) {
         let mut ranges = Cursor::new(line.as_bytes());
         while !ranges.is_at_end() {
             let Some(range) = ranges.element(b',') else { break };
             if is_event_stream(range) {
-                return Carrier::Stream;
+                return Via::Stream;
             }
         }
     }
-    Carrier::Push
+    Via::Push
 }
 
 /// Whether a media range is that of an event stream, and wanted at all (RFC 9110 §12.5.1).

@@ -44,6 +44,7 @@ pub const PORT: u16 = 1001;
 pub mod application_server;
 mod content;
 mod door;
+mod event_reader;
 mod event_stream;
 mod lexer;
 mod limits;
@@ -59,7 +60,8 @@ pub mod user_agent;
 mod vapid;
 
 pub use door::{Admitted, BodyLimit, Door, Unremembered, Verify};
-pub use event_stream::{Carrier, EVENT_STREAM, KEEPALIVE};
+pub use event_reader::{EventReader, StreamEnd, StreamEvent, StreamFault};
+pub use event_stream::{EVENT_STREAM, KEEPALIVE};
 pub use limits::Limits;
 pub use link::{Relation, link, links};
 pub use prefer::Preferences;

@@ -4,8 +4,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, header, response::Parts};
 use push_crypto::vapid::OPTIONS_MEDIA_TYPE;
 
-use super::{Relation, content, link, location, request::URGENCY, respond::secret, retry_after};
-use crate::user_agent::{Pushed, Reference, Request, Response};
+use super::{
+    EVENT_STREAM, Relation, content, link, location, request::URGENCY, respond::secret, retry_after,
+};
+use crate::{
+    Via,
+    user_agent::{Pushed, Reference, Request, Response},
+};
 
 /// The HTTP request. HTTP/2 and server push are up to whoever sends it.
 ///
@@ -31,12 +36,16 @@ pub fn request(request: &Request) -> Result<HttpRequest<Bytes>, http::Error> {
                 *built.body_mut() = format!("{{\"vapid\":\"{key}\"}}").into();
             }
         }
-        Request::Monitor { urgency: Some(urgency), .. } => {
-            built.headers_mut().insert(URGENCY, HeaderValue::from_static(urgency.as_str()));
+        Request::Monitor { urgency, via, .. } => {
+            let headers = built.headers_mut();
+            if let Some(urgency) = urgency {
+                headers.insert(URGENCY, HeaderValue::from_static(urgency.as_str()));
+            }
+            if *via == Via::Stream {
+                headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
+            }
         }
-        Request::Monitor { urgency: None, .. }
-        | Request::Acknowledge { .. }
-        | Request::Unsubscribe { .. } => {}
+        Request::Acknowledge { .. } | Request::Unsubscribe { .. } => {}
     }
     Ok(built)
 }

@@ -9,10 +9,10 @@ use std::{
 use proptest::prelude::*;
 use push_crypto::PublicKey;
 use push_proto::{
-    PushUrl, Topic, Ttl, UnixTime, Urgency,
+    PushUrl, Topic, Ttl, UnixTime, Urgency, Via,
     application_server::{
         Audience, Change, Config, Credentials, Input, Job, JobId, Output, PushedReceipt, ReceiptRequest,
-        Request, Response, Token, Verdict, Via,
+        Request, Response, Token, Verdict,
     },
     user_agent::{Failure, Reference, RequestId, RetryAfter},
 };

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use push_proto::{
-    Ttl,
+    Ttl, Via,
     application_server::{
         Accepted, Config, Input, Job, Limits, Output, ReceiptOutcome, ReceiptRequest, Request, Response,
-        Verdict, Via,
+        Verdict,
     },
     user_agent::{Failure, Reference, RequestId},
 };
@@ -347,11 +347,11 @@ fn a_service_that_cannot_push_is_asked_for_an_event_stream() {
     let (monitor, first) = via(&world.reply(id, promised(1, "/r/1")));
     assert_eq!(first, Via::Push);
     let (monitor, second) = via(&world.reply(monitor, status(406)));
-    assert_eq!(second, Via::EventStream);
+    assert_eq!(second, Via::Stream);
     // It stays with what works.
     world.pass(Duration::from_secs(60));
     let (monitor, third) = via(&world.reply(monitor, status(200)));
-    assert_eq!(third, Via::EventStream);
+    assert_eq!(third, Via::Stream);
     assert_eq!(outcomes(&world.receipt(monitor, "/m/1", 204)), [(1, ReceiptOutcome::Delivered)]);
     // Neither way: no hot loop.
     let id = world.sending(job_with_receipt(2));

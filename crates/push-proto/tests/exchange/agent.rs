@@ -9,7 +9,8 @@ use push_proto::{
     Mono, Now, PublicKey, PushUrl, Seed,
     user_agent::{
         Backoff, Config, Connection, ConnectionId, Delivery, Disposition, Event, Input, Limits, MessageRef,
-        Output, Reference, Request, RequestId, Secret, State, Subscribe, SubscriptionEvent, Tag, UserAgent,
+        Order, Output, Reference, Request, RequestId, Secret, State, Subscribe, SubscriptionEvent, Tag,
+        UserAgent,
     },
     wire::{self, Promise},
 };
@@ -85,7 +86,8 @@ impl Agent {
         let tag = Tag(self.tags);
         self.wanted.insert(tag, restricted_to.is_some());
         let secret = Secret::new(b"receiver keys").unwrap();
-        self.give(Input::Subscribe(Subscribe { tag, restricted_to, secret }), host, now);
+        let subscribe = Subscribe { tag, service: None, alone: false, restricted_to, secret };
+        self.give(Input::Subscribe(subscribe), host, now);
     }
 
     pub(crate) fn unsubscribe(&mut self, host: &mut Host, now: Now) {
@@ -147,14 +149,18 @@ impl Agent {
     fn drain(&mut self, host: &mut Host, now: Now) {
         for _ in 0..10_000 {
             match self.machine.poll(now) {
-                Output::Connect(id, origin) => {
+                Output::Connection(id, Order::Open(origin)) => {
                     assert_eq!(origin.as_str(), ORIGIN);
                     assert!(
                         self.dialling.replace(id).is_none() && self.connection.is_none(),
                         "one connection at a time"
                     );
                 }
-                Output::Disconnect(id) => {
+                // The path is alive, whatever is under way on it.
+                Output::Connection(id, Order::Ping) => {
+                    self.machine.handle(Input::Connection(id, Connection::Alive), now);
+                }
+                Output::Connection(id, Order::Close) => {
                     self.dialling.take_if(|dialling| *dialling == id);
                     if self.connection.take_if(|connection| *connection == id).is_some() {
                         host.cut(self.peer(), now);

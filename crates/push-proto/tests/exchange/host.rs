@@ -288,6 +288,7 @@ impl Host {
             match self.service.poll(now) {
                 Output::Store(command) => self.command(command, now),
                 Output::Respond(exchange, response) => self.respond(exchange, &response, now),
+                Output::Opened(_) => {}
                 Output::Push(exchange, delivery, item) => self.push(exchange, delivery, item, now),
                 Output::Retract(exchange, delivery) => self.retract(exchange, delivery, now),
                 Output::Retire(exchange) => {

@@ -90,13 +90,14 @@ impl Sender {
     fn drain(&mut self, host: &mut Host, now: Now) {
         for _ in 0..10_000 {
             match self.machine.poll(now) {
-                Output::Sign(origin, expires) => {
-                    let token = SIGNERS[self.number].sign(&PROVIDER, &origin, expires, now.wall);
+                Output::Sign(audience, expires) => {
+                    assert_eq!(audience.key, Some(*SIGNERS[self.number].public_key()), "8292-4.2-1");
+                    let token = SIGNERS[self.number].sign(&PROVIDER, &audience.origin, expires, now.wall);
                     let token = token.ok().map(|token| Token {
                         credentials: Credentials::new(&token.authorization()),
                         expires: token.expires(),
                     });
-                    self.machine.handle(Input::Signed(origin, token), now);
+                    self.machine.handle(Input::Signed(audience, token), now);
                 }
                 Output::Request(id, request) => {
                     self.open.insert(id);

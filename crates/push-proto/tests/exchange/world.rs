@@ -105,6 +105,7 @@ impl World {
             topic: topic.clone(),
             content: content.clone(),
             receipt: send.receipt,
+            key: Some(*SIGNERS[send.sender].public_key()),
         };
         let wanted = Wanted {
             sender: send.sender,
@@ -376,7 +377,7 @@ impl World {
     fn finish(mut self) {
         let Self { host, agents, senders, now, .. } = &mut self;
         for agent in agents {
-            agent.give(user_agent::Input::Close, host, *now);
+            agent.give(user_agent::Input::Control(user_agent::Control::Close), host, *now);
         }
         for sender in senders {
             sender.give(application_server::Input::Close, host, *now);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use push_proto::Via;
 use push_proto::user_agent::{
-    Connection, ConnectionEvent, ConnectionId, Event, Failure, Input, MonitorFault, Output, Response,
-    RetryAfter, SubscriptionEvent, Tag,
+    Connection, ConnectionEvent, ConnectionId, Event, Failure, Input, MonitorFault, Order, Output, Reason,
+    Response, RetryAfter, SubscriptionEvent, Tag,
 };
 
 use crate::world::*;
@@ -70,19 +71,6 @@ fn a_monitor_that_is_gone_takes_all_its_members_along() {
         // The application can subscribe anew under the old names (8030-8.2-7).
         assert_eq!(events(&world.subscribed(1, Some("/a/9"))).len(), 1);
     }
-}
-
-#[test]
-fn a_service_that_cannot_push_is_named_once_and_asked_again() {
-    //
-    let (mut world, watch) = World::monitoring();
-    let outputs = world.reply(watch, status(406));
-    assert_eq!(events(&outputs), [Event::MonitorFailed(MonitorFault::PushUnsupported)]);
-    let (watch, _) = request(&world.wake().1);
-    assert_eq!(events(&world.reply(watch, status(406))), []);
-    let (watch, _) = request(&world.wake().1);
-    world.push(watch, 1, 1);
-    assert_eq!(events(&world.reply(watch, status(403))), [Event::MonitorFailed(MonitorFault::Refused(403))]);
 }
 
 #[test]
@@ -152,7 +140,11 @@ fn a_silent_peer_is_given_up() {
     let connection = connecting(&outputs).unwrap();
     let (wait, outputs) = world.wake();
     assert_eq!(wait, config().limits.connect);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect(id) if *id == connection)));
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Connection(id, Order::Close) if *id == connection))
+    );
     offline(&outputs);
     // It is too late now.
     assert!(world.give(Input::Connection(connection, Connection::Established)).is_empty());
@@ -162,12 +154,16 @@ fn a_silent_peer_is_given_up() {
     let connection = established(&mut world);
     let (wait, outputs) = world.wake();
     assert_eq!(wait, config().limits.response);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect(id) if *id == connection)));
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Connection(id, Order::Close) if *id == connection))
+    );
     let (_, outputs) = world.wake();
     assert_ne!(connecting(&outputs).unwrap(), connection);
     // A monitor may be silent for as long as it likes.
     let (world, _) = World::monitoring();
-    assert_eq!(world.deadline, None);
+    assert_eq!(world.reason, Reason::Keepalive);
 }
 
 #[test]
@@ -200,7 +196,7 @@ fn the_lowest_urgency_wanted_is_sent() {
     let mut world = World::with(config, push_proto::user_agent::State::default());
     let (_, asked) = request(&world.subscribed(1, None));
     let urgency = Some(push_proto::Urgency::High);
-    assert_eq!(asked, push_proto::user_agent::Request::Monitor { url: at("/s/1"), urgency });
+    assert_eq!(asked, push_proto::user_agent::Request::Monitor { url: at("/s/1"), via: Via::Push, urgency });
 }
 
 #[test]

@@ -9,7 +9,12 @@
 )]
 
 mod connecting;
+mod keepalive;
+mod moving;
+mod power;
 mod properties;
 mod receiving;
+mod services;
+mod streaming;
 mod subscribing;
 mod world;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use push_proto::user_agent::{
-    Connection, Discarded, Disposition, Event, Failure, Input, Output, Pushed, Reference, Request, Response,
-    RetryAfter, State, Tag,
+    Connection, Control, Discarded, Disposition, Event, Failure, Input, Order, Output, Pushed, Reference,
+    Request, Response, RetryAfter, State, Tag,
 };
 
 use crate::world::*;
@@ -236,11 +236,11 @@ fn closing_tells_what_is_owed_and_no_more() {
     let one = delivery(&world.push(watch, 1, 1)).message;
     let (id, _) = request(&world.dispose(one, Disposition::Taken));
     world.subscribe(2);
-    let outputs = world.give(Input::Close);
+    let outputs = world.give(Input::Control(Control::Close));
     assert!(outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == watch)));
     assert!(world.push(watch, 2, 1).is_empty(), "it comes again next time");
     let outputs = world.reply(id, status(204));
-    assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect(_))));
+    assert!(outputs.iter().any(|output| matches!(output, Output::Connection(_, Order::Close))));
     assert_eq!(events(&outputs), [Event::Closed]);
     assert_eq!(world.agent.subscriptions().count(), 1, "closing is not unsubscribing");
     assert!(world.subscribe(3).is_empty());
@@ -249,7 +249,7 @@ fn closing_tells_what_is_owed_and_no_more() {
     let (mut world, watch) = World::monitoring();
     let one = delivery(&world.push(watch, 1, 1)).message;
     world.dispose(one, Disposition::Taken);
-    assert_eq!(events(&world.give(Input::Close)), []);
+    assert_eq!(events(&world.give(Input::Control(Control::Close))), []);
     let (waited, outputs) = world.wake();
     assert_eq!(waited, config().limits.close);
     assert_eq!(events(&outputs), [Event::Closed]);

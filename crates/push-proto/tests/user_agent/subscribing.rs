@@ -5,7 +5,7 @@ use std::time::Duration;
 use push_proto::{
     PushUrl, UnixTime,
     user_agent::{
-        Connection, Event, Failure, Input, Output, Reference, Request, Response, RetryAfter, State,
+        Connection, Event, Failure, Input, Order, Output, Reference, Request, Response, RetryAfter, State,
         Subscribe, SubscribeFault, SubscriptionEvent, Tag,
     },
 };
@@ -35,7 +35,7 @@ fn it_posts_to_the_configured_service_and_saves_before_it_tells() {
     // 8030-4-1, 8030-4-2, 8030-4-3, 8030-6.1-1
     let mut world = World::new();
     let outputs = world.subscribe(1);
-    let Output::Connect(connection, origin) = &outputs[0] else { panic!("{outputs:?}") };
+    let Output::Connection(connection, Order::Open(origin)) = &outputs[0] else { panic!("{outputs:?}") };
     assert_eq!(origin.as_str(), "https://push.example.net");
     let outputs = world.give(Input::Connection(*connection, Connection::Established));
     let (id, asked) = request(&outputs);
@@ -58,7 +58,7 @@ fn a_restriction_travels_with_the_request_and_is_remembered() {
     let key = "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs";
     let key = key.parse().unwrap();
     let mut world = World::new();
-    let subscribe = Subscribe { tag: Tag(1), restricted_to: Some(key), secret: secret() };
+    let subscribe = Subscribe { restricted_to: Some(key), ..to(1) };
     let outputs = world.give(Input::Subscribe(subscribe));
     let outputs = world.give(Input::Connection(connecting(&outputs).unwrap(), Connection::Established));
     let (id, asked) = request(&outputs);
@@ -120,7 +120,7 @@ fn a_redirect_to_another_server_moves_the_subscription_there() {
     let outputs = world.reply(id, Response { status: 307, location, ..Response::default() });
     let there = connecting(&outputs).unwrap();
     assert!(
-        outputs.iter().any(|output| matches!(output, Output::Disconnect(_))),
+        outputs.iter().any(|output| matches!(output, Output::Connection(_, Order::Close))),
         "nothing is left to do here"
     );
     let outputs = world.give(Input::Connection(there, Connection::Established));
@@ -166,7 +166,7 @@ fn it_follows_no_other_redirect_and_none_that_is_insecure_or_endless() {
 
 #[test]
 fn a_201_must_name_resources_of_the_service() {
-    // 8030-4-2, 8030-4-3, 8030-3-1
+    // 8030-4-2, 8030-4-3, 8030-3-1; 8030-4-4: what is in the clear is nothing to hand on.
     let reference = |text: &str| Some(Reference::new(text));
     let whole = created(1, Some("/a/1"));
     for response in [
@@ -278,7 +278,10 @@ fn an_end_that_was_not_told_is_told_by_the_next_run() {
     assert_eq!(asked, Request::Unsubscribe { url: at("/s/1") });
     let outputs = world.reply(id, status(404));
     assert_eq!(events(&outputs), [unsubscribed(1)]);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Disconnect(_))), "nothing is left to do");
+    assert!(
+        outputs.iter().any(|output| matches!(output, Output::Connection(_, Order::Close))),
+        "nothing is left to do"
+    );
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use push_proto::Via;
 use push_proto::{
     Content, Mono, Now, PushUrl, Seed, UnixTime,
     user_agent::{
-        Config, Connection, ConnectionId, Delivery, Disposition, Event, Input, MessageRef, Output, Pushed,
-        Reference, Request, RequestId, Response, Secret, State, Subscribe, Tag, UserAgent,
+        Config, Connection, ConnectionId, Delivery, Disposition, Event, Input, Keepalive, MessageRef, Order,
+        Output, Pushed, Reason, Reference, Request, RequestId, Response, Secret, State, Subscribe, Tag,
+        UserAgent,
     },
 };
 
@@ -17,6 +19,8 @@ pub(crate) struct World {
     pub(crate) now: Now,
     /// When the machine wants to be polled again.
     pub(crate) deadline: Option<Mono>,
+    /// What for.
+    pub(crate) reason: Reason,
     pub(crate) saved: State,
 }
 
@@ -28,7 +32,7 @@ impl World {
     pub(crate) fn with(config: Config, state: State) -> Self {
         let now = Now { mono: Mono::ZERO, wall: UnixTime::from_secs(1_700_000_000) };
         let agent = UserAgent::new(config, state, &Seed::from_octets([3; 32]));
-        Self { agent, now, deadline: None, saved: State::default() }
+        Self { agent, now, deadline: None, reason: Reason::Idle, saved: State::default() }
     }
 
     /// One input, and all that comes of it.
@@ -41,12 +45,12 @@ impl World {
         let mut outputs = Vec::new();
         for _ in 0..10_000 {
             match self.agent.poll(self.now) {
-                Output::Wait(deadline, _) => {
+                Output::Wait(deadline, reason) => {
                     assert!(
                         deadline.is_none_or(|at| at > self.now.mono),
                         "a deadline is to come: no busy loop"
                     );
-                    self.deadline = deadline;
+                    (self.deadline, self.reason) = (deadline, reason);
                     return outputs;
                 }
                 Output::Save(state) => {
@@ -71,6 +75,17 @@ impl World {
         self.give(Input::Tick)
     }
 
+    /// Whether nothing is planned but to ask whether silent connections live.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.reason, Reason::Idle | Reason::Closed | Reason::Keepalive)
+    }
+
+    /// Establishes the connection that these outputs open; gives it, and what comes of it.
+    pub(crate) fn establish(&mut self, outputs: &[Output]) -> (ConnectionId, Vec<Output>) {
+        let id = connecting(outputs).expect("a connection is opened");
+        (id, self.give(Input::Connection(id, Connection::Established)))
+    }
+
     /// Jumps to the next deadline; how far that was.
     pub(crate) fn wake(&mut self) -> (Duration, Vec<Output>) {
         let wait = self.deadline.expect("something is planned").since(self.now.mono);
@@ -78,7 +93,7 @@ impl World {
     }
 
     pub(crate) fn subscribe(&mut self, tag: u64) -> Vec<Output> {
-        self.give(Input::Subscribe(Subscribe { tag: Tag(tag), restricted_to: None, secret: secret() }))
+        self.give(Input::Subscribe(to(tag)))
     }
 
     pub(crate) fn reply(&mut self, id: RequestId, response: Response) -> Vec<Output> {
@@ -102,7 +117,11 @@ impl World {
 
     /// The usual beginning: subscription 1 in a set, which is monitored. Gives the monitor.
     pub(crate) fn monitoring() -> (Self, RequestId) {
-        let mut world = Self::new();
+        Self::monitoring_with(config())
+    }
+
+    pub(crate) fn monitoring_with(config: Config) -> (Self, RequestId) {
+        let mut world = Self::with(config, State::default());
         let outputs = world.subscribed(1, Some("/a/1"));
         let (id, request) = request(&outputs);
         assert!(matches!(request, Request::Monitor { .. }), "{request:?}");
@@ -115,7 +134,20 @@ impl World {
     }
 }
 
+/// A subscribe at the configured service.
+pub(crate) fn to(tag: u64) -> Subscribe {
+    Subscribe { tag: Tag(tag), service: None, alone: false, restricted_to: None, secret: secret() }
+}
+
+/// As by default, but no silent connection is ever asked whether it lives.
 pub(crate) fn config() -> Config {
+    let mut config = asking();
+    let never = Duration::from_secs(10 * 365 * 24 * 3600);
+    config.limits.keepalive = Keepalive { first: never, shortest: never, longest: never, patience: 0 };
+    config
+}
+
+pub(crate) fn asking() -> Config {
     Config::new(url(SERVICE))
 }
 
@@ -154,9 +186,35 @@ pub(crate) fn pushed(number: u64, tag: Option<u64>) -> Pushed {
 
 pub(crate) fn connecting(outputs: &[Output]) -> Option<ConnectionId> {
     outputs.iter().find_map(|output| match output {
-        Output::Connect(id, _) => Some(*id),
+        Output::Connection(id, Order::Open(_)) => Some(*id),
         _ => None,
     })
+}
+
+/// Which connections are asked whether they live.
+pub(crate) fn pings(outputs: &[Output]) -> Vec<ConnectionId> {
+    ordered(outputs, &Order::Ping)
+}
+
+/// Which connections are closed.
+pub(crate) fn closes(outputs: &[Output]) -> Vec<ConnectionId> {
+    ordered(outputs, &Order::Close)
+}
+
+fn ordered(outputs: &[Output], order: &Order) -> Vec<ConnectionId> {
+    let id = |output: &Output| match output {
+        Output::Connection(id, given) if given == order => Some(*id),
+        _ => None,
+    };
+    outputs.iter().filter_map(id).collect()
+}
+
+pub(crate) fn cancels(outputs: &[Output]) -> Vec<RequestId> {
+    let id = |output: &Output| match output {
+        Output::Cancel(id) => Some(*id),
+        _ => None,
+    };
+    outputs.iter().filter_map(id).collect()
 }
 
 pub(crate) fn requests(outputs: &[Output]) -> Vec<(ConnectionId, RequestId, Request)> {
@@ -202,7 +260,7 @@ pub(crate) fn acknowledge(path: &str) -> Request {
 }
 
 pub(crate) fn monitor(path: &str) -> Request {
-    Request::Monitor { url: at(path), urgency: None }
+    Request::Monitor { url: at(path), via: Via::Push, urgency: None }
 }
 
 /// A URL of the service.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response as HttpResponse};
 use push_proto::{
-    Content, ContentField, Outcome, PushUrl, Receipt, Refusal, Topic, Ttl, UnixTime, Urgency,
+    Content, ContentField, Outcome, PushUrl, Receipt, Refusal, Topic, Ttl, UnixTime, Urgency, Via,
     application_server::{self as sender, Credentials},
     service::{Accepted, ReceiptRequest, Request, Response},
     store::Item,
@@ -70,10 +70,15 @@ fn a_user_agent_reads_what_it_got() {
 fn a_user_agent_monitors_acknowledges_and_unsubscribes() {
     let set = url(&door().set_url(AGENT));
     for urgency in [None, Some(Urgency::High)] {
-        let built = user_agent::request(&agent::Request::Monitor { url: set.clone(), urgency }).unwrap();
+        let via = Via::Push;
+        let built = user_agent::request(&agent::Request::Monitor { url: set.clone(), via, urgency }).unwrap();
+        assert_eq!(built.headers().get("accept"), None);
         let Ok(Request::Monitor(monitor)) = arrive(built) else { panic!() };
         assert_eq!(monitor.urgency, urgency.unwrap_or(Urgency::VeryLow));
     }
+    //
+    let streamed = agent::Request::Monitor { url: set.clone(), via: Via::Stream, urgency: None };
+    assert_eq!(field(user_agent::request(&streamed).unwrap().headers(), "accept"), "text/event-stream");
     let message = url(&door().message_url(HANDLE, KEY));
     let built = user_agent::request(&agent::Request::Acknowledge { url: message }).unwrap();
     assert!(matches!(arrive(built), Ok(Request::Acknowledge(handle)) if handle == HANDLE));
@@ -180,7 +185,7 @@ fn an_application_server_reads_the_answer() {
 #[test]
 fn an_application_server_monitors_receipts() {
     let receipts = url(&door().receipts_url(RECEIPTS));
-    let monitor = sender::Request::MonitorReceipts { url: receipts.clone(), via: sender::Via::EventStream };
+    let monitor = sender::Request::MonitorReceipts { url: receipts.clone(), via: Via::Stream };
     assert_eq!(
         field(application_server::request(&monitor).unwrap().headers(), "accept"),
         "text/event-stream"
@@ -188,7 +193,7 @@ fn an_application_server_monitors_receipts() {
     let end = sender::Request::EndReceipts { url: receipts.clone() };
     // `8030-7.3-5`
     let Ok(Request::Unsubscribe(_)) = arrive(application_server::request(&end).unwrap()) else { panic!() };
-    let monitor = sender::Request::MonitorReceipts { url: receipts, via: sender::Via::Push };
+    let monitor = sender::Request::MonitorReceipts { url: receipts, via: Via::Push };
     let built = application_server::request(&monitor).unwrap();
     assert_eq!(built.headers(), &HeaderMap::new());
     assert!(matches!(arrive(built), Ok(Request::Monitor(_))));

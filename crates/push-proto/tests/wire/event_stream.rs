@@ -6,10 +6,8 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use proptest::{collection::vec, prelude::*};
 use push_proto::{
-    Content, ContentField, Message, Outcome, Receipt, Refusal, UnixTime,
-    service::Response,
-    store::Item,
-    wire::{Carrier, EVENT_STREAM},
+    Content, ContentField, Message, Outcome, Receipt, Refusal, UnixTime, Via, service::Response, store::Item,
+    wire::EVENT_STREAM,
 };
 
 use crate::fixture::{AGENT, HANDLE, KEY, Knock, NOW, RECEIPTS, SUBSCRIPTION, door, message};
@@ -52,8 +50,8 @@ fn only_its_own_name_asks_for_a_stream() {
         &["\"text/event-stream"],
         &["text/html;x=\"text/event-stream"],
     ];
-    let cases = asks.map(|case| (case, Carrier::Stream)).into_iter();
-    for (lines, carrier) in cases.chain(does_not.map(|case| (case, Carrier::Push))) {
+    let cases = asks.map(|case| (case, Via::Stream)).into_iter();
+    for (lines, via) in cases.chain(does_not.map(|case| (case, Via::Push))) {
         let mut knock = Knock::new("GET", door().set_url(AGENT));
         for line in lines {
             knock.headers.append(ACCEPT, line.parse().unwrap());
@@ -61,7 +59,7 @@ fn only_its_own_name_asks_for_a_stream() {
         let mut request = http::Request::get(&knock.url).body(()).unwrap();
         *request.headers_mut() = knock.headers;
         let (head, ()) = request.into_parts();
-        assert_eq!(door().admit(&head).unwrap().carrier(), carrier, "{lines:?}");
+        assert_eq!(door().admit(&head).unwrap().via(), via, "{lines:?}");
     }
 }
 

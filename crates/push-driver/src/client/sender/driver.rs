@@ -231,6 +231,9 @@ impl<R: Runtime> Driver<R> {
                 let (promise, response) = *push;
                 Input::Receipt(id, wire::application_server::receipt(&promise, &response.map(drop)))
             }
+            Monitored::Receipt(receipt) => Input::Receipt(id, receipt),
+            // Not what was asked for.
+            Monitored::Message(_) => return,
             Monitored::Ended(reply) => {
                 let read = |head| wire::application_server::response(&head, Bytes::new());
                 Input::Reply(id, reply.map(read))

@@ -1,6 +1,6 @@
 //! What owns a user agent's machine and its connections.
 
-use std::{collections::BTreeMap, pin::Pin};
+use std::{collections::BTreeMap, future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
@@ -8,39 +8,44 @@ use futures_util::{
     future::{AbortHandle, Abortable, abortable},
     stream::FuturesUnordered,
 };
-use h2::client::SendRequest;
+use h2::{Ping, PingPong, client::SendRequest};
 use push_crypto::{Provider, ReceiverKeys, Subscription, message};
 use push_proto::{
-    ContentField, Mono, Now, Origin, PublicKey, PushUrl,
+    ContentField, Mono, Now, Origin, PushUrl,
     user_agent::{
-        Connection, ConnectionId, Delivery, Disposition, Event, Failure, Input, MessageRef, Output, Request,
-        RequestId, Response, Secret, State, Subscribe, SubscribeFault, SubscriptionEvent, Tag,
-        UserAgent as Machine,
+        Connection, ConnectionId, Control, Delivery, Disposition, Event, Failure, Input, MessageRef, Order,
+        Output, Power, Request, RequestId, Response, Secret, State, Subscribe, SubscribeFault,
+        SubscriptionEvent, Tag, UserAgent as Machine,
     },
     wire,
 };
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::{Message, SubscribeError};
+use super::{Message, SubscribeError, SubscribeOptions};
 use crate::{
     Fault, Runtime,
     client::{
         alarm,
-        dial::{Dialer, Dialled},
+        dial::{Dialer, Dialled, Running, Unwatched},
         exchange::{self, Into, Monitored},
     },
+    runtime::within,
 };
 
 /// What a handle wants. Unbounded channels carry these: each caller has one under way, and each delivered message,
 /// of which there are as many as the machine's `unacknowledged`, is answered once.
 pub(super) enum Command {
-    Subscribe(Tag, Option<PublicKey>, oneshot::Sender<Result<Subscription, SubscribeError>>),
+    Subscribe(Tag, SubscribeOptions, Reply),
     Unsubscribe(Tag, oneshot::Sender<()>),
     Subscriptions(oneshot::Sender<Vec<(Tag, Subscription)>>),
     Dispose(MessageRef, Disposition),
+    Power(Power),
     Close,
 }
+
+/// To whom the subscription goes.
+pub(super) type Reply = oneshot::Sender<Result<Subscription, SubscribeError>>;
 
 /// The driver's ends of the channels.
 pub(super) struct Ends {
@@ -53,24 +58,44 @@ pub(super) struct Ends {
 
 /// What a task ends with.
 enum Happened {
-    Dialled(ConnectionId, Option<Dialled>),
+    Dialled(ConnectionId, Option<Unwatched>),
+    /// It takes no more requests, but runs on.
+    Draining(Live),
+    Alive(ConnectionId, PingPong),
     Lost(ConnectionId),
+    /// Of no interest to the machine any more.
+    Over,
     Reply(RequestId, Result<Response, Failure>),
     Finished(RequestId),
 }
 
 type Task = Abortable<Pin<Box<dyn Future<Output = Happened> + Send>>>;
 
-/// A connection, and how to close it.
-struct Line {
-    requests: Option<SendRequest<Bytes>>,
-    abort: AbortHandle,
+/// A connection.
+enum Line {
+    /// How to stop opening it.
+    Dialling(AbortHandle),
+    /// When this is dropped, and nothing is under way any more, it ends with GOAWAY.
+    Open {
+        requests: SendRequest<Bytes>,
+        /// None while an answer is awaited.
+        ping: Option<PingPong>,
+        /// When this is told or dropped, the rest of it gets a limited time to end.
+        closing: oneshot::Sender<()>,
+    },
+}
+
+/// The part of an open connection that runs.
+struct Live {
+    id: ConnectionId,
+    run: Running,
+    closing: oneshot::Receiver<()>,
 }
 
 /// A subscription being made.
 struct Waiting {
     keys: ReceiverKeys,
-    reply: oneshot::Sender<Result<Subscription, SubscribeError>>,
+    reply: Reply,
 }
 
 pub(super) struct Driver<R> {
@@ -81,7 +106,7 @@ pub(super) struct Driver<R> {
     ends: Ends,
     tasks: FuturesUnordered<Task>,
     lines: BTreeMap<ConnectionId, Line>,
-    requests: BTreeMap<RequestId, AbortHandle>,
+    requests: BTreeMap<RequestId, (ConnectionId, AbortHandle)>,
     monitor: mpsc::Sender<(RequestId, Monitored)>,
     monitored: mpsc::Receiver<(RequestId, Monitored)>,
     subscribing: BTreeMap<Tag, Waiting>,
@@ -128,7 +153,7 @@ impl<R: Runtime> Driver<R> {
                     Some(command) => self.command(command),
                     None => {
                         listening = false;
-                        self.machine.handle(Input::Close, runtime.now());
+                        self.machine.handle(Input::Control(Control::Close), runtime.now());
                     }
                 },
                 happened = self.tasks.next(), if !self.tasks.is_empty() => {
@@ -141,16 +166,26 @@ impl<R: Runtime> Driver<R> {
             }
             wake = self.settle();
         }
+        // Whoever waits for the end need not wait for the last GOAWAY to be written.
+        let Self { ends, monitored, lines, mut tasks, .. } = self;
+        drop((ends, monitored, lines));
+        while tasks.next().await.is_some() {}
     }
 
     fn now(&self) -> Now {
         self.dialer.runtime.now()
     }
 
+    /// How long a connection may take to end.
+    fn bounds(&self) -> (R, Duration) {
+        (self.dialer.runtime.clone(), self.dialer.limits.linger)
+    }
+
     fn command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Subscribe(tag, restricted_to, reply) => self.subscribe(tag, restricted_to, reply),
+            Command::Subscribe(tag, options, reply) => self.subscribe(tag, options, reply),
+            Command::Power(power) => self.machine.handle(Input::Control(Control::Power(power)), now),
             Command::Unsubscribe(tag, reply) => {
                 // The machine answers for every name, once; those who do not wait any more make room.
                 let waiting = self.unsubscribing.entry(tag).or_default();
@@ -170,17 +205,12 @@ impl<R: Runtime> Driver<R> {
             Command::Dispose(message, disposition) => {
                 self.machine.handle(Input::Message(message, disposition), now)
             }
-            Command::Close => self.machine.handle(Input::Close, now),
+            Command::Close => self.machine.handle(Input::Control(Control::Close), now),
         }
     }
 
     /// New keys for each subscription (`8291-3.1-1`); the machine keeps them with it.
-    fn subscribe(
-        &mut self,
-        tag: Tag,
-        restricted_to: Option<PublicKey>,
-        reply: oneshot::Sender<Result<Subscription, SubscribeError>>,
-    ) {
+    fn subscribe(&mut self, tag: Tag, options: SubscribeOptions, reply: Reply) {
         let made = ReceiverKeys::generate(&self.provider).ok();
         let made = made.and_then(|keys| Some((Secret::new(keys.to_bytes().expose())?, keys)));
         let Some((secret, keys)) = made else {
@@ -193,29 +223,27 @@ impl<R: Runtime> Driver<R> {
         }
         self.subscribing.insert(tag, Waiting { keys, reply });
         let now = self.now();
-        self.machine.handle(Input::Subscribe(Subscribe { tag, restricted_to, secret }), now);
+        let SubscribeOptions { service, restricted_to, alone } = options;
+        let subscribe = Subscribe { tag, service, alone, restricted_to, secret };
+        self.machine.handle(Input::Subscribe(subscribe), now);
     }
 
     fn happened(&mut self, happened: Happened) {
         let now = self.now();
         match happened {
-            Happened::Dialled(id, dialled) => {
-                // What was disconnected meanwhile has no line any more.
-                let Some(line) = self.lines.get_mut(&id) else { return };
-                let Some(Dialled { requests, run }) = dialled else {
-                    self.lines.remove(&id);
-                    return self.machine.handle(Input::Connection(id, Connection::Lost), now);
-                };
-                line.requests = Some(requests);
-                let abort = self.spawn(Box::pin(async move {
-                    run.await;
-                    Happened::Lost(id)
-                }));
-                if let Some(line) = self.lines.get_mut(&id) {
-                    line.abort = abort;
-                }
-                self.machine.handle(Input::Connection(id, Connection::Established), now);
+            Happened::Dialled(id, dialled) => self.dialled(id, dialled),
+            Happened::Draining(live) => {
+                self.machine.handle(Input::Connection(live.id, Connection::Draining), now);
+                let drain = live.drain(self.bounds());
+                self.spawn(Box::pin(drain));
             }
+            Happened::Alive(id, pong) => {
+                if let Some(Line::Open { ping, .. }) = self.lines.get_mut(&id) {
+                    *ping = Some(pong);
+                }
+                self.machine.handle(Input::Connection(id, Connection::Alive), now);
+            }
+            Happened::Over => {}
             Happened::Lost(id) => {
                 self.lines.remove(&id);
                 self.machine.handle(Input::Connection(id, Connection::Lost), now);
@@ -230,6 +258,21 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
+    fn dialled(&mut self, id: ConnectionId, dialled: Option<Unwatched>) {
+        let now = self.now();
+        // What was closed meanwhile has no line any more.
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        let Some(Unwatched { dialled: Dialled { requests, run }, ping }) = dialled else {
+            self.lines.remove(&id);
+            return self.machine.handle(Input::Connection(id, Connection::Lost), now);
+        };
+        let (told, closing) = oneshot::channel();
+        *line = Line::Open { requests: requests.clone(), ping, closing: told };
+        let watch = Live { id, run, closing }.watch(requests, self.bounds());
+        self.spawn(Box::pin(watch));
+        self.machine.handle(Input::Connection(id, Connection::Established), now);
+    }
+
     fn monitored(&mut self, id: RequestId, monitored: Monitored) {
         let now = self.now();
         let input = match monitored {
@@ -237,6 +280,9 @@ impl<R: Runtime> Driver<R> {
                 let (promise, response) = *push;
                 Input::Pushed(id, wire::user_agent::pushed(&promise, response))
             }
+            Monitored::Message(message) => Input::Pushed(id, *message),
+            // Not what was asked for.
+            Monitored::Receipt(_) => return,
             Monitored::Ended(reply) => Input::Reply(id, reply.map(|head| wire::user_agent::response(&head))),
         };
         self.machine.handle(input, now);
@@ -247,15 +293,12 @@ impl<R: Runtime> Driver<R> {
         loop {
             let now = self.now();
             match self.machine.poll(now) {
-                Output::Connect(id, origin) => self.connect(id, origin),
-                Output::Disconnect(id) => {
-                    if let Some(line) = self.lines.remove(&id) {
-                        line.abort.abort();
-                    }
-                }
+                Output::Connection(id, Order::Open(origin)) => self.connect(id, origin),
+                Output::Connection(id, Order::Ping) => self.ping(id),
+                Output::Connection(id, Order::Close) => self.close(id),
                 Output::Request(connection, id, request) => self.request(connection, id, &request),
                 Output::Cancel(id) => {
-                    if let Some(request) = self.requests.remove(&id) {
+                    if let Some((_, request)) = self.requests.remove(&id) {
                         request.abort();
                     }
                 }
@@ -268,13 +311,43 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn connect(&mut self, id: ConnectionId, origin: Origin) {
-        let dial = self.dialer.clone().dial(origin);
+        let dial = self.dialer.clone().dial_unwatched(origin);
         let abort = self.spawn(Box::pin(async move { Happened::Dialled(id, dial.await) }));
-        self.lines.insert(id, Line { requests: None, abort });
+        self.lines.insert(id, Line::Dialling(abort));
+    }
+
+    fn ping(&mut self, id: ConnectionId) {
+        let Some(Line::Open { ping, .. }) = self.lines.get_mut(&id) else { return };
+        let Some(mut ping) = ping.take() else { return };
+        self.spawn(Box::pin(async move {
+            match ping.ping(Ping::opaque()).await {
+                Ok(_) => Happened::Alive(id, ping),
+                // It has ended, and says so itself.
+                Err(_) => Happened::Over,
+            }
+        }));
+    }
+
+    /// The requests on it are of no interest to the machine any more.
+    fn close(&mut self, id: ConnectionId) {
+        self.requests.retain(|_, (connection, request)| {
+            if *connection == id {
+                request.abort();
+            }
+            *connection != id
+        });
+        match self.lines.remove(&id) {
+            Some(Line::Dialling(abort)) => abort.abort(),
+            Some(Line::Open { closing, .. }) => drop(closing.send(())),
+            None => {}
+        }
     }
 
     fn request(&mut self, connection: ConnectionId, id: RequestId, request: &Request) {
-        let requests = self.lines.get(&connection).and_then(|line| line.requests.clone());
+        let requests = match self.lines.get(&connection) {
+            Some(Line::Open { requests, .. }) => Some(requests.clone()),
+            Some(Line::Dialling(_)) | None => None,
+        };
         let (Some(requests), Ok(http)) = (requests, wire::user_agent::request(request)) else {
             let now = self.now();
             return self.machine.handle(Input::Reply(id, Err(Failure::NotSent)), now);
@@ -293,7 +366,7 @@ impl<R: Runtime> Driver<R> {
                 Happened::Reply(id, fetch.await.map(|(head, _)| wire::user_agent::response(&head)))
             }))
         };
-        self.requests.insert(id, abort);
+        self.requests.insert(id, (connection, abort));
     }
 
     fn deliver(&mut self, delivery: &Delivery) {
@@ -355,6 +428,47 @@ impl<R: Runtime> Driver<R> {
         let (task, abort) = abortable(task);
         self.tasks.push(task);
         abort
+    }
+}
+
+impl Live {
+    /// Runs until it ends, drains or is closed. h2 wakes it for everything that the peer says.
+    async fn watch<R: Runtime>(mut self, requests: SendRequest<Bytes>, bounds: (R, Duration)) -> Happened {
+        let drains = tokio::select! {
+            biased;
+            drains = poll_fn(|context| {
+                let ended = self.run.as_mut().poll(context).is_ready();
+                let spent = exchange::spent(&requests);
+                if ended {
+                    self.run = Box::pin(std::future::ready(()));
+                }
+                let drains = spent.as_ref().is_some_and(exchange::is_draining);
+                if ended || spent.is_some() { Poll::Ready(drains) } else { Poll::Pending }
+            }) => drains,
+            _ = &mut self.closing => {
+                // A handle of ours would keep it from ending.
+                drop(requests);
+                return self.close(bounds).await;
+            }
+        };
+        if drains { Happened::Draining(self) } else { Happened::Lost(self.id) }
+    }
+
+    /// Runs one that drains until it ends or is closed.
+    async fn drain<R: Runtime>(mut self, bounds: (R, Duration)) -> Happened {
+        tokio::select! {
+            biased;
+            () = &mut self.run => Happened::Lost(self.id),
+            _ = &mut self.closing => self.close(bounds).await,
+        }
+    }
+
+    /// Lets it end in good order, if that does not take too long.
+    async fn close<R: Runtime>(self, (runtime, linger): (R, Duration)) -> Happened {
+        if within(&runtime, linger, self.run).await.is_none() {
+            tracing::debug!("a connection did not end in good order in time");
+        }
+        Happened::Over
     }
 }
 

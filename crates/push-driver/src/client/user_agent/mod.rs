@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 use push_crypto::{Provider, Subscription};
 use push_proto::{
     PublicKey, PushUrl, Seed,
-    user_agent::{self, Config, Disposition, Event, MessageRef, State, SubscribeFault, Tag},
+    user_agent::{self, Config, Disposition, Event, MessageRef, Power, State, SubscribeFault, Tag},
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -19,7 +19,7 @@ use crate::{ClientTls, Fault, Runtime};
 /// How a user agent is set up.
 #[derive(Debug)]
 pub struct UserAgentOptions {
-    /// The push service, the urgency wanted, and the bounds of the machine.
+    /// The push service, the urgency wanted, when to ask silent connections, and the bounds of the machine.
     pub config: Config,
     /// What decrypts.
     pub provider: Provider,
@@ -38,6 +38,18 @@ impl UserAgentOptions {
         let config = Config::new(service);
         Self { config, provider, tls, addresses: Addresses::Any, limits: ClientLimits::default() }
     }
+}
+
+/// A subscription to make.
+#[derive(Clone, Debug, Default)]
+pub struct SubscribeOptions {
+    /// The push service, if not the configured one. Where that is https, so must this be.
+    pub service: Option<PushUrl>,
+    /// The only key whose holder may send (RFC 8292 §4.1).
+    pub restricted_to: Option<PublicKey>,
+    /// Into no set with the others, so that the service is not told that they belong together (`8030-4.1-3`). It costs
+    /// a monitor of its own.
+    pub alone: bool,
 }
 
 /// A user agent (RFC 8030): subscribes, monitors, decrypts, acknowledges, reconnects. Clones are the same one.
@@ -81,8 +93,7 @@ impl UserAgent {
         Ok((Self(Arc::new(inner)), driver.run()))
     }
 
-    /// Makes a subscription, and keys of its own for it. `tag` is the application's name for it, used by no other.
-    /// Waits until the push service is reached.
+    /// Makes a subscription at the configured push service, as [`UserAgent::subscribe_with`].
     ///
     /// Cancel safe, but not undone by it: the subscription may be made all the same.
     ///
@@ -94,8 +105,28 @@ impl UserAgent {
         tag: Tag,
         restricted_to: Option<PublicKey>,
     ) -> Result<Subscription, SubscribeError> {
+        self.subscribe_with(tag, SubscribeOptions { restricted_to, ..SubscribeOptions::default() }).await
+    }
+
+    /// Makes a subscription, and keys of its own for it. `tag` is the application's name for it, used by no other.
+    /// Waits until the push service is reached.
+    ///
+    /// Whoever has the subscription can send: hand it to the application server over a confidential channel on which
+    /// that is authenticated, and to nobody else (`8030-4-4`). Its endpoint is https, unless the configured push service
+    /// is spoken to in the clear, for development.
+    ///
+    /// Cancel safe, but not undone by it: the subscription may be made all the same.
+    ///
+    /// # Errors
+    ///
+    /// It could not be made.
+    pub async fn subscribe_with(
+        &self,
+        tag: Tag,
+        options: SubscribeOptions,
+    ) -> Result<Subscription, SubscribeError> {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Subscribe(tag, restricted_to, reply));
+        self.command(Command::Subscribe(tag, options, reply));
         answer.await.unwrap_or(Err(SubscribeError::Fault(Fault::Ended)))
     }
 
@@ -110,7 +141,13 @@ impl UserAgent {
         drop(answer.await);
     }
 
-    /// The subscriptions there are. Cancel safe.
+    /// Says in what condition the device is. When that changes what is worth waking it for, the monitors are opened anew
+    /// (`8030-5.3-4`); what is already on its way still comes.
+    pub fn power(&self, power: Power) {
+        self.command(Command::Power(power));
+    }
+
+    /// The subscriptions there are, to be handed on as [`UserAgent::subscribe_with`] says. Cancel safe.
     pub async fn subscriptions(&self) -> Vec<(Tag, Subscription)> {
         let (reply, answer) = oneshot::channel();
         self.command(Command::Subscriptions(reply));

@@ -36,10 +36,9 @@ use h2::{
 };
 use http::{Request as HttpRequest, Response as HttpResponse};
 use push_proto::{
-    Refusal,
+    Refusal, Via,
     service::{Delivery, Exchange, Monitor, Request, Response, Transfer},
     store::Item,
-    wire::Carrier,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -120,7 +119,7 @@ enum Event {
     /// A request was answered, or needs no answer.
     Answered,
     /// A request is a monitor.
-    Monitor(Box<(Monitor, Carrier, SendResponse<Bytes>)>),
+    Monitor(Box<(Monitor, Via, SendResponse<Bytes>)>),
     /// The peer is gone, or of no more use.
     Alive(Verdict),
     /// The server drains.
@@ -303,12 +302,12 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
     }
 
     /// Opens a monitor, or refuses it at once: a peer that takes no pushes would wait for ever.
-    fn monitor(&mut self, (monitor, carrier, mut respond): (Monitor, Carrier, SendResponse<Bytes>)) {
-        let refusal = if carrier == Carrier::Push && !self.pushable() {
+    fn monitor(&mut self, (monitor, via, mut respond): (Monitor, Via, SendResponse<Bytes>)) {
+        let refusal = if via == Via::Push && !self.pushable() {
             Refusal::PUSH_UNSUPPORTED
         } else if self.open_monitors() >= self.local.limits.monitors {
             Refusal::OVERLOADED.retry_in(self.local.limits.retry_after)
-        } else if carrier == Carrier::Stream {
+        } else if via == Via::Stream {
             let open = self.streams.enter(&self.seen);
             let events = streams::serve(Rc::clone(&self.local), monitor, respond, open);
             return self.tasks.push(Box::pin(async move {

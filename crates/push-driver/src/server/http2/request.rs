@@ -5,7 +5,7 @@ use std::{future::poll_fn, rc::Rc};
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{Method, Request as HttpRequest, Response as HttpResponse, header};
-use push_proto::{service::Monitor, wire::Carrier};
+use push_proto::{Via, service::Monitor};
 
 use crate::{
     Runtime,
@@ -20,12 +20,12 @@ pub(super) async fn serve<R: Runtime>(
     local: Rc<Local<R>>,
     request: HttpRequest<RecvStream>,
     mut respond: SendResponse<Bytes>,
-) -> Option<(Monitor, Carrier, SendResponse<Bytes>)> {
+) -> Option<(Monitor, Via, SendResponse<Bytes>)> {
     let (head, mut body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let answer = async {
         match local.understand(head, &mut body).await {
-            Ok(Ok(Wanted::Monitor(monitor, carrier))) => Answer::Monitor(monitor, carrier),
+            Ok(Ok(Wanted::Monitor(monitor, via))) => Answer::Monitor(monitor, via),
             Ok(Ok(Wanted::Answer(request))) => Answer::Response(local.answer(request).await),
             Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
             Err(Broken) => Answer::Nobody,
@@ -39,7 +39,7 @@ pub(super) async fn serve<R: Runtime>(
         answer = answer => answer,
     };
     match answer {
-        Answer::Monitor(monitor, carrier) => Some((monitor, carrier, respond)),
+        Answer::Monitor(monitor, via) => Some((monitor, via, respond)),
         Answer::Response(response) => {
             if is_head {
                 send_head(&mut respond, response);
@@ -72,7 +72,7 @@ fn send_head(respond: &mut SendResponse<Bytes>, response: HttpResponse<Bytes>) {
 }
 
 enum Answer {
-    Monitor(Monitor, Carrier),
+    Monitor(Monitor, Via),
     Response(HttpResponse<Bytes>),
     Nobody,
 }

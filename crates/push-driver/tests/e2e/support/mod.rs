@@ -54,7 +54,11 @@ pub struct Listener {
 
 impl Listener {
     pub fn bind() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::bind_to(0)
+    }
+
+    pub fn bind_to(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let address = listener.local_addr().unwrap();
         Self { listening: NATIVE.listen(listener).unwrap(), address }
     }

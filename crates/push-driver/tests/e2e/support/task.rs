@@ -30,6 +30,10 @@ pub fn spawn<T: 'static>(task: impl Future<Output = T> + 'static) -> Task<T> {
 }
 
 impl<T> Task<T> {
+    pub fn is_finished(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// Ends it where it is; gives its output if it had ended already.
     pub fn stop(mut self) -> Option<T> {
         self.abort.abort();
