@@ -25,6 +25,7 @@ use push_driver::{
 };
 use push_proto::{
     Mono, Now, PushUrl, Ttl,
+    application_server::ReceiptOutcome,
     user_agent::{ConnectionEvent, Event, Keepalive, MonitorFault, Power, State, SubscribeFault, Tag},
 };
 use tokio::{
@@ -812,4 +813,33 @@ fn a_peer_that_reads_nothing_does_not_hold_up_the_end() {
 fn an_event_holds_a_push_of_the_largest_size() {
     let limits = push_driver::ClientLimits::default();
     assert!(limits.event_octets >= limits.push_octets.div_ceil(3) * 4 + 2 * push_crypto::MAX_URL_LEN);
+}
+
+/// A-12 with all parties our own: to whom nothing can be pushed, messages and receipts come as event streams.
+#[test]
+fn without_server_push_messages_and_receipts_come_all_the_same() {
+    run(async {
+        let service = Setup::default().start();
+        let mut options = options(&base(&service));
+        // So says a peer that takes no push.
+        options.limits.pushes = 0;
+        let agent = agent(NATIVE, options, State::default());
+        let subscription = agent.subscribe(Tag(1), None).await.unwrap();
+        let mut options = SenderOptions::new(provider(), None, ClientTls::nobody().unwrap());
+        options.addresses = Addresses::Any;
+        options.limits.pushes = 0;
+        let sender = sender(options).unwrap();
+        for number in 0..20 {
+            let push = Push { receipt: true, ..Push::new(Ttl::from_secs(60)) };
+            let sent = sender.send(&subscription, number.to_string().as_bytes(), push).await;
+            let receipt = sent.unwrap().receipt.expect("a receipt is promised");
+            assert_eq!(text(&agent).await, number.to_string());
+            assert_eq!(receipt.outcome().await, ReceiptOutcome::Delivered);
+        }
+        let mut events = Vec::new();
+        while let Some(Some(event)) = futures_util::FutureExt::now_or_never(agent.event()) {
+            events.push(event);
+        }
+        assert!(!events.iter().any(|event| matches!(event, Event::MonitorFailed(_))), "{events:?}");
+    });
 }

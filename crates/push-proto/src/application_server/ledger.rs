@@ -7,7 +7,7 @@ use alloc::{
 use core::time::Duration;
 
 use super::{
-    Config, Sender,
+    Sender,
     input::{JobId, PushedReceipt, Response},
     limits::Limits,
     output::{Output, Receipt, ReceiptOutcome, Request},
@@ -193,7 +193,7 @@ impl Sender {
         now: Now,
     ) -> bool {
         let Some(url) = self.ledger.monitored.get(&id).cloned() else { return false };
-        let Config { limits, event_stream, .. } = self.config;
+        let limits = self.config.limits;
         let Some(subscription) = self.ledger.subscriptions.get_mut(&url) else { return true };
         let task = &mut subscription.monitor;
         if task.request != Some(id) {
@@ -204,7 +204,7 @@ impl Sender {
             self.receipts_gone(&url);
             return true;
         }
-        if event_stream && reply.as_ref().is_ok_and(|response| response.status == 406) {
+        if reply.as_ref().is_ok_and(|response| response.status == 406) {
             // it does not push to us. Try the other way at once, and go on with whichever it takes.
             let first = subscription.via == Via::Push;
             subscription.via = if first { Via::Stream } else { Via::Push };

@@ -71,16 +71,14 @@ pub struct Config {
     /// own, so that their receipts cannot be linked by it (`8030-5.1-8`), until a 429 says that there are enough
     /// (`8030-5.1-10`).
     pub share_receipts: bool,
-    /// Whether the driver reads receipts from an event stream where a service does not push them.
-    pub event_stream: bool,
     /// The bounds.
     pub limits: Limits,
 }
 
-/// Not repeated, one receipt subscription for all, by server push alone, default limits.
+/// Not repeated, one receipt subscription for all, default limits.
 impl Default for Config {
     fn default() -> Self {
-        Self { repeat: false, share_receipts: true, event_stream: false, limits: Limits::default() }
+        Self { repeat: false, share_receipts: true, limits: Limits::default() }
     }
 }
 

@@ -19,8 +19,8 @@ use push_proto::{
 
 use crate::world::*;
 
-fn small(repeat: bool, share_receipts: bool, event_stream: bool) -> Config {
-    let mut config = Config { repeat, share_receipts, event_stream, ..Config::default() };
+fn small(repeat: bool, share_receipts: bool) -> Config {
+    let mut config = Config { repeat, share_receipts, ..Config::default() };
     config.limits.ended = 2;
     config.limits.ended_memory = Duration::from_secs(60);
     config.limits.endings = 2;
@@ -134,8 +134,7 @@ impl Witness {
                 assert!(self.endings.insert(id, url.as_str().to_owned()).is_none());
                 assert!(self.endings.len() <= config.limits.endings);
             }
-            Output::Request(id, Request::MonitorReceipts { url, via }) => {
-                assert!(config.event_stream || via == Via::Push);
+            Output::Request(id, Request::MonitorReceipts { url, .. }) => {
                 assert!(!self.monitors.values().any(|open| *open == url.as_str()), "one monitor for each");
                 assert!(self.monitors.insert(id, url.as_str().to_owned()).is_none());
             }
@@ -194,10 +193,9 @@ proptest! {
         steps in prop::collection::vec((input(), 0_u64..30_000), 0..300),
         repeat in any::<bool>(),
         share_receipts in any::<bool>(),
-        event_stream in any::<bool>(),
         patient in any::<bool>(),
     ) {
-        let config = small(repeat, share_receipts, event_stream);
+        let config = small(repeat, share_receipts);
         let mut world = World::with(config);
         let mut witness = Witness::default();
         for (input, millis) in steps {

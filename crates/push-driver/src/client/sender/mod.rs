@@ -24,7 +24,7 @@ use crate::{ClientTls, Fault, Runtime};
 /// How a sender is set up.
 #[derive(Debug)]
 pub struct SenderOptions {
-    /// The machine's. `event_stream` is not for this driver: it reads pushed receipts only.
+    /// The machine's.
     pub config: Config,
     /// What encrypts and signs.
     pub provider: Provider,
@@ -133,7 +133,6 @@ impl Sender {
         let SenderOptions { config, provider, signer, other_signers, tls, addresses, limits } = options;
         let mut seed = [0; 32];
         provider.fill(&mut seed).map_err(|_| Fault::Random)?;
-        let config = Config { event_stream: false, ..config };
         let key = signer.as_ref().map(|signer| *signer.public_key());
         let signers: Vec<Signer> = signer.into_iter().chain(other_signers).collect();
         let keys = signers.iter().map(|signer| *signer.public_key()).collect();
