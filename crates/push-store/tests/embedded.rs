@@ -161,8 +161,8 @@ impl Desk {
     fn put(&mut self, number: u8) -> Position {
         self.stage(vec![Draft::new(number).put()]);
         match self.commit().pop() {
-            Some(Completion::Applied(_, done)) => match done[0] {
-                Ok(Done::Put(Placed { position: Some(position), .. })) => position,
+            Some(Completion::Applied(_, done)) => match &done[0] {
+                Ok(Done::Put(Placed { position: Some(position), .. })) => *position,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -181,7 +181,9 @@ fn positions_are_never_used_again() {
         let unwritten = Draft::new(100);
         desk.stage(vec![unwritten.put(), Operation::End(unwritten.handle(), Cause::Acknowledged)]);
         let Some(Completion::Applied(_, done)) = desk.commit().pop() else { panic!("no answer") };
-        let Ok(Done::Put(Placed { position: Some(unwritten), .. })) = done[0] else { panic!("{done:?}") };
+        let Ok(Done::Put(Placed { position: Some(unwritten), .. })) = done[0].clone() else {
+            panic!("{done:?}")
+        };
         if number % 2 == 0 {
             desk.writer.close(&mut |_, _| {});
         }
@@ -373,10 +375,10 @@ fn folders_of_another_format_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(bench_at(folder.path()));
     let format = folder.path().join("FORMAT");
-    assert_eq!(fs::read_to_string(&format).unwrap(), "webpush-store 1\n");
-    fs::write(&format, "webpush-store 2\n").unwrap();
+    assert_eq!(fs::read_to_string(&format).unwrap(), "webpush-store 2\n");
+    fs::write(&format, "webpush-store 3\n").unwrap();
     let error = Embedded::open(folder.path(), Quotas::default()).err().unwrap();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, supported: 2, .. }), "{error}");
     for strange in ["", "webpush-store", "webpush-store 0", "webpush-store x", "something else 1"] {
         fs::write(&format, strange).unwrap();
         let error = Embedded::open(folder.path(), Quotas::default()).err().unwrap();

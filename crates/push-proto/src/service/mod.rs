@@ -15,6 +15,7 @@
 mod intake;
 mod limits;
 mod monitor;
+mod rates;
 mod registry;
 mod request;
 mod sweeper;
@@ -22,6 +23,7 @@ mod turn;
 mod watched;
 
 pub use limits::Limits;
+pub use rates::Rate;
 pub use request::{
     Accepted, Delivery, Exchange, Input, Monitor, Named, Output, Reason, ReceiptRequest, Request, Response,
     Send, Subscribe, Subscribed, Target, Transfer,
@@ -30,6 +32,7 @@ pub use request::{
 use alloc::vec::Vec;
 
 use self::{
+    rates::Rates,
     sweeper::Sweeper,
     turn::{Asked, Effects, Pending, Standing, Turn},
     watched::Watched,
@@ -70,6 +73,7 @@ pub struct Service {
     effects: Effects,
     watched: Watched,
     sweeper: Sweeper,
+    rates: Rates,
     latest: UnixTime,
     store: Availability,
     draining: Option<Mono>,
@@ -85,6 +89,7 @@ impl Service {
             effects: Effects::default(),
             watched: Watched::default(),
             sweeper: Sweeper::new(config.sweeper),
+            rates: Rates::default(),
             latest: UnixTime::from_secs(0),
             store: Availability::Up,
             draining: None,
@@ -136,7 +141,8 @@ impl Service {
 
     fn request(&mut self, exchange: Exchange, request: Request, now: Now) {
         self.effects.exchanges.insert(exchange, Standing::Open);
-        if let Some(refusal) = self.unwilling(&request) {
+        let willing = self.unwilling(&request).map_or(Ok(()), Err);
+        if let Err(refusal) = willing.and_then(|()| self.paced(&request, now)) {
             return self.effects.refuse(exchange, refusal);
         }
         match request {
@@ -147,6 +153,7 @@ impl Service {
             }
             Request::Subscribe(subscribe) => self.subscribe(exchange, subscribe, now),
             Request::Acknowledge(handle) => self.acknowledge(exchange, handle, now),
+            Request::Drop(handle) => self.give_up(exchange, handle, now),
             Request::Read(handle) => self.read(exchange, handle),
             Request::Unsubscribe(target) => self.unsubscribe(exchange, target),
         }
@@ -165,6 +172,29 @@ impl Service {
             return None;
         };
         Some(refusal.retry_in(limits.retry_after))
+    }
+
+    /// Counts a request against the rates that it falls under (RFC 8030 §8.4).
+    fn paced(&mut self, request: &Request, now: Now) -> Result<(), Refusal> {
+        let Self { rates, config: Config { limits, .. }, .. } = self;
+        let makes_agent = match request {
+            Request::Subscribe(subscribe) => subscribe.set.is_none(),
+            Request::Send(send) => send.receipt == ReceiptRequest::New,
+            Request::Monitor(_)
+            | Request::Acknowledge(_)
+            | Request::Drop(_)
+            | Request::Read(_)
+            | Request::Unsubscribe(_) => return Ok(()),
+        };
+        if let Request::Send(send) = request {
+            let paced = rates.message(send.agent, limits, now.mono);
+            paced.map_err(|wait| Refusal::RATE_EXCEEDED.retry_in(wait))?;
+        }
+        if makes_agent {
+            let paced = rates.new_agent(limits, now.mono);
+            paced.map_err(|wait| Refusal::AGENTS_EXCEEDED.retry_in(wait))?;
+        }
+        Ok(())
     }
 
     fn cancelled(&mut self, exchange: Exchange, now: Now) {
@@ -230,7 +260,11 @@ impl Service {
     fn answered(&mut self, exchange: Exchange, asked: Asked, completion: Completion, now: Now) {
         match asked {
             Asked::Send(arriving) => self.placed(exchange, &arriving, completion, now),
-            Asked::Subscribe(..) | Asked::Acknowledge(_) | Asked::Read | Asked::Unsubscribe(_) => {
+            Asked::Subscribe(..)
+            | Asked::Acknowledge(_)
+            | Asked::Drop(_)
+            | Asked::Read
+            | Asked::Unsubscribe(_) => {
                 self.registered(exchange, asked, completion, now);
             }
         }
