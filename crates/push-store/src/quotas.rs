@@ -69,6 +69,13 @@ impl Default for Quotas {
 }
 
 impl Quotas {
+    /// Until when nobody is idle, if the clock of the store goes from `before` to `now`; `None` if it just went on. After
+    /// a long stop, or a clock that was set wrong, user agents get a day to come back: not they were silent.
+    pub(crate) fn awaited(before: UnixTime, now: UnixTime) -> Option<UnixTime> {
+        let leap = before > UnixTime::from_secs(0) && now > before.saturating_add_secs(LEAP_SECS);
+        leap.then(|| now.saturating_add_secs(DAY_SECS))
+    }
+
     /// How many agents of this kind there may be.
     pub(crate) const fn agents_of(&self, kind: AgentKind) -> u32 {
         match kind {
@@ -122,4 +129,6 @@ const fn max(one: u64, other: u64) -> u64 {
     if one > other { one } else { other }
 }
 
+/// More than a restart or a bad hour.
+const LEAP_SECS: u64 = 6 * 3600;
 const DAY_SECS: u64 = 24 * 3600;

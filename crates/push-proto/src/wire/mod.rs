@@ -43,6 +43,7 @@ mod door;
 mod lexer;
 mod limits;
 mod link;
+mod operator;
 mod prefer;
 mod problem;
 mod promise;

@@ -150,6 +150,22 @@ pub fn idle_user_agents_end(make: Make<'_>) {
     assert_eq!(bench.expire(NOW + 1_000_000).ended, 1, "the receipt; 0 is for ever");
 }
 
+/// After a long stop, or a leap of the clock, whoever was not heard of meanwhile gets a day to come back.
+pub fn a_leap_of_the_clock_ends_nobody_at_once(make: Make<'_>) {
+    const DAY: u64 = 24 * 3600;
+    let bench = Bench::new(make, IDLE);
+    bench.furnish();
+    bench.expire(NOW);
+    let leapt = NOW + 100 * DAY;
+    assert_eq!(bench.expire(leapt).ended, 0);
+    for hour in 1..=23 {
+        assert_eq!(bench.expire(leapt + hour * 3600), push_proto::store::Sweep { ended: 0, more: false });
+    }
+    bench.load(DEVICE, Position::START, 9).unwrap();
+    assert_eq!(bench.expire(leapt + DAY).ended, 4, "two receipt subscriptions");
+    assert!(is_live(&bench, DEVICE), "it came back");
+}
+
 /// 8030-7.3-1: what counts as a sign of life of a user agent, and what does not.
 pub fn user_agents_that_do_something_stay(make: Make<'_>) {
     let signs: [&dyn Fn(&Bench); 3] = [

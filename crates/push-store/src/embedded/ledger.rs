@@ -41,6 +41,8 @@ pub(super) struct Ledger<E> {
     marked: Population,
     /// No agent becomes idle before.
     idle_from: UnixTime,
+    /// Until then nobody is idle.
+    awaited: UnixTime,
 }
 
 /// Why an operation does not go on.
@@ -76,6 +78,7 @@ impl<E: Engine> Ledger<E> {
             population,
             marked: population,
             idle_from: clock,
+            awaited: clock,
         };
         ledger.begin()?;
         Ok(ledger)
@@ -134,6 +137,7 @@ impl<E: Engine> Ledger<E> {
         self.clock = self.saved.clock;
         self.due_from = Key::due_from(UnixTime::from_secs(0));
         self.idle_from = UnixTime::from_secs(0);
+        self.awaited = UnixTime::from_secs(0);
         match self.saved.population {
             Some(population) => self.population = population,
             None => self.upgrade()?,

@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     last: Position,
     /// The latest time seen.
     clock: UnixTime,
+    /// Until then nobody is idle.
+    awaited: UnixTime,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +71,7 @@ impl Ledger {
             due: BTreeSet::new(),
             last: Position::START,
             clock: NOW,
+            awaited: NOW,
         }
     }
 
@@ -123,6 +126,7 @@ impl Ledger {
     }
 
     pub(super) fn expire(&mut self, now: UnixTime, news: &mut Vec<News>) -> Sweep {
+        self.awaited = Quotas::awaited(self.clock, now).unwrap_or(self.awaited);
         self.clock = self.clock.max(now);
         let mut ended = self.close_idle(now, news);
         while ended < self.quotas.expire {
@@ -165,7 +169,7 @@ impl Ledger {
 
     /// The agent of this kind that was unseen longest, if it is idle.
     fn idle(&self, kind: AgentKind, now: UnixTime) -> Option<AgentId> {
-        let until = self.quotas.idle_until(kind, now)?;
+        let until = self.quotas.idle_until(kind, now).filter(|_| self.awaited <= now)?;
         let first = AgentId::from_octets([0; push_proto::ID_OCTETS]);
         let (of, seen, id) = self.seen.range((kind, NOW, first)..).next()?;
         (*of == kind && *seen <= until).then_some(*id)

@@ -59,7 +59,7 @@ impl<E: Engine> Ledger<E> {
         news: &mut Vec<News>,
     ) -> Result<(u32, bool, Option<Corrupt>), Fault> {
         let (mut closed, mut more, mut stuck) = (0, false, None);
-        if now < self.idle_from {
+        if now < self.idle_from.max(self.awaited) {
             return Ok((closed, more, stuck));
         }
         self.idle_from = UnixTime::from_secs(u64::MAX);

@@ -7,6 +7,7 @@ use push_proto::{
 
 use super::{Ledger, missing};
 use crate::{
+    Quotas,
     embedded::{
         codec,
         error::{Corrupt, Damage, Fault},
@@ -24,6 +25,7 @@ impl<E: Engine> Ledger<E> {
         now: UnixTime,
         news: &mut Vec<News>,
     ) -> Result<(Sweep, Option<Corrupt>), Fault> {
+        self.awaited = Quotas::awaited(self.clock, now).unwrap_or(self.awaited);
         self.clock = self.clock.max(now);
         let (mut ended, more_idle, damaged) = self.close_idle(now, news)?;
         let end = Key::due_from(now).after_prefix();
