@@ -245,7 +245,7 @@ impl Stub {
             }
             Operation::Put(_) => {
                 self.position += 1;
-                Done::Put(Placed { position: Some(Position(self.position)), replaced: None })
+                Done::Put(Placed { position: Some(Position(self.position)), replaced: None, dropped: Vec::new() })
             }
             Operation::End(..) => Done::Ended,
             Operation::Close(..) => Done::Closed,

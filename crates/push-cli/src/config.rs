@@ -6,6 +6,7 @@ use push_proto::wire::PublicUrl;
 
 use crate::{
     args::ServeArgs,
+    bounds::Bounds,
     error::{Error, Result},
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) shards: NonZeroUsize,
     /// How long the end may take.
     pub(crate) drain: Duration,
+    pub(crate) bounds: Bounds,
 }
 
 /// What goes over the wire.
@@ -60,6 +62,7 @@ impl ServeArgs {
             transport,
             shards: self.shards.unwrap_or_else(processors),
             drain: self.drain,
+            bounds: self.bounds.check()?,
         })
     }
 
