@@ -19,6 +19,7 @@ enum Step {
     Reset(usize),
     Cut(usize),
     Acknowledge(usize),
+    GiveUp(usize),
     Unsubscribe(usize),
     Pass(u64),
     Hold,
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..8_usize).prop_map(Step::Reset),
         1 => (0..8_usize).prop_map(Step::Cut),
         4 => (0..16_usize).prop_map(Step::Acknowledge),
+        1 => (0..16_usize).prop_map(Step::GiveUp),
         1 => (0..4_usize).prop_map(Step::Unsubscribe),
         3 => prop_oneof![Just(1_u64), Just(3), Just(61)].prop_map(Step::Pass),
         2 => Just(Step::Hold),
@@ -48,6 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
 enum Fate {
     Live,
     Acknowledged,
+    GivenUp,
     Replaced,
     Gone,
 }
@@ -56,6 +59,7 @@ enum Fate {
 enum Asked {
     Send { receipt: bool },
     Acknowledge(Handle),
+    GiveUp(Handle),
     Close(usize),
 }
 
@@ -138,6 +142,10 @@ impl Peers {
                 let exchange = self.world.start(Request::Acknowledge(handle));
                 self.asked.push((exchange, Asked::Acknowledge(handle)));
             }
+            Step::GiveUp(which) if !self.seen.is_empty() => {
+                let handle = self.seen[which % self.seen.len()];
+                self.asked.push((self.world.start(Request::Drop(handle)), Asked::GiveUp(handle)));
+            }
             Step::Unsubscribe(which) => {
                 let (agent, subscription) = self.subscriptions[which];
                 let target = Target::Subscription(agent, subscription);
@@ -152,7 +160,7 @@ impl Peers {
                 self.writing.clear();
                 self.asked.clear();
             }
-            Step::Cut(_) | Step::Acknowledge(_) => {}
+            Step::Cut(_) | Step::Acknowledge(_) | Step::GiveUp(_) => {}
         }
         self.observe();
     }
@@ -203,10 +211,11 @@ impl Peers {
                     self.accepted.insert(accepted.handle.id, entry);
                 }
             }
-            (Asked::Acknowledge(handle), Response::Done) => {
+            (Asked::Acknowledge(handle) | Asked::GiveUp(handle), Response::Done) => {
                 if let Some((_, fate, ..)) = self.accepted.get_mut(&handle.id) {
                     assert_eq!(*fate, Fate::Live, "G2: one end");
-                    *fate = Fate::Acknowledged;
+                    let given_up = matches!(asked, Asked::GiveUp(_));
+                    *fate = if given_up { Fate::GivenUp } else { Fate::Acknowledged };
                 }
             }
             (Asked::Close(which), Response::Done) => {
@@ -262,7 +271,7 @@ impl Peers {
                 _ if !receipt => told.is_none(),
                 Fate::Acknowledged => told == Some(&Outcome::Delivered),
                 Fate::Replaced => told.is_none() || told == Some(&Outcome::Failed),
-                Fate::Live | Fate::Gone => told == Some(&Outcome::Failed),
+                Fate::Live | Fate::GivenUp | Fate::Gone => told == Some(&Outcome::Failed),
             };
             assert!(right, "G4: {handle:?} {fate:?}, told {told:?}");
         }
