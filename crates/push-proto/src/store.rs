@@ -18,7 +18,8 @@
 //! - **Agents do not live for ever.** An agent is *seen* when its peer does something: a user agent when a subscription
 //!   is added, its queue is loaded or one of its messages acknowledged; a receipt subscription when its queue is
 //!   loaded or a put names it, and as long as a message lives that owes a receipt on it. [`Command::Expire`] closes
-//!   those not seen for long, as [`Operation::Close`] would. The store notes this by itself, about once a day.
+//!   those not seen for long, as [`Operation::Close`] would. The store notes this by itself, about once a day;
+//!   time that it did not witness, because its clock leapt, is held against nobody.
 //! - **Order.** [`Position`]s grow in acceptance order within an agent and are never reused.
 //! - **Hints** may be lost or repeated, and concern commits by anyone but the watcher's own batches; receipts are
 //!   always hinted.

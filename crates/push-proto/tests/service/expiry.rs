@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use push_proto::{
     Outcome, Refusal, Urgency,
-    service::{Input, Limits, Monitor, ReceiptRequest, Request, Response, Send, Target, Transfer},
+    service::{Input, Limits, Monitor, ReceiptRequest, Request, Response, Send, Target},
 };
 use push_store::Quotas;
 
@@ -43,24 +43,6 @@ fn rfc8030_7_2_8_a_full_queue_gives_up_what_matters_less_and_tells_its_sender() 
     assert_eq!(world.take_receipts(receipts[1]), [(normal.handle, Outcome::Delivered)]);
     let newer = world.monitor(Target::Set(to.0), 8);
     assert_eq!(world.write_all(newer), [high.handle]);
-}
-
-/// A message that was loaded and waits for credit is given up like any other.
-#[test]
-fn what_waits_for_credit_can_be_given_up() {
-    let mut world = World::with(Limits::default(), Quotas { entries: 2, ..Quotas::default() });
-    let to = world.subscribe(None);
-    let send = |body, urgency| Send { urgency, ..message(to, body) };
-    let first = world.send(send("first", Urgency::High));
-    world.send(send("waits", Urgency::Low));
-    let monitor = world.monitor(Target::Set(to.0), 1);
-    assert_eq!(world.write_all(monitor), [first.handle]);
-    let [(delivery, _)] = world.take_pushes(monitor).try_into().expect("its credit came back");
-    let late = world.send(send("late", Urgency::High));
-    world.handle(Input::Pushed(monitor, delivery, Transfer::Reset));
-    assert_eq!(world.write_all(monitor), [late.handle]);
-    world.pass(300);
-    assert!(!world.take_bodies(monitor).contains(&"waits".to_owned()), "8030-7.2-7");
 }
 
 /// 8030-7.2-6: the other way to bound what is stored is a shorter TTL.
