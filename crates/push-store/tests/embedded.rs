@@ -520,3 +520,32 @@ fn being_seen_again_costs_no_commit() {
         assert_eq!(disk.commits() - before, u64::from(hour > 0 && hour % 24 == 0), "hour {hour}");
     }
 }
+
+/// What is damaged keeps no idle agent alive but its own, and is told each time.
+#[test]
+fn a_damaged_record_does_not_keep_idle_agents() {
+    let disk = SimulatedDisk::new();
+    let quotas = Quotas { agent_idle_secs: 8000, ..Quotas::default() };
+    let bench = Bench::over(Box::new(Embedded::over(disk.clone(), quotas).unwrap()));
+    let create = |id| Operation::CreateAgent(agent(id), record(AgentKind::UserAgent));
+    bench.apply((1..=3).map(create).collect());
+    let damage = |which| {
+        let mut count = 0;
+        disk.damage(Keyspace::Records, |octets| {
+            count += 1;
+            octets[3] ^= u8::from(count == which);
+        });
+    };
+    damage(2);
+    for _ in 0..2 {
+        let expire = bench.ask(0, |ticket| Command::Expire(ticket, UnixTime::from_secs(NOW + 8000)));
+        assert!(matches!(expire, Completion::Failed(_)), "not in silence");
+    }
+    assert_eq!(
+        [1, 3].map(|id| bench.one(create(id))),
+        [Ok(Done::Created), Ok(Done::Created)],
+        "both had gone"
+    );
+    damage(2);
+    assert_eq!(bench.expire(NOW + 8001).ended, 2, "it is found again once it is mended");
+}
