@@ -484,13 +484,17 @@ fn agents_are_counted_across_restarts() {
         drop(bench);
         disk.clone().reopen().unwrap();
     }
-    let bench = Bench::over(Box::new(Embedded::over(disk, quotas).unwrap()));
-    // A batch that fails on damage, or stops half way, counts what it did and nothing else.
-    bench.apply(vec![create(1)]);
+    let bench = Bench::over(Box::new(Embedded::over(disk.clone(), quotas).unwrap()));
     assert_eq!(bench.one(create(3)), Ok(Done::Created));
     assert_eq!(bench.one(create(4)), Err(Unmet::Crowded));
     bench.one(Operation::Close(agent(1), None)).unwrap();
     bench.expire(NOW);
+    // A batch that fails on damage made nobody.
+    disk.damage(Keyspace::Counters, |octets| octets[3] ^= 1);
+    let subscribe = Operation::CreateSubscription(agent(2), subscription(1), open());
+    let batch = bench.ask(0, |ticket| Command::Apply(ticket, vec![create(4), subscribe]));
+    assert!(matches!(batch, Completion::Failed(_)));
+    disk.damage(Keyspace::Counters, |octets| octets[3] ^= 1);
     assert_eq!(bench.one(create(4)), Ok(Done::Created));
     assert_eq!(bench.one(create(5)), Err(Unmet::Crowded));
 }
