@@ -13,5 +13,12 @@ mod receiver;
 pub mod store_commit;
 pub mod vapid;
 
+use push_proto::service::{Limits, Rate};
+
 pub use contest::{Contest, Kind, Party, compare};
 pub use meter::{Clock, Meter, Spent};
+
+/// The service as it is, but for a rate that no contest reaches; it is kept all the same.
+fn unhurried() -> Limits {
+    Limits { messages: Rate::new(1_000_000, u32::MAX), ..Limits::default() }
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use push_crypto::capability::Keyring;
 use push_driver::{Config, Limits, Listen, Server, ServerTls};
 use push_proto::wire::{self, Door, PublicUrl};
-use push_proto::{Seed, service};
+use push_proto::Seed;
 use push_store::{Embedded, Quotas, SharedMemory, Store};
 use push_tokio::Tokio;
 use tempfile::TempDir;
@@ -174,7 +174,7 @@ fn ours(transport: Transport, store: Arc<dyn Store>, folder: Option<TempDir>) ->
         store,
         seed: Seed::from_octets(seed),
         shards: 1,
-        service: service::Limits::default(),
+        service: crate::unhurried(),
         limits: Limits::default(),
     };
     let server = Server::start(Tokio, config, vec![Listen { listener, tls }]).expect("starts");

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use push_proto::{PublicKey, Topic, Ttl, Urgency, wire::PublicUrl};
 
-use crate::log::Level;
+use crate::{bounds::Bounds, log::Level};
 
 /// A push service, a sender and a receiver of web push messages (RFC 8030, 8291, 8292).
 #[derive(Debug, Parser)]
@@ -222,6 +222,8 @@ pub(crate) struct ServeArgs {
     /// How long to wait for what is under way when asked to end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, env = "WEBPUSH_DRAIN")]
     pub(crate) drain: Duration,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
 }
 
 const EXAMPLES: &str = "\
@@ -250,7 +252,7 @@ fn ttl(text: &str) -> Result<Ttl, String> {
 }
 
 /// `90`, `90s`, `15m`, `1h`, `7d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
     let seconds: u64 = match unit {

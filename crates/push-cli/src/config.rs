@@ -6,6 +6,7 @@ use push_proto::wire::PublicUrl;
 
 use crate::{
     args::ServeArgs,
+    bounds::Bounds,
     error::{Error, Result},
 };
 
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) draft_vapid: bool,
     /// How long the end may take.
     pub(crate) drain: Duration,
+    pub(crate) bounds: Bounds,
 }
 
 /// What goes over the wire.
@@ -63,6 +65,7 @@ impl ServeArgs {
             draft_vapid: self.draft_vapid,
             shards: self.shards.unwrap_or_else(processors),
             drain: self.drain,
+            bounds: self.bounds.check()?,
         })
     }
 

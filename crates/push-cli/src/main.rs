@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bounds;
 mod config;
 mod demo;
 mod dev_ca;

@@ -7,10 +7,10 @@ use std::{
 };
 
 use push_proto::{
-    Seed, service,
+    Seed,
     wire::{self, Door, PublicUrl},
 };
-use push_store::{Embedded, OpenError, Quotas};
+use push_store::{Embedded, OpenError};
 use push_tokio::{Limits, Listen, Server, ServerTls, Tokio};
 use tokio::{runtime, signal};
 
@@ -41,7 +41,7 @@ pub(crate) fn run(config: Config) -> Result<()> {
         store: Arc::new(store),
         seed: seed()?,
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
-        service: service::Limits::default(),
+        service: config.bounds.service(),
         limits: Limits::default(),
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -117,7 +117,7 @@ fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Key
     sealing::prepare(&config.data, path.join("FORMAT").exists())?;
     // Even if the data folder was made by somebody who lets others in.
     files::create_private_folder(&path)?;
-    let store = Embedded::open(&path, Quotas::default()).map_err(|error| refused(&error))?;
+    let store = Embedded::open(&path, config.bounds.quotas()).map_err(|error| refused(&error))?;
     Ok((store, sealing::settle(&config.data)?))
 }
 

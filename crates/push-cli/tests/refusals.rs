@@ -24,6 +24,8 @@ fn wrong_use_is_exit_code_2() {
         ("serve --behind-proxy --public-url push.example", "--public-url"),
         ("serve --behind-proxy --public-url https://push.example?x", "query"),
         ("serve --dev --listen nowhere", "--listen"),
+        ("serve --dev --agent-idle 1h", "--agent-idle is shorter than a day"),
+        ("serve --dev --message-burst 0", "--message-burst"),
         ("send", "--to"),
         ("send --to x --ttl 1y", "s, m, h or d"),
         ("send --to x --urgency extreme", "very-low, low, normal or high"),

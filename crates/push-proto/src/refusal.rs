@@ -103,12 +103,33 @@ impl Refusal {
         "RFC 8030 §8.4",
         "Too many messages wait for this user agent; try again later.",
     );
+    /// `8030-8.4-1`
+    pub const RATE_EXCEEDED: Self = Self::new(
+        429,
+        "rate-exceeded",
+        "RFC 8030 §8.4",
+        "Messages come faster than this user agent is to get them; try again later.",
+    );
+    /// `8030-4.1-6`
+    pub const AGENTS_EXCEEDED: Self = Self::new(
+        429,
+        "agents-exceeded",
+        "RFC 8030 §4.1",
+        "New subscription sets and receipt subscriptions are made too fast; name one that you have, or try again later.",
+    );
     /// A set has as many subscriptions as it can have.
     pub const SET_FULL: Self = Self::new(
         429,
         "set-full",
         "RFC 8030 §4.1",
         "This subscription set has as many subscriptions as it can have; remove one first.",
+    );
+    /// A bound of the whole store.
+    pub const CROWDED: Self = Self::new(
+        503,
+        "crowded",
+        "RFC 8030 §7.1",
+        "The push service holds as many subscription sets, or receipt subscriptions, as it can; try again later.",
     );
     /// A named limit of this service is reached.
     pub const OVERLOADED: Self =

@@ -12,6 +12,14 @@
 //! - **One end for each message.** [`Operation::End`] succeeds only while the slot still holds the live id. The
 //!   receipt it owes is durable with it, or finished later by [`Command::Load`] or [`Command::Expire`]; exactly one
 //!   outcome ever (G4). A replaced message owes none (`8030-5.4-6`).
+//! - **A full queue** gives up messages that matter less than the arriving one: of lower urgency, lowest first, the
+//!   oldest of each first. They end as [`Cause::Dropped`] in the same batch, and [`Placed::dropped`] names them. Only
+//!   where that does not make room is the put [`Unmet::Full`], and then nothing is given up.
+//! - **Agents do not live for ever.** An agent is *seen* when its peer does something: a user agent when a subscription
+//!   is added, its queue is loaded or one of its messages acknowledged; a receipt subscription when its queue is
+//!   loaded or a put names it, and as long as a message lives that owes a receipt on it. [`Command::Expire`] closes
+//!   those not seen for long, as [`Operation::Close`] would. The store notes this by itself, about once a day;
+//!   time that it did not witness, because its clock leapt, is held against nobody.
 //! - **Order.** [`Position`]s grow in acceptance order within an agent and are never reused.
 //! - **Hints** may be lost or repeated, and concern commits by anyone but the watcher's own batches; receipts are
 //!   always hinted.
@@ -52,21 +60,21 @@ pub enum Command {
     Unwatch(AgentId),
     /// A message with TTL 0, best effort to whoever else watches its agent ([`Hint::Offered`]); nothing is stored.
     Offer(Arc<Message>),
-    /// End what is past its TTL at this time and finish what was closed, a bounded amount; answered by
-    /// [`Completion::Expired`].
+    /// Close agents that were not seen for long, end what is past its TTL at this time and finish what was closed, a
+    /// bounded amount; answered by [`Completion::Expired`].
     Expire(Ticket, UnixTime),
 }
 
 /// One change of durable state, with its condition.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// Unmet: [`Unmet::Exists`].
+    /// Unmet: [`Unmet::Exists`], [`Unmet::Crowded`].
     CreateAgent(AgentId, AgentRecord),
     /// Unmet: [`Unmet::Exists`], [`Unmet::NoAgent`] (also if the agent is closing or of another kind),
     /// [`Unmet::Full`] (too many subscriptions).
     CreateSubscription(AgentId, SubscriptionId, SubscriptionRecord),
     /// Accept a message. Unmet: [`Unmet::NoSubscription`], [`Unmet::Credentials`], [`Unmet::NoReceiptSubscription`],
-    /// [`Unmet::Full`]; [`Unmet::Exists`] if the id of its new receipt subscription is taken.
+    /// [`Unmet::Full`]; for its new receipt subscription [`Unmet::Exists`], [`Unmet::Crowded`].
     Put(Put),
     /// End a message or receipt, once. Unmet: [`Unmet::NotLive`].
     End(Handle, Cause),
@@ -266,7 +274,7 @@ impl Completion {
 }
 
 /// What an operation did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     /// A record was made.
     Created,
@@ -278,13 +286,15 @@ pub enum Done {
     Closed,
 }
 
-/// Where an accepted message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where an accepted message went, and what had to make room for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// Its position; none for a transient message.
     pub position: Option<Position>,
     /// The message whose slot it took.
     pub replaced: Option<MessageId>,
+    /// Messages of lower urgency that were given up for it (`8030-7.2-7`).
+    pub dropped: Vec<Handle>,
 }
 
 /// The condition of an operation that did not hold.
@@ -302,8 +312,10 @@ pub enum Unmet {
     NoReceiptSubscription,
     /// The message or receipt has ended already.
     NotLive,
-    /// A quota of the store is used up.
+    /// A quota of the agent is used up.
     Full,
+    /// The store holds as many agents of this kind as it may.
+    Crowded,
 }
 
 /// What happened to a watched agent.

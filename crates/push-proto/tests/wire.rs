@@ -22,6 +22,8 @@ mod fields;
 mod fixture;
 #[path = "wire/monitor.rs"]
 mod monitor;
+#[path = "wire/operator.rs"]
+mod operator;
 #[path = "wire/promises.rs"]
 mod promises;
 #[path = "wire/properties.rs"]

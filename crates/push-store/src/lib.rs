@@ -27,9 +27,8 @@
 //! - What belongs to a closing subscription or agent is not live: it is neither loaded nor read, and ending it is
 //!   [`NotLive`](push_proto::store::Unmet::NotLive). Its messages end as
 //!   [`SubscriptionGone`](push_proto::store::Cause::SubscriptionGone), once (G4).
-//! - A full queue takes nothing more, and what lies in it stays: a message is refused with
-//!   [`Full`](push_proto::store::Unmet::Full), and so is one that asks for a receipt on a receipt subscription whose
-//!   queue is full, before anything is promised (G5). Only a receipt for a message accepted earlier can find the
+//! - A message that asks for a receipt on a receipt subscription whose queue is full is refused with
+//!   [`Full`](push_proto::store::Unmet::Full), before anything is promised (G5). Only a receipt for a message accepted earlier can find the
 //!   queue full; that one is not kept.
 //! - An agent made by a put with `new_receipt_subscription` whose id is taken is
 //!   [`Exists`](push_proto::store::Unmet::Exists).

@@ -8,6 +8,9 @@
     reason = "tests"
 )]
 
+#[path = "embedded/upgrade.rs"]
+mod upgrade;
+
 use std::{fs, path::Path};
 
 use bytes::Bytes;
@@ -161,8 +164,8 @@ impl Desk {
     fn put(&mut self, number: u8) -> Position {
         self.stage(vec![Draft::new(number).put()]);
         match self.commit().pop() {
-            Some(Completion::Applied(_, done)) => match done[0] {
-                Ok(Done::Put(Placed { position: Some(position), .. })) => position,
+            Some(Completion::Applied(_, done)) => match &done[0] {
+                Ok(Done::Put(Placed { position: Some(position), .. })) => *position,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -181,7 +184,9 @@ fn positions_are_never_used_again() {
         let unwritten = Draft::new(100);
         desk.stage(vec![unwritten.put(), Operation::End(unwritten.handle(), Cause::Acknowledged)]);
         let Some(Completion::Applied(_, done)) = desk.commit().pop() else { panic!("no answer") };
-        let Ok(Done::Put(Placed { position: Some(unwritten), .. })) = done[0] else { panic!("{done:?}") };
+        let Ok(Done::Put(Placed { position: Some(unwritten), .. })) = done[0].clone() else {
+            panic!("{done:?}")
+        };
         if number % 2 == 0 {
             desk.writer.close(&mut |_, _| {});
         }
@@ -373,10 +378,10 @@ fn folders_of_another_format_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(bench_at(folder.path()));
     let format = folder.path().join("FORMAT");
-    assert_eq!(fs::read_to_string(&format).unwrap(), "webpush-store 1\n");
-    fs::write(&format, "webpush-store 2\n").unwrap();
+    assert_eq!(fs::read_to_string(&format).unwrap(), "webpush-store 2\n");
+    fs::write(&format, "webpush-store 3\n").unwrap();
     let error = Embedded::open(folder.path(), Quotas::default()).err().unwrap();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, supported: 2, .. }), "{error}");
     for strange in ["", "webpush-store", "webpush-store 0", "webpush-store x", "something else 1"] {
         fs::write(&format, strange).unwrap();
         let error = Embedded::open(folder.path(), Quotas::default()).err().unwrap();
@@ -460,4 +465,91 @@ fn nothing_printable_holds_a_payload() {
     let write = Write { keyspace: Keyspace::Messages, key: b"secret", value: Some(b"secret") };
     let printed = format!("{disk:?} {message:?} {write:?}");
     assert!(!printed.contains("secret") && !printed.contains("115, 101, 99"), "{printed}");
+}
+
+/// The number of agents survives a lost process, exactly.
+#[test]
+fn agents_are_counted_across_restarts() {
+    let disk = SimulatedDisk::new();
+    let quotas = Quotas { agents: 3, receipt_subscriptions: 2, ..Quotas::default() };
+    let create = |id| Operation::CreateAgent(agent(id), record(AgentKind::UserAgent));
+    for number in 1..=2 {
+        let bench = Bench::over(Box::new(Embedded::over(disk.clone(), quotas).unwrap()));
+        bench.one(create(number)).unwrap();
+        disk.arrange(Mishap::Refused);
+        assert!(matches!(
+            bench.ask(0, |ticket| Command::Apply(ticket, vec![create(9)])),
+            Completion::Failed(_)
+        ));
+        drop(bench);
+        disk.clone().reopen().unwrap();
+    }
+    let bench = Bench::over(Box::new(Embedded::over(disk.clone(), quotas).unwrap()));
+    assert_eq!(bench.one(create(3)), Ok(Done::Created));
+    assert_eq!(bench.one(create(4)), Err(Unmet::Crowded));
+    bench.one(Operation::Close(agent(1), None)).unwrap();
+    bench.expire(NOW);
+    // A batch that fails on damage made nobody.
+    disk.damage(Keyspace::Counters, |octets| octets[3] ^= 1);
+    let subscribe = Operation::CreateSubscription(agent(2), subscription(1), open());
+    let batch = bench.ask(0, |ticket| Command::Apply(ticket, vec![create(4), subscribe]));
+    assert!(matches!(batch, Completion::Failed(_)));
+    disk.damage(Keyspace::Counters, |octets| octets[3] ^= 1);
+    assert_eq!(bench.one(create(4)), Ok(Done::Created));
+    assert_eq!(bench.one(create(5)), Err(Unmet::Crowded));
+}
+
+/// Noting when somebody was seen costs a commit a day, not one a request.
+#[test]
+fn being_seen_again_costs_no_commit() {
+    let disk = SimulatedDisk::new();
+    let mut desk = Desk::over(&disk);
+    desk.furnish();
+    let load =
+        |ticket| Command::Load(Ticket(ticket), Load { agent: DEVICE, after: Position::START, limit: 9 });
+    desk.writer.stage(desk.shard, Command::Expire(Ticket(1), UnixTime::from_secs(NOW)));
+    desk.commit();
+    let mut commits = disk.commits();
+    for hour in 0..49_u64 {
+        let now = UnixTime::from_secs(NOW + hour * 3600);
+        desk.writer.stage(desk.shard, Command::Expire(Ticket(1), now));
+        desk.commit();
+        // The clock alone is noted now and then; what follows is the price of being seen.
+        commits = commits.max(disk.commits());
+        let before = disk.commits();
+        for ticket in 0..10 {
+            desk.writer.stage(desk.shard, load(ticket));
+            desk.commit();
+        }
+        assert_eq!(disk.commits() - before, u64::from(hour > 0 && hour % 24 == 0), "hour {hour}");
+    }
+}
+
+/// What is damaged keeps no idle agent alive but its own, and is told each time.
+#[test]
+fn a_damaged_record_does_not_keep_idle_agents() {
+    let disk = SimulatedDisk::new();
+    let quotas = Quotas { agent_idle_secs: 8000, ..Quotas::default() };
+    let bench = Bench::over(Box::new(Embedded::over(disk.clone(), quotas).unwrap()));
+    let create = |id| Operation::CreateAgent(agent(id), record(AgentKind::UserAgent));
+    bench.apply((1..=3).map(create).collect());
+    let damage = |which| {
+        let mut count = 0;
+        disk.damage(Keyspace::Records, |octets| {
+            count += 1;
+            octets[3] ^= u8::from(count == which);
+        });
+    };
+    damage(2);
+    for _ in 0..2 {
+        let expire = bench.ask(0, |ticket| Command::Expire(ticket, UnixTime::from_secs(NOW + 8000)));
+        assert!(matches!(expire, Completion::Failed(_)), "not in silence");
+    }
+    assert_eq!(
+        [1, 3].map(|id| bench.one(create(id))),
+        [Ok(Done::Created), Ok(Done::Created)],
+        "both had gone"
+    );
+    damage(2);
+    assert_eq!(bench.expire(NOW + 8001).ended, 2, "it is found again once it is mended");
 }

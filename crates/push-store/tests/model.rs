@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use push_proto::{
-    Handle, UnixTime,
+    Handle, UnixTime, Urgency,
     store::{
-        AgentKind, Availability, Cause, Command, Completion, Done, Load, Operation, Position,
+        AgentKind, AgentRecord, Availability, Cause, Command, Completion, Done, Load, Operation, Position,
         SubscriptionRecord, Ticket,
     },
 };
 use push_store::{
     Client, Memory, Quotas,
-    conformance::bench::{Draft, agent, keys, open, record, subscription},
+    conformance::bench::{Draft, agent, keys, open, subscription},
     embedded::Writer,
     engine::{Engine, Mishap, SimulatedDisk},
 };
@@ -58,14 +58,23 @@ enum Change {
         receipt: Option<u8>,
         new: bool,
         sender: u8,
+        urgency: usize,
     },
     End(Index, Cause),
     Close(u8, Option<u8>),
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let put =
-        (0_u8..3, 0_u8..3, 0_u8..4, 0_u8..30, 0_u8..60, prop::option::of(3_u8..8), any::<bool>(), 0_u8..3);
+    let put = (
+        0_u8..3,
+        0_u8..3,
+        0_u8..4,
+        0_u8..30,
+        0_u8..60,
+        prop::option::of(3_u8..8),
+        any::<bool>(),
+        (0_u8..3, 0_usize..4),
+    );
     let cause = prop::sample::select(vec![
         Cause::Acknowledged,
         Cause::Expired,
@@ -75,8 +84,8 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         2 => (0_u8..6).prop_map(Change::Agent),
         3 => (0_u8..6, 0_u8..4, any::<bool>()).prop_map(|(agent, id, key)| Change::Subscription(agent, id, key)),
-        8 => put.prop_map(|(agent, subscription, slot, ttl, body, receipt, new, sender)| {
-            Change::Put { agent, subscription, slot, ttl, body, receipt, new, sender }
+        8 => put.prop_map(|(agent, subscription, slot, ttl, body, receipt, new, (sender, urgency))| {
+            Change::Put { agent, subscription, slot, ttl, body, receipt, new, sender, urgency }
         }),
         5 => (any::<Index>(), cause).prop_map(|(which, cause)| Change::End(which, cause)),
         1 => (0_u8..6, prop::option::weighted(0.7, 0_u8..4)).prop_map(|(agent, id)| Change::Close(agent, id)),
@@ -102,6 +111,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 const QUOTAS: Quotas = Quotas {
+    agents: 2,
+    receipt_subscriptions: 4,
+    agent_idle_secs: 160,
+    receipts_idle_secs: 40,
+    dropped: 2,
     subscriptions: 2,
     entries: 4,
     octets: 700,
@@ -194,7 +208,8 @@ impl World {
         match change {
             Change::Agent(id) => {
                 let kind = if id < 3 { AgentKind::UserAgent } else { AgentKind::Receipts };
-                Operation::CreateAgent(agent(id), record(kind))
+                let created = UnixTime::from_secs(self.now);
+                Operation::CreateAgent(agent(id), AgentRecord { kind, created })
             }
             Change::Subscription(id, one, restricted) => {
                 let restricted_to = restricted.then(|| keys()[0]);
@@ -204,11 +219,12 @@ impl World {
                     SubscriptionRecord { restricted_to, ..open() },
                 )
             }
-            Change::Put { agent: id, subscription: one, slot, ttl, body, receipt, new, sender } => {
+            Change::Put { agent: id, subscription: one, slot, ttl, body, receipt, new, sender, urgency } => {
                 self.numbers = self.numbers.wrapping_add(1);
                 let draft = Draft {
                     agent: agent(id),
                     accepted: self.now,
+                    urgency: Urgency::ALL[urgency],
                     receipt: receipt.map(agent),
                     new_receipt_subscription: new && receipt.is_some_and(|id| id >= 6),
                     sender: keys().get(usize::from(sender)).copied(),

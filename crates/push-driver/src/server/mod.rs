@@ -34,13 +34,16 @@ use std::{
     fmt,
     net::TcpListener,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use push_proto::{
-    Entropy, Mono, Now, Seed,
-    service::{self},
+    Entropy, Mono, Now, Refusal, Seed,
+    service::{self, Exchange, Response},
     wire::Door,
 };
 use push_store::Store;
@@ -53,7 +56,7 @@ pub use self::census::Census;
 use self::{
     acceptor::Dealer,
     exchange::Local,
-    mailbox::{Letter, Mailbox, Mailboxes},
+    mailbox::{Effects, Letter, Mailbox, Mailboxes},
     verified::Verified,
 };
 use crate::{Fault, Limits, Runtime, ServerTls};
@@ -91,6 +94,10 @@ pub struct Server(Arc<Inner>);
 
 struct Inner {
     now: Box<dyn Fn() -> Now + Send + Sync>,
+    door: Door,
+    limits: Limits,
+    /// The number of the operator's last exchange.
+    ended: AtomicU64,
     mailboxes: Arc<[Mailbox]>,
     dealer: Dealer,
     store: Arc<dyn Store>,
@@ -160,6 +167,9 @@ impl Server {
         }
         Ok(Self(Arc::new(Inner {
             now: Box::new(move || runtime.now()),
+            door: config.door,
+            limits: config.limits,
+            ended: AtomicU64::new(0),
             mailboxes,
             dealer,
             store: config.store,
@@ -189,6 +199,33 @@ impl Server {
     pub fn census(&self) -> Census {
         let tallies = self.0.mailboxes.iter().map(|mailbox| &*mailbox.tally);
         Census::of(self.0.dealer.connections(), tallies)
+    }
+
+    /// Ends at once what a capability URL of this service names, as an operator may at any time (`8030-6.2-5`,
+    /// `8030-7.3-1`, `8030-8.4-4`): a push URL its subscription, a message URL the message. Monitors of it end with 404,
+    /// what comes later for it is 404, and senders who wait for a receipt get 410.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NOT_FOUND`]: the URL names nothing here, or it has gone. 503: ask again.
+    ///
+    /// Cancel safe: dropping the future leaves the ending to the service.
+    pub async fn expire(&self, url: &str) -> Result<(), Refusal> {
+        let Inner { door, limits, mailboxes, ended, .. } = &*self.0;
+        let request = door.ending(url).ok_or(Refusal::NOT_FOUND)?;
+        // Connections use the numbers of the shards, so the one after these is the operator's.
+        let origin = u16::try_from(mailboxes.len()).unwrap_or(u16::MAX);
+        let exchange = Exchange { origin, number: ended.fetch_add(1, Ordering::Relaxed) };
+        let (sender, response) = oneshot::channel();
+        let to = Mailboxes::new(Arc::clone(mailboxes), 0);
+        let mut admitted = to.admit(exchange, request, Effects::Once(sender), limits)?;
+        let response = response.await;
+        admitted.answered();
+        match response {
+            Ok(Response::Refused(refusal)) => Err(refusal),
+            Ok(_done) => Ok(()),
+            Err(_ended) => Err(Refusal::DRAINING.retry_in(limits.retry_after)),
+        }
     }
 
     /// Stops: accepts no more connections, sends GOAWAY, finishes what was asked, ends monitors with 200, flushes the

@@ -17,6 +17,7 @@ mod delivery;
 mod drain;
 mod event_stream;
 mod limits;
+mod operator;
 mod pushing;
 mod support;
 mod user_agent;

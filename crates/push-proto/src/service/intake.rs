@@ -56,7 +56,7 @@ impl Service {
         };
         match results.first() {
             Some(Ok(Done::Put(placed))) => {
-                self.announce(message, *pushed, *placed, now);
+                self.announce(message, *pushed, placed, now);
                 let secs = message.expires.as_secs().saturating_sub(message.accepted.as_secs());
                 let ttl = Ttl::from_secs(u32::try_from(secs).unwrap_or(u32::MAX));
                 let accepted = Accepted {
@@ -79,11 +79,14 @@ impl Service {
     }
 
     /// Tells the monitors what an accepted message means to them.
-    fn announce(&mut self, message: &Arc<Message>, pushed: bool, placed: Placed, now: Now) {
+    fn announce(&mut self, message: &Arc<Message>, pushed: bool, placed: &Placed, now: Now) {
         let handle = message.handle;
         let (watched, mut turn) = self.turn(now);
         if let Some(id) = placed.replaced {
             watched.ended(&Handle { id, ..handle }, &mut turn);
+        }
+        for dropped in &placed.dropped {
+            watched.ended(dropped, &mut turn);
         }
         if let Some(position) = placed.position {
             watched.stored(message, position, &mut turn);
@@ -100,6 +103,7 @@ impl Service {
             Unmet::Credentials(Credentials::Different) => Refusal::CREDENTIALS_DIFFERENT,
             Unmet::NoReceiptSubscription => Refusal::RECEIPT_INVALID,
             Unmet::Full => Refusal::QUEUE_FULL.retry_in(retry),
+            Unmet::Crowded => Refusal::CROWDED.retry_in(retry),
             Unmet::Exists | Unmet::NotLive => Refusal::OVERLOADED.retry_in(retry),
         }
     }

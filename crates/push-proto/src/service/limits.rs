@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::Rate;
 use crate::Ttl;
 
 /// Bounds of one shard. At each, the answer is a precise status with Retry-After.
@@ -21,6 +22,15 @@ pub struct Limits {
     pub ttl: Ttl,
     /// Seconds for which a transient message may wait for credit.
     pub transient_secs: u64,
+    /// Messages to one user agent, all its subscriptions together (`8030-8.4-1`); beyond it 429. Far more than people or
+    /// apps cause, so it stops only what would drain a battery or fill a queue in minutes; `None` for no bound.
+    pub messages: Option<Rate>,
+    /// User agents whose rate is kept in mind: only those that were sent to more lately than their rate gives back. Full,
+    /// it forgets the one that is nearest to its whole burst again.
+    pub rated_agents: usize,
+    /// New user agents and receipt subscriptions of this shard, by whomever (`8030-4.1-6`); beyond it 429. Not counted by
+    /// address: many people share one, and a false positive would lock them out (`8030-4.1-7`). `None` for no bound.
+    pub new_agents: Option<Rate>,
     /// How long a push may stay unacknowledged until it counts as undelivered (`8030-6.2-3`).
     pub acknowledgement: Duration,
     /// How often a monitored queue is loaded again, because hints may be lost.
@@ -43,6 +53,9 @@ impl Default for Limits {
             transient: 16,
             ttl: Ttl::from_secs(30 * 24 * 3600),
             transient_secs: 10,
+            messages: Rate::new(200, 5000),
+            rated_agents: 65_536,
+            new_agents: Rate::new(200, 20_000),
             acknowledgement: Duration::from_secs(60),
             reload: Duration::from_secs(300),
             monitor: Duration::from_secs(12 * 3600),

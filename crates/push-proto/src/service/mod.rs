@@ -16,6 +16,7 @@ mod census;
 mod intake;
 mod limits;
 mod monitor;
+mod rates;
 mod registry;
 mod request;
 mod sweeper;
@@ -24,6 +25,7 @@ mod watched;
 
 pub use census::Census;
 pub use limits::Limits;
+pub use rates::Rate;
 pub use request::{
     Accepted, Delivery, Exchange, Input, Monitor, Named, Output, Reason, ReceiptRequest, Request, Response,
     Send, Subscribe, Subscribed, Target, Transfer,
@@ -32,6 +34,7 @@ pub use request::{
 use alloc::vec::Vec;
 
 use self::{
+    rates::Rates,
     sweeper::Sweeper,
     turn::{Asked, Effects, Pending, Standing, Turn},
     watched::Watched,
@@ -72,6 +75,7 @@ pub struct Service {
     effects: Effects,
     watched: Watched,
     sweeper: Sweeper,
+    rates: Rates,
     latest: UnixTime,
     store: Availability,
     draining: Option<Mono>,
@@ -87,6 +91,7 @@ impl Service {
             effects: Effects::default(),
             watched: Watched::default(),
             sweeper: Sweeper::new(config.sweeper),
+            rates: Rates::default(),
             latest: UnixTime::from_secs(0),
             store: Availability::Up,
             draining: None,
@@ -138,7 +143,8 @@ impl Service {
 
     fn request(&mut self, exchange: Exchange, request: Request, now: Now) {
         self.effects.exchanges.insert(exchange, Standing::Open);
-        if let Some(refusal) = self.unwilling(&request) {
+        let willing = self.unwilling(&request).map_or(Ok(()), Err);
+        if let Err(refusal) = willing.and_then(|()| self.paced(&request, now)) {
             return self.effects.refuse(exchange, refusal);
         }
         match request {
@@ -149,6 +155,7 @@ impl Service {
             }
             Request::Subscribe(subscribe) => self.subscribe(exchange, subscribe, now),
             Request::Acknowledge(handle) => self.acknowledge(exchange, handle, now),
+            Request::Drop(handle) => self.give_up(exchange, handle, now),
             Request::Read(handle) => self.read(exchange, handle),
             Request::Unsubscribe(target) => self.unsubscribe(exchange, target),
         }
@@ -167,6 +174,29 @@ impl Service {
             return None;
         };
         Some(refusal.retry_in(limits.retry_after))
+    }
+
+    /// Counts a request against the rates that it falls under (RFC 8030 §8.4).
+    fn paced(&mut self, request: &Request, now: Now) -> Result<(), Refusal> {
+        let Self { rates, config: Config { limits, .. }, .. } = self;
+        let makes_agent = match request {
+            Request::Subscribe(subscribe) => subscribe.set.is_none(),
+            Request::Send(send) => send.receipt == ReceiptRequest::New,
+            Request::Monitor(_)
+            | Request::Acknowledge(_)
+            | Request::Drop(_)
+            | Request::Read(_)
+            | Request::Unsubscribe(_) => return Ok(()),
+        };
+        if let Request::Send(send) = request {
+            let paced = rates.message(send.agent, limits, now.mono);
+            paced.map_err(|wait| Refusal::RATE_EXCEEDED.retry_in(wait))?;
+        }
+        if makes_agent {
+            let paced = rates.new_agent(limits, now.mono);
+            paced.map_err(|wait| Refusal::AGENTS_EXCEEDED.retry_in(wait))?;
+        }
+        Ok(())
     }
 
     fn cancelled(&mut self, exchange: Exchange, now: Now) {
@@ -232,7 +262,11 @@ impl Service {
     fn answered(&mut self, exchange: Exchange, asked: Asked, completion: Completion, now: Now) {
         match asked {
             Asked::Send(arriving) => self.placed(exchange, &arriving, completion, now),
-            Asked::Subscribe(..) | Asked::Acknowledge(_) | Asked::Read | Asked::Unsubscribe(_) => {
+            Asked::Subscribe(..)
+            | Asked::Acknowledge(_)
+            | Asked::Drop(_)
+            | Asked::Read
+            | Asked::Unsubscribe(_) => {
                 self.registered(exchange, asked, completion, now);
             }
         }

@@ -1,4 +1,4 @@
-//! What peers ask of the store beside sending: subscribe, acknowledge, read, unsubscribe.
+//! What peers ask of the store beside sending: subscribe, acknowledge, read, unsubscribe; and the operator: give up.
 
 use alloc::vec::Vec;
 
@@ -42,6 +42,16 @@ impl Service {
         self.effects.apply(pending, Operation::End(handle, Cause::Acknowledged));
     }
 
+    /// RFC 8030 §6.2, §7.2: the sender who asked for a receipt gets 410 (`8030-6.2-6`, `8030-7.2-8`).
+    pub(super) fn give_up(&mut self, exchange: Exchange, handle: Handle, now: Now) {
+        let (watched, mut turn) = self.turn(now);
+        if watched.acknowledge_transient(&handle, &mut turn) {
+            return self.effects.respond(exchange, Response::Done);
+        }
+        let pending = Pending::Asked(exchange, Asked::Drop(handle));
+        self.effects.apply(pending, Operation::End(handle, Cause::Dropped));
+    }
+
     ///
     pub(super) fn read(&mut self, exchange: Exchange, handle: Handle) {
         self.effects.ask(Pending::Asked(exchange, Asked::Read), |ticket| Command::Read(ticket, handle));
@@ -70,13 +80,16 @@ impl Service {
             (Asked::Subscribe(..), Some(Err(Unmet::Full))) => {
                 self.effects.refuse(exchange, Refusal::SET_FULL)
             }
-            (Asked::Acknowledge(handle), Some(Ok(Done::Ended))) => {
+            (Asked::Subscribe(..), Some(Err(Unmet::Crowded))) => {
+                self.effects.refuse(exchange, Refusal::CROWDED.retry_in(self.config.limits.retry_after));
+            }
+            (Asked::Acknowledge(handle) | Asked::Drop(handle), Some(Ok(Done::Ended))) => {
                 let (watched, mut turn) = self.turn(now);
                 watched.ended(&handle, &mut turn);
                 self.effects.respond(exchange, Response::Done);
             }
             (Asked::Unsubscribe(target), Some(Ok(Done::Closed))) => self.closed(exchange, target, now),
-            (Asked::Acknowledge(_) | Asked::Unsubscribe(_), Some(Err(_))) => {
+            (Asked::Acknowledge(_) | Asked::Drop(_) | Asked::Unsubscribe(_), Some(Err(_))) => {
                 self.effects.refuse(exchange, Refusal::NOT_FOUND);
             }
             _unanswered => self.store_failed(exchange),

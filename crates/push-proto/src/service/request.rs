@@ -64,6 +64,9 @@ pub enum Request {
     Monitor(Monitor),
     /// RFC 8030 §6.2: DELETE of a push message.
     Acknowledge(Handle),
+    /// The operator's, not a peer's: give a message up before its TTL (`8030-6.2-5`). A subscription, a set or a receipt
+    /// subscription is ended by [`Request::Unsubscribe`], whoever asks (`8030-7.3-1`).
+    Drop(Handle),
     /// GET of a push message by itself.
     Read(Handle),
     /// RFC 8030 §7.3: DELETE of a subscription, a set or a receipt subscription.
@@ -78,7 +81,7 @@ impl Request {
             Self::Subscribe(Subscribe { set: Some(set), .. }) => Some(set.agent),
             Self::Subscribe(Subscribe { set: None, .. }) => None,
             Self::Send(send) => Some(send.agent),
-            Self::Acknowledge(handle) | Self::Read(handle) => Some(handle.agent),
+            Self::Acknowledge(handle) | Self::Drop(handle) | Self::Read(handle) => Some(handle.agent),
             Self::Monitor(Monitor { target, .. }) | Self::Unsubscribe(target) => Some(target.agent()),
         }
     }

@@ -33,6 +33,7 @@ pub(super) enum Asked {
     Subscribe(Subscribed, SubscriptionRecord),
     Send(Arriving),
     Acknowledge(Handle),
+    Drop(Handle),
     Read,
     Unsubscribe(Target),
 }

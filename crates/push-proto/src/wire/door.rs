@@ -105,7 +105,7 @@ impl Door {
 
     /// What is at this path. The kind of a resource is inside its token, so the letter in front is for people, and
     /// other spellings such as `/wpush/v2/` do as well.
-    fn resource(&self, path: &str) -> Result<Resource, Refusal> {
+    pub(super) fn resource(&self, path: &str) -> Result<Resource, Refusal> {
         if path.len() > self.limits.path_octets {
             return Err(Refusal::NOT_FOUND);
         }
@@ -153,7 +153,7 @@ impl fmt::Debug for Door {
 }
 
 /// What a path names.
-enum Resource {
+pub(super) enum Resource {
     Service,
     Push(PushResource),
     Message(Handle),

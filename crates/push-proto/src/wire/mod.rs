@@ -49,6 +49,7 @@ mod event_stream;
 mod lexer;
 mod limits;
 mod link;
+mod operator;
 mod prefer;
 mod problem;
 mod promise;

@@ -9,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 use push_crypto::PublicKey;
 use push_proto::{
-    PushUrl, Topic, Ttl, UnixTime, Urgency, Via,
+    PushUrl, Topic, Ttl, UnixTime, Urgency,
     application_server::{
         Audience, Change, Config, Credentials, Input, Job, JobId, Output, PushedReceipt, ReceiptRequest,
         Request, Response, Token, Verdict,

@@ -42,6 +42,9 @@ pub(crate) const LIMITS: Limits = Limits {
     monitor: Duration::from_secs(20_000),
     sweep: Duration::from_secs(1),
     retry_after: Duration::from_secs(5),
+    messages: None,
+    rated_agents: 0,
+    new_agents: None,
 };
 
 /// Pushes that one monitor's connection can take at once.

@@ -7,6 +7,11 @@ use push_store::{
     engine::{Mishap, SimulatedDisk},
 };
 
+/// So few entries that a queue is full now and then, and gives up what matters less (`8030-7.2-7`).
+fn quotas() -> Quotas {
+    Quotas { entries: 6, ..Quotas::default() }
+}
+
 pub(crate) enum Backend {
     Memory(Box<Memory>, Client),
     Embedded { writer: Box<Writer<SimulatedDisk>>, disk: SimulatedDisk, client: Client },
@@ -14,14 +19,14 @@ pub(crate) enum Backend {
 
 impl Backend {
     pub(crate) fn memory() -> Self {
-        let mut memory = Memory::new(Quotas::default());
+        let mut memory = Memory::new(quotas());
         let client = memory.attach();
         Self::Memory(Box::new(memory), client)
     }
 
     pub(crate) fn embedded() -> Self {
         let disk = SimulatedDisk::new();
-        let mut writer = Writer::open(disk.clone(), Quotas::default()).expect("the disk is empty");
+        let mut writer = Writer::open(disk.clone(), quotas()).expect("the disk is empty");
         let client = writer.attach();
         Self::Embedded { writer: Box::new(writer), disk, client }
     }
@@ -95,7 +100,7 @@ impl Backend {
             }
             Self::Embedded { writer, disk, client } => {
                 disk.arrange(None);
-                **writer = Writer::open(disk.clone(), Quotas::default()).expect("what is durable is sound");
+                **writer = Writer::open(disk.clone(), quotas()).expect("what is durable is sound");
                 *client = writer.attach();
             }
         }

@@ -61,6 +61,9 @@ impl Truth {
                     if let Some(replaced) = placed.replaced {
                         self.end(replaced, End::Replaced, &mut ended);
                     }
+                    for dropped in &placed.dropped {
+                        self.end(dropped.id, End::Caused(Cause::Dropped), &mut ended);
+                    }
                     if !put.message.is_transient() {
                         self.accepted(&put.message);
                     }

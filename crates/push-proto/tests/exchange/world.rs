@@ -329,7 +329,10 @@ impl World {
                 Some(End::Replaced) => {
                     assert!(wanted.topic.is_some(), "8030-5.4-1: only a topic replaces: job {}", fact.job);
                 }
-                Some(End::Caused(Cause::Dropped)) => panic!("there is room for job {}", fact.job),
+                Some(End::Caused(Cause::Dropped)) => {
+                    let highest = wanted.urgency == Urgency::High;
+                    assert!(!highest, "8030-7.2-7: for what is more urgent only: job {}", fact.job);
+                }
                 Some(End::Caused(Cause::Expired | Cause::SubscriptionGone)) | None => {}
             }
         }

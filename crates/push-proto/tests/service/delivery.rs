@@ -173,24 +173,6 @@ fn rfc7240_4_3_1_a_bounded_wait_ends_in_time() {
 }
 
 #[test]
-fn rfc8030_5_3_5_nothing_below_the_wanted_urgency_is_pushed_stored_or_fresh() {
-    for wanted in Urgency::ALL {
-        for urgency in Urgency::ALL {
-            let mut world = World::new();
-            let to = world.subscribe(None);
-            let send = |body| push_proto::service::Send { urgency, ..message(to, body) };
-            world.send(send("stored"));
-            let monitor = Monitor { target: Target::Set(to.0), urgency: wanted, wait: None };
-            let monitor = world.monitor_with(monitor, 8);
-            world.send(send("fresh"));
-            let pushed = world.take_bodies(monitor);
-            let expected: &[&str] = if urgency >= wanted { &["stored", "fresh"] } else { &[] };
-            assert_eq!(pushed, expected, "{urgency:?} to a monitor of {wanted:?}");
-        }
-    }
-}
-
-#[test]
 fn a_newer_monitor_of_the_same_target_ends_the_older_and_inherits_what_is_unacknowledged() {
     let mut world = World::new();
     let to = world.subscribe(None);

@@ -4,21 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use push_proto::{
-    AgentId, Handle, MessageId, Outcome, SubscriptionId, Ttl,
-    service::{Exchange, Input, ReceiptRequest, Request, Response, Send, Target, Transfer},
+    AgentId, Handle, MessageId, Outcome, Refusal, SubscriptionId, Ttl, Urgency,
+    service::{Exchange, Input, Limits, ReceiptRequest, Request, Response, Send, Target, Transfer},
     store::Item,
 };
+
+use push_store::Quotas;
 
 use crate::world::{World, message, named, topic};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Send { to: usize, topic: Option<u8>, ttl: u32, receipt: bool },
+    Send { to: usize, topic: Option<u8>, ttl: u32, receipt: bool, urgency: usize },
     Monitor { of: usize, set: bool, credit: u32 },
     Write(usize),
     Reset(usize),
     Cut(usize),
     Acknowledge(usize),
+    GiveUp(usize),
     Unsubscribe(usize),
     Pass(u64),
     Hold,
@@ -29,13 +32,14 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let ttl = prop_oneof![Just(0_u32), Just(2), Just(70), Just(6000)];
     prop_oneof![
-        8 => (0..4_usize, proptest::option::of(0..2_u8), ttl, any::<bool>())
-            .prop_map(|(to, topic, ttl, receipt)| Step::Send { to, topic, ttl, receipt }),
+        8 => (0..4_usize, proptest::option::of(0..2_u8), ttl, any::<bool>(), 0..4_usize)
+            .prop_map(|(to, topic, ttl, receipt, urgency)| Step::Send { to, topic, ttl, receipt, urgency }),
         4 => (0..4_usize, any::<bool>(), 0..4_u32).prop_map(|(of, set, credit)| Step::Monitor { of, set, credit }),
         4 => (0..8_usize).prop_map(Step::Write),
         1 => (0..8_usize).prop_map(Step::Reset),
         1 => (0..8_usize).prop_map(Step::Cut),
         4 => (0..16_usize).prop_map(Step::Acknowledge),
+        1 => (0..16_usize).prop_map(Step::GiveUp),
         1 => (0..4_usize).prop_map(Step::Unsubscribe),
         3 => prop_oneof![Just(1_u64), Just(3), Just(61)].prop_map(Step::Pass),
         2 => Just(Step::Hold),
@@ -48,14 +52,16 @@ fn step() -> impl Strategy<Value = Step> {
 enum Fate {
     Live,
     Acknowledged,
+    GivenUp,
     Replaced,
     Gone,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Asked {
-    Send { receipt: bool },
+    Send { receipt: bool, urgency: Urgency },
     Acknowledge(Handle),
+    GiveUp(Handle),
     Close(usize),
 }
 
@@ -74,11 +80,17 @@ struct Peers {
     writing: Vec<(Exchange, push_proto::service::Delivery)>,
     seen: Vec<Handle>,
     outcomes: BTreeMap<MessageId, Outcome>,
+    urgencies: BTreeMap<MessageId, Urgency>,
+    /// Whether queues are so small that messages are given up.
+    small: bool,
+    /// What may have been given up for something more urgent.
+    at_risk: BTreeSet<MessageId>,
 }
 
 impl Peers {
-    fn new() -> Self {
-        let mut world = World::new();
+    fn new(small: bool) -> Self {
+        let quotas = if small { Quotas { entries: 3, ..Quotas::default() } } else { Quotas::default() };
+        let mut world = World::with(Limits::default(), quotas);
         let mut subscriptions = Vec::new();
         for _ in 0..2 {
             let first = world.subscribe(None);
@@ -98,6 +110,9 @@ impl Peers {
             writing: Vec::new(),
             seen: Vec::new(),
             outcomes: BTreeMap::new(),
+            urgencies: BTreeMap::new(),
+            small,
+            at_risk: BTreeSet::new(),
         }
     }
 
@@ -107,10 +122,12 @@ impl Peers {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Send { to, topic: about, ttl, receipt } => {
+            Step::Send { to, topic: about, ttl, receipt, urgency } => {
+                let urgency = Urgency::ALL[urgency];
                 let send = Send {
                     ttl: Ttl::from_secs(ttl),
                     topic: about.map(topic),
+                    urgency,
                     receipt: if receipt {
                         ReceiptRequest::On(named(self.receipts))
                     } else {
@@ -119,7 +136,7 @@ impl Peers {
                     ..message(self.subscriptions[to], "x")
                 };
                 let exchange = self.world.start(Request::Send(send));
-                self.asked.push((exchange, Asked::Send { receipt }));
+                self.asked.push((exchange, Asked::Send { receipt, urgency }));
             }
             Step::Monitor { of, set, credit } => {
                 let (agent, subscription) = self.subscriptions[of];
@@ -138,6 +155,10 @@ impl Peers {
                 let exchange = self.world.start(Request::Acknowledge(handle));
                 self.asked.push((exchange, Asked::Acknowledge(handle)));
             }
+            Step::GiveUp(which) if !self.seen.is_empty() => {
+                let handle = self.seen[which % self.seen.len()];
+                self.asked.push((self.world.start(Request::Drop(handle)), Asked::GiveUp(handle)));
+            }
             Step::Unsubscribe(which) => {
                 let (agent, subscription) = self.subscriptions[which];
                 let target = Target::Subscription(agent, subscription);
@@ -152,7 +173,7 @@ impl Peers {
                 self.writing.clear();
                 self.asked.clear();
             }
-            Step::Cut(_) | Step::Acknowledge(_) => {}
+            Step::Cut(_) | Step::Acknowledge(_) | Step::GiveUp(_) => {}
         }
         self.observe();
     }
@@ -189,7 +210,7 @@ impl Peers {
     fn learn(&mut self, asked: Asked, response: &Response) {
         let wall = self.wall();
         match (asked, response) {
-            (Asked::Send { receipt }, Response::Accepted(accepted)) => {
+            (Asked::Send { receipt, urgency }, Response::Accepted(accepted)) => {
                 for (handle, fate, ..) in self.accepted.values_mut() {
                     let same = Handle { id: accepted.handle.id, ..*handle } == accepted.handle;
                     if same && *fate == Fate::Live {
@@ -201,12 +222,27 @@ impl Peers {
                 if expires > wall {
                     let entry = (accepted.handle, Fate::Live, expires, receipt);
                     self.accepted.insert(accepted.handle.id, entry);
+                    self.urgencies.insert(accepted.handle.id, urgency);
+                    // Where the queue is small it may have cost others their place.
+                    let lesser = self.accepted.iter().filter(|(id, (handle, ..))| {
+                        handle.agent == accepted.handle.agent && self.urgencies[*id] < urgency
+                    });
+                    self.at_risk.extend(lesser.filter(|_| self.small).map(|(id, _)| *id));
                 }
             }
-            (Asked::Acknowledge(handle), Response::Done) => {
+            (Asked::Acknowledge(handle) | Asked::GiveUp(handle), Response::Done) => {
                 if let Some((_, fate, ..)) = self.accepted.get_mut(&handle.id) {
                     assert_eq!(*fate, Fate::Live, "G2: one end");
-                    *fate = Fate::Acknowledged;
+                    let given_up = matches!(asked, Asked::GiveUp(_));
+                    *fate = if given_up { Fate::GivenUp } else { Fate::Acknowledged };
+                }
+            }
+            // Perhaps it was given up; if it expired or went with its subscription, the outcome is the same.
+            (Asked::Acknowledge(handle) | Asked::GiveUp(handle), Response::Refused(Refusal::NOT_FOUND))
+                if self.at_risk.contains(&handle.id) =>
+            {
+                if let Some((_, fate @ Fate::Live, ..)) = self.accepted.get_mut(&handle.id) {
+                    *fate = Fate::GivenUp;
                 }
             }
             (Asked::Close(which), Response::Done) => {
@@ -232,7 +268,7 @@ impl Peers {
             delivered.extend(self.world.take_pushes(monitor).iter().map(|(_, item)| item.handle().id));
         }
         for (id, (handle, fate, expires, _)) in &self.accepted {
-            let certain = *expires > self.wall() + 300;
+            let certain = *expires > self.wall() + 300 && !self.at_risk.contains(id);
             assert!(*fate != Fate::Live || !certain || delivered.contains(id), "G2: lost {handle:?}");
             assert!(*fate == Fate::Live || !delivered.contains(id), "G2: revived {handle:?} {fate:?}");
         }
@@ -262,7 +298,7 @@ impl Peers {
                 _ if !receipt => told.is_none(),
                 Fate::Acknowledged => told == Some(&Outcome::Delivered),
                 Fate::Replaced => told.is_none() || told == Some(&Outcome::Failed),
-                Fate::Live | Fate::Gone => told == Some(&Outcome::Failed),
+                Fate::Live | Fate::GivenUp | Fate::Gone => told == Some(&Outcome::Failed),
             };
             assert!(right, "G4: {handle:?} {fate:?}, told {told:?}");
         }
@@ -271,8 +307,11 @@ impl Peers {
 
 proptest! {
     #[test]
-    fn any_interleaving_keeps_the_guarantees(steps in proptest::collection::vec(step(), 1..80)) {
-        let mut peers = Peers::new();
+    fn any_interleaving_keeps_the_guarantees(
+        small in any::<bool>(),
+        steps in proptest::collection::vec(step(), 1..80),
+    ) {
+        let mut peers = Peers::new(small);
         for step in steps {
             peers.take(step);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use push_proto::{
     Refusal,
-    service::{Input, Limits, Request, Response, Target},
+    service::{Input, Limits, ReceiptRequest, Request, Response, Send, Subscribe, Target},
 };
 use push_store::Quotas;
 
@@ -95,7 +95,7 @@ fn a_full_queue() {
 fn a_full_set() {
     let mut world = World::with(Limits::default(), Quotas { subscriptions: 1, ..Quotas::default() });
     let to = world.subscribe(None);
-    let join = push_proto::service::Subscribe { set: Some(named(to.0)), restricted_to: None };
+    let join = Subscribe { set: Some(named(to.0)), restricted_to: None };
     assert_eq!(refusal(&world.ask(Request::Subscribe(join))), Refusal::SET_FULL);
 }
 
@@ -132,4 +132,24 @@ fn a_drain_has_a_deadline() {
     world.pass(1);
     assert_eq!(refusal(&world.response(post).expect("given up")).status(), 503);
     assert!(world.service.is_drained());
+}
+
+/// A store that holds as many agents as it may says so to who wants a new one, and serves the others.
+#[test]
+fn a_crowded_store() {
+    let quotas = Quotas { agents: 1, receipt_subscriptions: 1, ..Quotas::default() };
+    let mut world = World::with(Limits::default(), quotas);
+    let to = world.subscribe(None);
+    let asking = Send { receipt: ReceiptRequest::New, ..message(to, "x") };
+    let receipts = world.send(asking.clone()).receipt.expect("asked");
+    for request in [Request::Subscribe(Subscribe::default()), Request::Send(asking.clone())] {
+        let over = refusal(&world.ask(request));
+        assert_eq!((over.status(), over.reason()), (503, Refusal::CROWDED.reason()));
+        assert!(over.retry_after().is_some());
+    }
+    world.subscribe(Some(to.0));
+    world.send(Send { receipt: ReceiptRequest::On(named(receipts)), ..asking });
+    world.ask(Request::Unsubscribe(Target::Set(to.0)));
+    world.pass(3);
+    world.subscribe(None);
 }

@@ -8,11 +8,14 @@
 )]
 
 mod delivery;
+mod expiry;
 mod failure;
 mod interleavings;
 mod limits;
+mod rates;
 mod receipts;
 mod replacement;
 mod subscriptions;
 mod time;
+mod urgency;
 mod world;

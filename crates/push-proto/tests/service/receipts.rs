@@ -92,3 +92,34 @@ fn rfc8030_7_3_5_a_receipt_subscription_can_be_deleted() {
     assert_eq!(refusal(&world.ask(Request::Send(reuse))), Refusal::RECEIPT_INVALID);
     assert!(matches!(world.acknowledge(sent.handle), Response::Done), "the message itself lives on");
 }
+
+/// 8030-5.1-3: who asks for a receipt is told where it will be, so the answer is 202; who does not gets 201.
+#[test]
+fn rfc8030_5_1_3_an_accepted_request_for_a_receipt_names_its_receipt_subscription() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    assert_eq!(world.send(message(to, "201")).receipt, None);
+    let asking = Send { receipt: ReceiptRequest::New, ..message(to, "202") };
+    let first = world.send(asking.clone());
+    let second = world.send(Send { ttl: Ttl::ZERO, ..asking });
+    assert!(first.receipt.is_some() && second.receipt.is_some());
+    assert_ne!(first.receipt, second.receipt, "8030-5.1-5: a new one each time");
+}
+
+/// 8030-6.3-2: the request stays open, and receipts come one by one as messages end.
+#[test]
+fn rfc8030_6_3_2_a_receipt_monitor_stays_open_for_more() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let asking = |receipt| Send { receipt, ttl: Ttl::from_secs(100_000), ..message(to, "x") };
+    let first = world.send(asking(ReceiptRequest::New));
+    let agent = first.receipt.expect("asked");
+    let monitor = world.monitor(Target::Receipts(agent), 8);
+    let more = [0; 3].map(|_| world.send(asking(ReceiptRequest::On(named(agent)))));
+    for sent in [&first].into_iter().chain(&more) {
+        world.pass(3600);
+        assert!(world.response(monitor).is_none(), "it is open");
+        world.acknowledge(sent.handle);
+        assert_eq!(world.take_receipts(monitor), [(sent.handle, Outcome::Delivered)]);
+    }
+}

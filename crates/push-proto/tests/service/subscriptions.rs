@@ -107,3 +107,16 @@ fn new_agents_belong_to_the_shard_that_made_them() {
         }
     }
 }
+
+/// 8030-2.1-2: each accepted message has a resource of its own, which its user agent can delete.
+#[test]
+fn rfc8030_2_1_2_each_message_is_a_resource_of_its_own() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let same = || message(to, "the same");
+    let [first, second] = [world.send(same()), world.send(same())].map(|sent| sent.handle);
+    assert_ne!(first, second);
+    assert!(matches!(world.acknowledge(first), Response::Done));
+    assert!(matches!(world.ask(Request::Read(second)), Response::Message(_)), "the other lives on");
+    assert!(matches!(world.acknowledge(second), Response::Done));
+}

@@ -212,7 +212,7 @@ impl Bench {
             Operation::CreateAgent(MORE_RECEIPTS, record(AgentKind::Receipts)),
         ];
         operations.extend([1, 2].map(|id| Operation::CreateSubscription(DEVICE, subscription(id), open())));
-        assert_eq!(self.apply(operations), [Ok(Done::Created); 5]);
+        assert_eq!(self.apply(operations), vec![Ok(Done::Created); 5]);
     }
 }
 
@@ -225,6 +225,7 @@ pub struct Draft {
     pub slot: Slot,
     pub accepted: u64,
     pub ttl: u64,
+    pub urgency: Urgency,
     pub receipt: Option<AgentId>,
     pub new_receipt_subscription: bool,
     pub sender: Option<PublicKey>,
@@ -241,6 +242,7 @@ impl Draft {
             slot: Slot::from_octets([number; 16]),
             accepted: NOW,
             ttl: 60,
+            urgency: Urgency::Normal,
             receipt: None,
             new_receipt_subscription: false,
             sender: None,
@@ -260,6 +262,10 @@ impl Draft {
 
     pub fn ttl(self, ttl: u64) -> Self {
         Self { ttl, ..self }
+    }
+
+    pub fn urgency(self, urgency: Urgency) -> Self {
+        Self { urgency, ..self }
     }
 
     pub fn receipt(self, agent: AgentId) -> Self {
@@ -284,7 +290,7 @@ impl Draft {
             sealed_by: self.sealed_by(),
             accepted: UnixTime::from_secs(self.accepted),
             expires: UnixTime::from_secs(self.accepted + self.ttl),
-            urgency: Urgency::High,
+            urgency: self.urgency,
             receipt: self.receipt,
             content: Content { body: self.body.clone().into(), fields: Box::new(fields) },
         })

@@ -14,9 +14,11 @@
 
 pub mod bench;
 pub mod hints;
+pub mod idle;
 pub mod operations;
 pub mod queue;
 pub mod receipts;
+pub mod room;
 pub mod sweep;
 
 pub use bench::{Bench, Draft};
@@ -38,6 +40,9 @@ macro_rules! conformance {
                 receipts_need_their_subscription, a_receipt_subscription_may_come_with_the_put,
                 a_receipt_whose_subscription_went_is_dropped, receipts_expire_without_receipts,
                 full_receipt_queues_refuse_messages, acknowledged_receipts_go;
+            room: lesser_messages_make_room, equals_do_not_make_room, giving_up_is_bounded, agents_are_bounded;
+            idle: idle_user_agents_end, user_agents_that_do_something_stay, idle_receipt_subscriptions_end,
+                ending_idle_agents_is_bounded, a_leap_of_the_clock_ends_nobody_at_once;
             sweep: what_is_due_expires, expiry_is_bounded, closing_ends_in_bounded_steps,
                 closing_an_agent_removes_it, a_closed_receipt_subscription_goes, ids_can_be_used_again;
             hints: others_hear_of_changes, ones_own_batches_are_not_hinted, receipts_are_always_hinted,

@@ -1,7 +1,11 @@
 //! Keys: fixed-width, big-endian, so that octet order is the order we want.
 
-use push_proto::{AgentId, Slot, SubscriptionId, UnixTime, store::Position};
+use push_proto::{
+    AgentId, Slot, SubscriptionId, UnixTime, Urgency,
+    store::{AgentKind, Position},
+};
 
+use super::codec;
 use crate::engine::Keyspace;
 
 /// A key on the stack. Orders as its octets do.
@@ -14,6 +18,8 @@ use crate::engine::Keyspace;
 /// | due | time 8, 1, agent 16, position 8: expiring |
 /// | records | agent 16, 0: the agent; agent 16, 1, subscription 16 |
 /// | counters | agent 16; or 0: the store's own high-water marks |
+/// | urgencies | agent 16, urgency 1, position 8 |
+/// | seen | kind 1, time 8, agent 16 |
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     keyspace: Keyspace,
@@ -77,6 +83,43 @@ impl Key {
 
     pub(super) fn counters(agent: &AgentId) -> Self {
         Self::new(Keyspace::Counters, &[agent.octets()])
+    }
+
+    /// Of a message that may be given up.
+    pub(super) fn urgency(agent: &AgentId, urgency: Urgency, position: Position) -> Self {
+        let urgency = [codec::urgency_number(urgency)];
+        Self::new(Keyspace::Urgencies, &[agent.octets(), &urgency, &position.0.to_be_bytes()])
+    }
+
+    /// From where to where the messages of an agent lie that matter less.
+    pub(super) fn less_urgent(agent: &AgentId, than: Urgency) -> (Self, Self) {
+        let from = Self::new(Keyspace::Urgencies, &[agent.octets()]);
+        (from, Self::urgency(agent, than, Position::START))
+    }
+
+    pub(super) fn seen(kind: AgentKind, time: UnixTime, agent: &AgentId) -> Self {
+        let kind = [codec::kind_number(kind)];
+        Self::new(Keyspace::Seen, &[&kind, &time.as_secs().to_be_bytes(), agent.octets()])
+    }
+
+    /// From where to where the agents of a kind lie.
+    pub(super) fn seen_of(kind: AgentKind) -> (Self, Self) {
+        let from = Self::new(Keyspace::Seen, &[&[codec::kind_number(kind)]]);
+        (from, from.after_prefix())
+    }
+
+    /// Of the key of an agent that was seen: when, and which.
+    pub(super) fn seen_at(&self) -> Option<(UnixTime, AgentId)> {
+        let (_kind, rest) = self.octets().split_first_chunk::<1>()?;
+        let (time, agent) = rest.split_first_chunk()?;
+        let time = UnixTime::from_secs(u64::from_be_bytes(*time));
+        Some((time, AgentId::from_octets(agent.try_into().ok()?)))
+    }
+
+    /// Of the key of an agent's own record: which.
+    pub(super) fn agent_id(&self) -> Option<AgentId> {
+        let (agent, rest) = self.octets().split_first_chunk()?;
+        (rest == [0]).then_some(AgentId::from_octets(*agent))
     }
 
     pub(super) fn marks() -> Self {

@@ -2,7 +2,9 @@
 
 mod operate;
 mod queue;
+mod seen;
 mod sweep;
+mod upgrade;
 
 use std::mem;
 
@@ -13,7 +15,7 @@ use push_proto::{
 };
 
 use super::{
-    codec::{self, AgentState, Counters, Holder, Marks, SubscriptionState},
+    codec::{self, AgentState, Counters, Holder, Marks, Population, SubscriptionState},
     error::{Corrupt, Damage, Fault, OpenError},
     key::Key,
     view::View,
@@ -34,6 +36,13 @@ pub(super) struct Ledger<E> {
     saved: Marks,
     /// Nothing is due before this key: where a sweep starts, lest it walk over the tombstones of all before it.
     due_from: Key,
+    /// How many agents there are, and how many there were at the last [`Ledger::mark`].
+    population: Population,
+    marked: Population,
+    /// No agent becomes idle before.
+    idle_from: UnixTime,
+    /// Until then nobody is idle.
+    awaited: UnixTime,
 }
 
 /// Why an operation does not go on.
@@ -58,7 +67,19 @@ impl<E: Engine> Ledger<E> {
     pub(super) fn open(engine: E, quotas: Quotas) -> Result<Self, OpenError> {
         let saved = NOTHING_SAVED;
         let (next, clock, due_from) = (FIRST, saved.clock, Key::due_from(saved.clock));
-        let mut ledger = Self { view: View::new(engine), quotas, next, clock, saved, due_from };
+        let population = Population::default();
+        let mut ledger = Self {
+            view: View::new(engine),
+            quotas,
+            next,
+            clock,
+            saved,
+            due_from,
+            population,
+            marked: population,
+            idle_from: clock,
+            awaited: clock,
+        };
         ledger.begin()?;
         Ok(ledger)
     }
@@ -78,12 +99,12 @@ impl<E: Engine> Ledger<E> {
             return Ok(());
         }
         let reserved = if exhausted { self.next.saturating_add(RESERVED) } else { self.saved.reserved };
-        self.save(Marks { reserved, clock: self.clock })
+        self.save(Marks { reserved, ..self.marks() })
     }
 
     /// Gives back the positions that were reserved and not used.
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
-        let marks = Marks { reserved: self.next, clock: self.clock };
+        let marks = self.marks();
         if marks == self.saved { Ok(()) } else { self.save(marks) }
     }
 
@@ -96,10 +117,12 @@ impl<E: Engine> Ledger<E> {
     /// From here on [`Ledger::roll_back`] undoes.
     pub(super) fn mark(&mut self) {
         self.view.mark();
+        self.marked = self.population;
     }
 
     pub(super) fn roll_back(&mut self) {
         self.view.roll_back();
+        self.population = self.marked;
     }
 
     fn begin(&mut self) -> Result<(), OpenError> {
@@ -113,7 +136,19 @@ impl<E: Engine> Ledger<E> {
         self.next = self.saved.reserved.max(FIRST);
         self.clock = self.saved.clock;
         self.due_from = Key::due_from(UnixTime::from_secs(0));
+        self.idle_from = UnixTime::from_secs(0);
+        self.awaited = UnixTime::from_secs(0);
+        match self.saved.population {
+            Some(population) => self.population = population,
+            None => self.upgrade()?,
+        }
+        self.mark();
         Ok(())
+    }
+
+    /// What there would be to save if nothing were reserved.
+    const fn marks(&self) -> Marks {
+        Marks { reserved: self.next, clock: self.clock, population: Some(self.population) }
     }
 
     fn save(&mut self, marks: Marks) -> Result<(), Fault> {
@@ -205,7 +240,11 @@ const fn missing(keyspace: Keyspace, record: &'static str) -> Corrupt {
 }
 
 /// Of an empty store: less than is needed, so that its first commit saves them.
-const NOTHING_SAVED: Marks = Marks { reserved: Position::START.0, clock: UnixTime::from_secs(0) };
+const NOTHING_SAVED: Marks = Marks {
+    reserved: Position::START.0,
+    clock: UnixTime::from_secs(0),
+    population: Some(Population { user_agents: 0, receipt_subscriptions: 0 }),
+};
 /// After [`Position::START`].
 const FIRST: u64 = Position::START.0 + 1;
 /// Positions that one commit reserves: after a crash at most so many are skipped, and until they are used up a group

@@ -100,25 +100,29 @@ impl Opened {
                 .max_memtable_size(MEMTABLE_OCTETS)
         };
         let keyspace = |keyspace: Keyspace| database.keyspace(keyspace.name(), options);
-        let [messages, slots, due, records, counters] = Keyspace::ALL.map(keyspace);
+        let [messages, slots, due, records, counters, urgencies, seen] = Keyspace::ALL.map(keyspace);
         let keyspaces = [
             messages.map_err(refuse)?,
             slots.map_err(refuse)?,
             due.map_err(refuse)?,
             records.map_err(refuse)?,
             counters.map_err(refuse)?,
+            urgencies.map_err(refuse)?,
+            seen.map_err(refuse)?,
         ];
         Ok(Self { database, keyspaces })
     }
 
     const fn keyspace(&self, keyspace: Keyspace) -> &fjall::Keyspace {
-        let [messages, slots, due, records, counters] = &self.keyspaces;
+        let [messages, slots, due, records, counters, urgencies, seen] = &self.keyspaces;
         match keyspace {
             Keyspace::Messages => messages,
             Keyspace::Slots => slots,
             Keyspace::Due => due,
             Keyspace::Records => records,
             Keyspace::Counters => counters,
+            Keyspace::Urgencies => urgencies,
+            Keyspace::Seen => seen,
         }
     }
 }

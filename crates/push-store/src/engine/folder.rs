@@ -1,7 +1,7 @@
 //! The data folder: who may use it, and which format it has.
 //!
 //! ```text
-//! FORMAT   one line, "webpush-store 1"
+//! FORMAT   one line, "webpush-store 2"
 //! LOCK     locked by the operating system while a process uses the folder
 //! data/    the engine's
 //! ```
@@ -75,6 +75,12 @@ impl Folder {
     fn upgrade(&self, found: u32) -> Result<(), OpenError> {
         match found {
             FORMAT => Ok(()),
+            // More keyspaces, and records that say more. The number first, so that no older version meets them; the
+            // records are brought up to date when they are read (`embedded/ledger/upgrade.rs`).
+            1 => {
+                let refuse = |source: io::Error| OpenError::NotWritable(self.path.clone(), source.into());
+                self.write_format().map_err(refuse)
+            }
             // An upgrade from `n` goes here as an arm `n`: change the data, write the number, go on with `n + 1`.
             0 => Err(OpenError::NotAStore(self.path.clone())),
             newer => Err(OpenError::NewerFormat { path: self.path.clone(), found: newer, supported: FORMAT }),
@@ -96,7 +102,7 @@ impl Folder {
 }
 
 /// The format that this version writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FORMAT_NAME: &str = "webpush-store ";
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_DRAFT: &str = "FORMAT.draft";

@@ -68,11 +68,16 @@ pub enum Keyspace {
     Records,
     /// agent → how much its queue holds; and the high-water marks of the store.
     Counters,
+    /// agent, urgency, position → where: the messages that may have to make room for others.
+    Urgencies,
+    /// kind, time, agent: when agents were seen.
+    Seen,
 }
 
 impl Keyspace {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Messages, Self::Slots, Self::Due, Self::Records, Self::Counters];
+    pub const ALL: [Self; 7] =
+        [Self::Messages, Self::Slots, Self::Due, Self::Records, Self::Counters, Self::Urgencies, Self::Seen];
 
     /// The name on disk and in errors.
     #[must_use]
@@ -83,6 +88,8 @@ impl Keyspace {
             Self::Due => "due",
             Self::Records => "records",
             Self::Counters => "counters",
+            Self::Urgencies => "urgencies",
+            Self::Seen => "seen",
         }
     }
 
@@ -95,6 +102,8 @@ impl Keyspace {
             Self::Due => 2,
             Self::Records => 3,
             Self::Counters => 4,
+            Self::Urgencies => 5,
+            Self::Seen => 6,
         }
     }
 }

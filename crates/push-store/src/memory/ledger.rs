@@ -7,7 +7,7 @@ use std::{
 };
 
 use push_proto::{
-    AgentId, Handle, Message, MessageId, Receipt, Slot, SubscriptionId, UnixTime,
+    AgentId, Handle, Message, MessageId, Receipt, Slot, SubscriptionId, UnixTime, Urgency,
     store::{
         AgentKind, AgentRecord, Cause, Done, Entry, Hint, Item, Load, Operation, Page, Placed, Position, Put,
         SubscriptionRecord, Sweep, Unmet,
@@ -20,19 +20,28 @@ use crate::{Quotas, receipt_owed, watch::News, weight};
 pub(super) struct Ledger {
     quotas: Quotas,
     agents: BTreeMap<AgentId, Agent>,
+    /// How many there are of each kind.
+    counts: BTreeMap<AgentKind, u32>,
+    /// When those that are not closing were seen.
+    seen: BTreeSet<(AgentKind, UnixTime, AgentId)>,
     due: BTreeSet<(UnixTime, Due)>,
     last: Position,
     /// The latest time seen.
     clock: UnixTime,
+    /// Until then nobody is idle.
+    awaited: UnixTime,
 }
 
 #[derive(Clone, Debug)]
 struct Agent {
     record: AgentRecord,
     closing: bool,
+    seen: UnixTime,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     entries: BTreeMap<Position, Item>,
     slots: BTreeMap<(SubscriptionId, Slot), Position>,
+    /// Messages by how little they matter, then by age.
+    urgencies: BTreeSet<(Urgency, Position)>,
     octets: u64,
 }
 
@@ -54,7 +63,16 @@ const NOW: UnixTime = UnixTime::from_secs(0);
 
 impl Ledger {
     pub(super) const fn new(quotas: Quotas) -> Self {
-        Self { quotas, agents: BTreeMap::new(), due: BTreeSet::new(), last: Position::START, clock: NOW }
+        Self {
+            quotas,
+            agents: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            due: BTreeSet::new(),
+            last: Position::START,
+            clock: NOW,
+            awaited: NOW,
+        }
     }
 
     pub(super) fn apply(
@@ -65,15 +83,17 @@ impl Ledger {
         let mut results = Vec::with_capacity(operations.len());
         for operation in operations {
             let result = self.operate(operation, news);
+            let unmet = result.is_err();
             results.push(result);
-            if result.is_err() {
+            if unmet {
                 break;
             }
         }
         results
     }
 
-    pub(super) fn load(&self, load: &Load) -> Result<Page, Unmet> {
+    pub(super) fn load(&mut self, load: &Load) -> Result<Page, Unmet> {
+        self.note_seen(load.agent, self.clock);
         let agent = self.live_agent(&load.agent).ok_or(Unmet::NoAgent)?;
         let live = agent.subscriptions.iter().filter(|(_, subscription)| !subscription.closing);
         let mut page = Page {
@@ -106,8 +126,9 @@ impl Ledger {
     }
 
     pub(super) fn expire(&mut self, now: UnixTime, news: &mut Vec<News>) -> Sweep {
+        self.awaited = Quotas::awaited(self.clock, now).unwrap_or(self.awaited);
         self.clock = self.clock.max(now);
-        let mut ended = 0;
+        let mut ended = self.close_idle(now, news);
         while ended < self.quotas.expire {
             let Some((time, due)) = self.due.first().copied().filter(|(time, _)| *time <= now) else { break };
             let budget = self.quotas.expire - ended;
@@ -126,7 +147,32 @@ impl Ledger {
                 }
             }
         }
-        Sweep { ended, more: self.due.first().is_some_and(|(time, _)| *time <= now) }
+        let due = self.due.first().is_some_and(|(time, _)| *time <= now);
+        Sweep { ended, more: due || KINDS.into_iter().any(|kind| self.idle(kind, now).is_some()) }
+    }
+
+    /// Closes a bounded number of agents that were not seen for long.
+    fn close_idle(&mut self, now: UnixTime, news: &mut Vec<News>) -> u32 {
+        let mut closed = 0;
+        for kind in KINDS {
+            while closed < self.quotas.expire
+                && let Some(id) = self.idle(kind, now)
+            {
+                if self.close(id, None).is_ok() {
+                    news.push(News::all(id, Hint::Closed(None)));
+                }
+                closed += 1;
+            }
+        }
+        closed
+    }
+
+    /// The agent of this kind that was unseen longest, if it is idle.
+    fn idle(&self, kind: AgentKind, now: UnixTime) -> Option<AgentId> {
+        let until = self.quotas.idle_until(kind, now).filter(|_| self.awaited <= now)?;
+        let first = AgentId::from_octets([0; push_proto::ID_OCTETS]);
+        let (of, seen, id) = self.seen.range((kind, NOW, first)..).next()?;
+        (*of == kind && *seen <= until).then_some(*id)
     }
 
     fn operate(&mut self, operation: Operation, news: &mut Vec<News>) -> Result<Done, Unmet> {
@@ -143,6 +189,9 @@ impl Ledger {
             Operation::End(handle, cause) => {
                 let position = self.live_entry(&handle).ok_or(Unmet::NotLive)?;
                 self.end(handle.agent, position, cause, news);
+                if cause == Cause::Acknowledged {
+                    self.note_seen(handle.agent, self.clock);
+                }
                 news.push(News::others(handle.agent, Hint::Ended(handle)));
                 Ok(Done::Ended)
             }
@@ -156,25 +205,56 @@ impl Ledger {
         if self.agents.contains_key(&id) {
             return Err(Unmet::Exists);
         }
-        self.agents.insert(id, Agent::new(record));
+        let count = self.counts.entry(record.kind).or_default();
+        if *count >= self.quotas.agents_of(record.kind) {
+            return Err(Unmet::Crowded);
+        }
+        *count += 1;
+        let seen = self.clock.max(record.created);
+        self.seen.insert((record.kind, seen, id));
+        self.agents.insert(id, Agent::new(record, seen));
         Ok(Done::Created)
+    }
+
+    /// Notes that the peer of an agent did something, unless that is known nearly enough.
+    fn note_seen(&mut self, id: AgentId, time: UnixTime) {
+        let Some(agent) = self.live_agent(&id) else { return };
+        let again = self.quotas.seen_again(agent.record.kind, agent.seen, time);
+        self.set_seen(id, again);
+    }
+
+    /// Notes that a receipt may be owed on this receipt subscription until then.
+    fn note_owed(&mut self, id: AgentId, expires: UnixTime) {
+        let Some(agent) = self.live_agent(&id) else { return };
+        let owed = self.quotas.seen_owed(agent.seen, expires);
+        self.set_seen(id, owed);
+    }
+
+    fn set_seen(&mut self, id: AgentId, seen: Option<UnixTime>) {
+        if let (Some(seen), Some(agent)) = (seen, self.agents.get_mut(&id)) {
+            self.seen.remove(&(agent.record.kind, agent.seen, id));
+            agent.seen = seen;
+            self.seen.insert((agent.record.kind, seen, id));
+        }
     }
 
     fn create_subscription(
         &mut self,
-        agent: AgentId,
+        agent_id: AgentId,
         id: SubscriptionId,
         record: SubscriptionRecord,
     ) -> Result<Done, Unmet> {
-        let agent =
-            self.agents.get_mut(&agent).filter(|agent| agent.takes_messages()).ok_or(Unmet::NoAgent)?;
+        let agent = self.agents.get_mut(&agent_id).filter(|agent| agent.takes_messages());
+        let agent = agent.ok_or(Unmet::NoAgent)?;
         if agent.subscriptions.contains_key(&id) {
             return Err(Unmet::Exists);
         }
         if count(agent.subscriptions.len()) >= self.quotas.subscriptions {
             return Err(Unmet::Full);
         }
+        let time = self.clock.max(record.created);
         agent.subscriptions.insert(id, Subscription { record, closing: false });
+        self.note_seen(agent_id, time);
         Ok(Done::Created)
     }
 
@@ -193,20 +273,24 @@ impl Ledger {
         }
         let taken = agent.slots.get(&(handle.subscription, handle.slot)).copied();
         let old = taken.and_then(|position| agent.entries.get(&position));
-        if !transient {
-            self.check_room(agent, old, &message)?;
-        }
+        let lesser = if transient { Vec::new() } else { self.lesser(agent, old, &message)? };
         if let Some(receipts) = message.receipt.filter(|_| new_receipt_subscription) {
             let record = AgentRecord { kind: AgentKind::Receipts, created: message.accepted };
-            self.agents.insert(receipts, Agent::new(record));
+            self.create_agent(receipts, record)?;
+        }
+        if let Some(receipts) = message.receipt {
+            self.note_owed(receipts, message.expires);
         }
         let replaced = taken.and_then(|position| self.remove(handle.agent, position)).map(|old| old.handle());
         news.extend(replaced.map(|old| News::others(handle.agent, Hint::Ended(old))));
+        let give_up = |position| self.end(handle.agent, position, Cause::Dropped, news);
+        let dropped: Vec<_> = lesser.into_iter().filter_map(give_up).collect();
+        news.extend(dropped.iter().map(|handle| News::others(handle.agent, Hint::Ended(*handle))));
         let position = (!transient).then(|| self.insert(Item::Message(message)));
         if position.is_some() {
             news.push(News::others(handle.agent, Hint::Arrived));
         }
-        Ok(Placed { position, replaced: replaced.map(|old| old.id) })
+        Ok(Placed { position, replaced: replaced.map(|old| old.id), dropped })
     }
 
     fn check_receipts(&self, id: &AgentId, new: bool, transient: bool) -> Result<(), Unmet> {
@@ -223,18 +307,37 @@ impl Ledger {
         if full && !transient { Err(Unmet::Full) } else { Ok(()) }
     }
 
-    fn check_room(&self, agent: &Agent, old: Option<&Item>, new: &Arc<Message>) -> Result<(), Unmet> {
-        let entries = count(agent.entries.len()).saturating_sub(u32::from(old.is_some()));
+    /// What must be given up so that there is room: messages of lower urgency, lowest first, the oldest of each first.
+    fn lesser(&self, agent: &Agent, old: Option<&Item>, new: &Arc<Message>) -> Result<Vec<Position>, Unmet> {
+        let mut entries = count(agent.entries.len()).saturating_sub(u32::from(old.is_some()));
         let octets = agent.octets.saturating_sub(old.map_or(0, weight));
-        let octets = octets.saturating_add(weight(&Item::Message(Arc::clone(new))));
-        let full = entries >= self.quotas.entries || octets > self.quotas.octets;
-        if full { Err(Unmet::Full) } else { Ok(()) }
+        let mut octets = octets.saturating_add(weight(&Item::Message(Arc::clone(new))));
+        let replaced = old.map(Item::handle);
+        let mut lesser = agent.urgencies.iter().take_while(|(urgency, _)| *urgency < new.urgency);
+        let mut given_up = Vec::new();
+        while entries >= self.quotas.entries || octets > self.quotas.octets {
+            let (_, position) = lesser.next().ok_or(Unmet::Full)?;
+            let Some(item) = agent.entries.get(position).filter(|item| Some(item.handle()) != replaced)
+            else {
+                continue;
+            };
+            if count(given_up.len()) >= self.quotas.dropped {
+                return Err(Unmet::Full);
+            }
+            entries = entries.saturating_sub(1);
+            octets = octets.saturating_sub(weight(item));
+            given_up.push(*position);
+        }
+        Ok(given_up)
     }
 
     fn close(&mut self, id: AgentId, subscription: Option<SubscriptionId>) -> Result<Done, Unmet> {
         let agent = self.agents.get_mut(&id).filter(|agent| !agent.closing).ok_or(Unmet::NoAgent)?;
         match subscription {
-            None => agent.closing = true,
+            None => {
+                agent.closing = true;
+                self.seen.remove(&(agent.record.kind, agent.seen, id));
+            }
             Some(subscription) => {
                 let found = agent.subscriptions.get_mut(&subscription).filter(|found| !found.closing);
                 found.ok_or(Unmet::NoSubscription)?.closing = true;
@@ -264,7 +367,9 @@ impl Ledger {
                 let removed = agent.subscriptions.remove(&one).is_some();
                 return (steps + u32::from(removed), true);
             } else if agent.subscriptions.pop_first().is_none() {
+                let kind = agent.record.kind;
                 self.agents.remove(&id);
+                self.counts.entry(kind).and_modify(|count| *count = count.saturating_sub(1));
                 return (steps + 1, true);
             }
             steps += 1;
@@ -307,6 +412,7 @@ impl Ledger {
             self.due.insert((item.expires(), Due::Entry(handle.agent, self.last)));
             agent.octets = agent.octets.saturating_add(weight(&item));
             agent.slots.insert((handle.subscription, handle.slot), self.last);
+            agent.urgencies.extend(urgency(&item).map(|urgency| (urgency, self.last)));
             agent.entries.insert(self.last, item);
         }
         self.last
@@ -319,6 +425,9 @@ impl Ledger {
         self.due.remove(&(item.expires(), Due::Entry(id, position)));
         agent.octets = agent.octets.saturating_sub(weight(&item));
         agent.slots.remove(&(handle.subscription, handle.slot));
+        if let Some(urgency) = urgency(&item) {
+            agent.urgencies.remove(&(urgency, position));
+        }
         Some(item)
     }
 
@@ -335,13 +444,15 @@ impl Ledger {
 }
 
 impl Agent {
-    const fn new(record: AgentRecord) -> Self {
+    const fn new(record: AgentRecord, seen: UnixTime) -> Self {
         Self {
             record,
             closing: false,
+            seen,
             subscriptions: BTreeMap::new(),
             entries: BTreeMap::new(),
             slots: BTreeMap::new(),
+            urgencies: BTreeSet::new(),
             octets: 0,
         }
     }
@@ -362,6 +473,17 @@ impl Agent {
         }
     }
 }
+
+/// Of a message; receipts have none.
+fn urgency(item: &Item) -> Option<Urgency> {
+    match item {
+        Item::Message(message) => Some(message.urgency),
+        Item::Receipt(_) => None,
+    }
+}
+
+/// In the order in which a sweep looks for idle agents.
+const KINDS: [AgentKind; 2] = [AgentKind::UserAgent, AgentKind::Receipts];
 
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)

@@ -1,18 +1,19 @@
 //! The operations of a batch.
 
 use push_proto::{
-    AgentId, Handle, SubscriptionId,
-    store::{AgentKind, AgentRecord, Done, Hint, Operation, Placed, Put, SubscriptionRecord, Unmet},
+    AgentId, Handle, Message, SubscriptionId,
+    store::{AgentKind, AgentRecord, Cause, Done, Hint, Operation, Placed, Put, SubscriptionRecord, Unmet},
 };
 
-use super::{Ledger, Stop};
+use super::{Ledger, Stop, missing};
 use crate::{
+    Quotas,
     embedded::{
         codec::{self, AgentState, Counters, Holder, SubscriptionState},
         error::Fault,
-        key::Key,
+        key::{self, Key},
     },
-    engine::Engine,
+    engine::{Engine, Keyspace},
     message_weight,
     watch::News,
 };
@@ -44,7 +45,7 @@ impl<E: Engine> Ledger<E> {
                 if self.agent(&id)?.is_some() {
                     return Err(Unmet::Exists.into());
                 }
-                self.put_agent(&id, record);
+                self.put_agent(&id, record)?;
                 news.push(News::others(id, Hint::Changed));
                 Ok(Done::Created)
             }
@@ -57,6 +58,9 @@ impl<E: Engine> Ledger<E> {
             Operation::End(handle, cause) => {
                 let holder = self.live_entry(&handle)?.ok_or(Unmet::NotLive)?;
                 self.end(&handle, &holder, cause, news)?;
+                if cause == Cause::Acknowledged {
+                    self.note_seen(&handle.agent, self.clock)?;
+                }
                 news.push(News::others(handle.agent, Hint::Ended(handle)));
                 Ok(Done::Ended)
             }
@@ -68,10 +72,17 @@ impl<E: Engine> Ledger<E> {
         }
     }
 
-    fn put_agent(&mut self, id: &AgentId, record: AgentRecord) {
-        let key = Key::agent(id);
-        self.view.put(key, codec::encode_agent(&key, &AgentState { record, closing: false }));
+    /// Makes an agent whose id is free.
+    fn put_agent(&mut self, id: &AgentId, record: AgentRecord) -> Result<(), Stop> {
+        let count = self.population.of(record.kind);
+        if *count >= self.quotas.agents_of(record.kind) {
+            return Err(Unmet::Crowded.into());
+        }
+        *count += 1;
+        let seen = self.clock.max(record.created);
+        self.put_seen(id, &AgentState { record, closing: false, seen: None }, seen);
         self.put_counters(id, &Counters::default());
+        Ok(())
     }
 
     fn create_subscription(
@@ -91,9 +102,10 @@ impl<E: Engine> Ledger<E> {
             return Err(Unmet::Full.into());
         }
         let key = Key::subscription(agent, id);
+        let time = self.clock.max(record.created);
         self.view.put(key, codec::encode_subscription(&key, &SubscriptionState { record, closing: false }));
         self.put_counters(agent, &Counters { subscriptions: counters.subscriptions + 1, ..counters });
-        Ok(())
+        Ok(self.note_seen(agent, time)?)
     }
 
     fn put(&mut self, put: Put, news: &mut Vec<News>) -> Result<Placed, Stop> {
@@ -111,11 +123,12 @@ impl<E: Engine> Ledger<E> {
             self.check_receipts(receipts, new_receipt_subscription, transient)?;
         }
         let taken = self.holder(&Key::slot(&handle.agent, &handle.subscription, &handle.slot))?;
-        if !transient {
-            self.check_room(&handle.agent, taken.as_ref(), message_weight(&message))?;
-        }
+        let lesser = if transient { Vec::new() } else { self.lesser(&message, taken.as_ref())? };
         if let Some(receipts) = message.receipt.filter(|_| new_receipt_subscription) {
-            self.put_agent(&receipts, AgentRecord { kind: AgentKind::Receipts, created: message.accepted });
+            self.put_agent(&receipts, AgentRecord { kind: AgentKind::Receipts, created: message.accepted })?;
+        }
+        if let Some(receipts) = &message.receipt {
+            self.note_owed(receipts, message.expires)?;
         }
         if let Some(old) = &taken {
             let old_handle = Handle { id: old.id, ..handle };
@@ -124,11 +137,16 @@ impl<E: Engine> Ledger<E> {
         }
         let replaced = taken.map(|old| old.id);
         if transient {
-            return Ok(Placed { position: None, replaced });
+            return Ok(Placed { position: None, replaced, dropped: Vec::new() });
         }
+        for (handle, holder) in &lesser {
+            self.end(handle, holder, Cause::Dropped, news)?;
+        }
+        let dropped: Vec<_> = lesser.into_iter().map(|(handle, _)| handle).collect();
+        news.extend(dropped.iter().map(|handle| News::others(handle.agent, Hint::Ended(*handle))));
         let position = self.insert_message(&message)?;
         news.push(News::others(handle.agent, Hint::Arrived));
-        Ok(Placed { position: Some(position), replaced })
+        Ok(Placed { position: Some(position), replaced, dropped })
     }
 
     fn check_receipts(&mut self, id: &AgentId, new: bool, transient: bool) -> Result<(), Stop> {
@@ -145,20 +163,53 @@ impl<E: Engine> Ledger<E> {
         if full && !transient { Err(Unmet::Full.into()) } else { Ok(()) }
     }
 
-    fn check_room(&mut self, agent: &AgentId, old: Option<&Holder>, weight: u64) -> Result<(), Stop> {
-        let counters = self.counters(agent)?;
-        let entries = counters.entries.saturating_sub(u32::from(old.is_some()));
-        let octets = counters.octets.saturating_sub(old.map_or(0, |old| old.weight)).saturating_add(weight);
-        let full = entries >= self.quotas.entries || octets > self.quotas.octets;
-        if full { Err(Unmet::Full.into()) } else { Ok(()) }
+    /// What must be given up so that there is room: messages of lower urgency, lowest first, the oldest of each first.
+    fn lesser(&mut self, new: &Message, old: Option<&Holder>) -> Result<Vec<(Handle, Holder)>, Stop> {
+        let agent = new.handle.agent;
+        let Quotas { entries: entries_max, octets: octets_max, dropped, .. } = self.quotas;
+        let counters = self.counters(&agent)?;
+        let mut entries = counters.entries.saturating_sub(u32::from(old.is_some()));
+        let octets = counters.octets.saturating_sub(old.map_or(0, |old| old.weight));
+        let mut octets = octets.saturating_add(message_weight(new));
+        if entries < entries_max && octets <= octets_max {
+            return Ok(Vec::new());
+        }
+        let (from, to) = Key::less_urgent(&agent, new.urgency);
+        // One of them may be what is replaced anyway.
+        let most = usize::try_from(dropped.saturating_add(1)).unwrap_or(usize::MAX);
+        let mut lesser = self.view.page(&from, &to, most)?.into_iter();
+        let mut given_up = Vec::new();
+        while entries >= entries_max || octets > octets_max {
+            let (key, record) = lesser.next().ok_or(Unmet::Full)?;
+            let (subscription, slot) = codec::decode_due(&key, &record)?;
+            let position = key::position_of(key.octets());
+            let holder = self.holder(&Key::slot(&agent, &subscription, &slot))?;
+            let holder = holder.filter(|holder| Some(holder.position) == position);
+            let holder = holder.ok_or_else(|| missing(Keyspace::Slots, "slot"))?;
+            if old.is_some_and(|old| old.id == holder.id) {
+                continue;
+            }
+            if given_up.len() >= usize::try_from(dropped).unwrap_or(usize::MAX) {
+                return Err(Unmet::Full.into());
+            }
+            entries = entries.saturating_sub(1);
+            octets = octets.saturating_sub(holder.weight);
+            given_up.push((Handle { agent, subscription, slot, id: holder.id }, holder));
+        }
+        Ok(given_up)
     }
 
-    fn close_record(&mut self, agent: &AgentId, subscription: Option<&SubscriptionId>) -> Result<(), Stop> {
+    pub(super) fn close_record(
+        &mut self,
+        agent: &AgentId,
+        subscription: Option<&SubscriptionId>,
+    ) -> Result<(), Stop> {
         let state = self.live_agent(agent)?.ok_or(Unmet::NoAgent)?;
         match subscription {
             None => {
                 let key = Key::agent(agent);
                 self.view.put(key, codec::encode_agent(&key, &AgentState { closing: true, ..state }));
+                self.remove_seen(agent, &state);
             }
             Some(id) => {
                 let state = self.live_subscription(agent, id)?.ok_or(Unmet::NoSubscription)?;

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use push_proto::{
-    AgentId, Handle, Message, SubscriptionId,
+    AgentId, Handle, Message, SubscriptionId, Urgency,
     store::{AgentKind, Cause, Entry, Hint, Item, Load, Page, Position, SubscriptionRecord, Unmet},
 };
 
@@ -28,6 +28,7 @@ use crate::{
 impl<E: Engine> Ledger<E> {
     pub(in crate::embedded) fn load(&mut self, load: &Load) -> Result<Result<Page, Unmet>, Fault> {
         let Some(agent) = self.live_agent(&load.agent)? else { return Ok(Err(Unmet::NoAgent)) };
+        self.note_seen(&load.agent, self.clock)?;
         let subscriptions = self.subscriptions(&load.agent)?;
         let live: BTreeSet<_> = subscriptions.iter().map(|(id, _)| *id).collect();
         let mut pager = Pager {
@@ -108,10 +109,12 @@ impl<E: Engine> Ledger<E> {
 
     fn insert(&mut self, item: &Item) -> Result<Position, Fault> {
         let handle = item.handle();
-        let (sealed_by, receipt) = match item {
-            Item::Message(message) => (message.sealed_by, message.receipt),
-            Item::Receipt(receipt) => (receipt.sealed_by, None),
+        let (sealed_by, receipt, urgency) = match item {
+            Item::Message(message) => (message.sealed_by, message.receipt, Some(message.urgency)),
+            Item::Receipt(receipt) => (receipt.sealed_by, None, None),
         };
+        // Nothing matters more than the most urgent, so they never make room.
+        let urgency = urgency.filter(|urgency| *urgency < Urgency::High);
         let position = self.next_position();
         let (expires, weight) = (item.expires(), weight(item));
         let mut counters = self.counters(&handle.agent)?;
@@ -121,11 +124,15 @@ impl<E: Engine> Ledger<E> {
         let key = Key::message(&handle.agent, position);
         self.view.put_new(key, codec::encode_item(&key, item));
         let key = Key::slot(&handle.agent, &handle.subscription, &handle.slot);
-        let holder = Holder { position, id: handle.id, expires, weight, sealed_by, receipt };
+        let holder = Holder { position, id: handle.id, expires, weight, sealed_by, receipt, urgency };
         self.view.put(key, codec::encode_holder(&key, &holder));
         let key = Key::expiring(expires, &handle.agent, position);
         self.view.put_new(key, codec::encode_due(&key, Some((&handle.subscription, &handle.slot))));
         self.due_from = self.due_from.min(key);
+        if let Some(urgency) = urgency {
+            let key = Key::urgency(&handle.agent, urgency, position);
+            self.view.put_new(key, codec::encode_due(&key, Some((&handle.subscription, &handle.slot))));
+        }
         Ok(position)
     }
 
@@ -137,6 +144,9 @@ impl<E: Engine> Ledger<E> {
         self.view.remove(Key::message(&handle.agent, holder.position));
         self.view.remove(Key::slot(&handle.agent, &handle.subscription, &handle.slot));
         self.view.remove(Key::expiring(holder.expires, &handle.agent, holder.position));
+        if let Some(urgency) = holder.urgency {
+            self.view.remove(Key::urgency(&handle.agent, urgency, holder.position));
+        }
         Ok(())
     }
 

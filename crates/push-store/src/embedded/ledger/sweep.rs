@@ -7,6 +7,7 @@ use push_proto::{
 
 use super::{Ledger, missing};
 use crate::{
+    Quotas,
     embedded::{
         codec,
         error::{Corrupt, Damage, Fault},
@@ -17,16 +18,18 @@ use crate::{
 };
 
 impl<E: Engine> Ledger<E> {
-    /// Ends a bounded amount of what is due at `now`. What is damaged is left where it is, the rest goes on, and the
+    /// Closes a bounded number of idle agents, and ends a bounded amount of what is due at `now`. What is damaged is left where it is, the rest goes on, and the
     /// first damage is told: one bad record must not keep all others from expiring.
     pub(in crate::embedded) fn expire(
         &mut self,
         now: UnixTime,
         news: &mut Vec<News>,
     ) -> Result<(Sweep, Option<Corrupt>), Fault> {
+        self.awaited = Quotas::awaited(self.clock, now).unwrap_or(self.awaited);
         self.clock = self.clock.max(now);
+        let (mut ended, more_idle, damaged) = self.close_idle(now, news)?;
         let end = Key::due_from(now).after_prefix();
-        let (mut from, mut ended) = (self.due_from, 0);
+        let mut from = self.due_from;
         let mut stuck: Option<(Key, Corrupt)> = None;
         // What is inserted meanwhile brings it down again.
         self.due_from = end.max(from);
@@ -35,14 +38,14 @@ impl<E: Engine> Ledger<E> {
             let budget = self.quotas.expire - ended;
             let Some((key, record)) = self.view.page(&from, &end, 1)?.pop() else { break };
             let told = news.len();
-            self.view.mark();
+            self.mark();
             match self.settle(&key, &record, budget, news) {
                 Ok((steps, finished)) => {
                     ended += steps;
                     unfinished = !finished;
                 }
                 Err(Fault::Corrupt(corrupt)) => {
-                    self.view.roll_back();
+                    self.roll_back();
                     news.truncate(told);
                     stuck = stuck.or(Some((key, corrupt)));
                 }
@@ -50,14 +53,15 @@ impl<E: Engine> Ledger<E> {
             }
             from = if unfinished { key } else { key.successor() };
         }
-        self.view.mark();
+        self.mark();
         let more = !self.view.page(&from, &end, 1)?.is_empty();
         let reached = if more { from } else { end.max(from) };
         self.due_from = self.due_from.min(reached);
         if let Some((key, _)) = &stuck {
             self.due_from = self.due_from.min(*key);
         }
-        Ok((Sweep { ended, more }, stuck.map(|(_, corrupt)| corrupt)))
+        let more = more || more_idle;
+        Ok((Sweep { ended, more }, damaged.or(stuck.map(|(_, corrupt)| corrupt))))
     }
 
     /// Deals with one due key; says how much it ended, and whether that was all.
@@ -109,9 +113,7 @@ impl<E: Engine> Ledger<E> {
         budget: u32,
         news: &mut Vec<News>,
     ) -> Result<(u32, bool), Fault> {
-        if self.agent(agent)?.is_none() {
-            return Ok((0, true));
-        }
+        let Some(state) = self.agent(agent)? else { return Ok((0, true)) };
         let ended = self.end_slots(agent, subscription, budget, news)?;
         if ended >= budget {
             return Ok((ended, false));
@@ -132,6 +134,8 @@ impl<E: Engine> Ledger<E> {
         if steps >= budget {
             return Ok((steps, false));
         }
+        let count = self.population.of(state.record.kind);
+        *count = count.saturating_sub(1);
         self.view.remove(Key::agent(agent));
         self.view.remove(Key::counters(agent));
         Ok((steps + 1, true))

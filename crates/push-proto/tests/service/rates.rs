@@ -1,0 +1,123 @@
+//! RFC 8030 §8.4, §4.1: how fast messages and agents may come.
+
+use std::time::Duration;
+
+use push_proto::{
+    Refusal,
+    service::{Input, Limits, Rate, ReceiptRequest, Request, Response, Send, Subscribe, Target},
+};
+use push_store::Quotas;
+
+use crate::world::{World, message, named, refusal};
+
+fn world(limits: Limits) -> World {
+    World::with(limits, Quotas::default())
+}
+
+fn is_accepted(world: &mut World, send: Send) -> bool {
+    match world.ask(Request::Send(send)) {
+        Response::Accepted(_) => true,
+        response => {
+            assert_eq!(refusal(&response).reason(), Refusal::RATE_EXCEEDED.reason());
+            false
+        }
+    }
+}
+
+/// 8030-8.4-1, 8030-8.4-2, 8030-8.4-3: a burst, then 429 that says when the next may come.
+#[test]
+fn rfc8030_8_4_1_messages_to_a_user_agent_have_a_rate() {
+    let mut world = world(Limits { messages: Rate::new(2, 3), ..Limits::default() });
+    let first = world.subscribe(None);
+    let second = world.subscribe(Some(first.0));
+    let other = world.subscribe(None);
+    for to in [first, second, first] {
+        assert!(is_accepted(&mut world, message(to, "x")));
+    }
+    let over = refusal(&world.ask(Request::Send(message(second, "x"))));
+    assert_eq!((over.status(), over.reason()), (429, "rate-exceeded"), "the whole set has one rate");
+    assert_eq!(over.retry_after(), Some(Duration::from_millis(500)), "8030-8.4-3");
+    assert!(is_accepted(&mut world, message(other, "x")), "another user agent has its own");
+    world.pass(1);
+    let accepted = (0..5).filter(|_| is_accepted(&mut world, message(first, "x"))).count();
+    assert_eq!(accepted, 2, "two a second");
+    world.pass(60);
+    let accepted = (0..5).filter(|_| is_accepted(&mut world, message(first, "x"))).count();
+    assert_eq!(accepted, 3, "never more than the burst");
+}
+
+/// A refused message is neither stored nor pushed, and what else peers ask has no rate.
+#[test]
+fn a_message_over_the_rate_goes_nowhere() {
+    let mut world = world(Limits { messages: Rate::new(1, 1), ..Limits::default() });
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    let sent = world.send(message(to, "first"));
+    assert!(!is_accepted(&mut world, message(to, "second")));
+    assert_eq!(world.take_bodies(monitor), ["first"]);
+    assert!(matches!(world.ask(Request::Read(sent.handle)), Response::Message(_)));
+    assert!(matches!(world.acknowledge(sent.handle), Response::Done));
+    world.subscribe(Some(to.0));
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    assert!(world.take_pushes(monitor).is_empty());
+}
+
+/// G5: the table is bounded. Full, it forgets who is nearest to the whole burst; whoever is far over stays in it.
+#[test]
+fn rated_agents() {
+    let mut world = world(Limits { messages: Rate::new(1, 2), rated_agents: 2, ..Limits::default() });
+    let agents: Vec<_> = (0..3).map(|_| world.subscribe(None)).collect();
+    for to in [agents[0], agents[0], agents[1], agents[2]] {
+        assert!(is_accepted(&mut world, message(to, "x")));
+    }
+    assert!(
+        !is_accepted(&mut world, message(agents[0], "x")),
+        "the one with the greatest debt is remembered"
+    );
+    for _ in 0..2 {
+        assert!(is_accepted(&mut world, message(agents[1], "x")), "the one nearest to full was forgotten");
+    }
+}
+
+/// 8030-4.1-6, 8030-8.4-3: new sets and new receipt subscriptions have a rate, of whoever makes them.
+#[test]
+fn rfc8030_4_1_6_new_agents_have_a_rate() {
+    let mut world = world(Limits { new_agents: Rate::new(1, 2), ..Limits::default() });
+    let to = world.subscribe(None);
+    let asking = Send { receipt: ReceiptRequest::New, ..message(to, "x") };
+    let receipts = world.send(asking.clone()).receipt.expect("asked");
+    for request in [Request::Subscribe(Subscribe::default()), Request::Send(asking.clone())] {
+        let over = refusal(&world.ask(request));
+        assert_eq!((over.status(), over.reason()), (429, Refusal::AGENTS_EXCEEDED.reason()));
+        assert_eq!(over.retry_after(), Some(Duration::from_secs(1)));
+    }
+    // 8030-4.1-7: who names a set, or a receipt subscription, is not kept out by the many who do not.
+    world.subscribe(Some(to.0));
+    world.send(Send { receipt: ReceiptRequest::On(named(receipts)), ..asking });
+    world.send(message(to, "y"));
+    world.pass(1);
+    world.subscribe(None);
+}
+
+#[test]
+fn without_a_rate_there_is_no_bound() {
+    let mut world = world(Limits { messages: None, new_agents: Rate::new(0, 5), ..Limits::default() });
+    let to = world.subscribe(None);
+    for _ in 0..9000 {
+        assert!(is_accepted(&mut world, message(to, "x")));
+        world.subscribe(None);
+    }
+}
+
+/// A late clock, or one that stands still, gives nothing away.
+#[test]
+fn a_shard_that_slept_grants_one_burst() {
+    let mut world = world(Limits { messages: Rate::new(10, 4), ..Limits::default() });
+    let to = world.subscribe(None);
+    for _ in 0..3 {
+        let accepted = (0..9).filter(|_| is_accepted(&mut world, message(to, "x"))).count();
+        assert_eq!(accepted, 4);
+        world.leap(1_000_000);
+    }
+    world.handle(Input::Tick);
+}
