@@ -242,6 +242,7 @@ fn listen_takes_only_what_is_urgent_enough() {
     assert_fails(&run(["listen", "--url", "https://a.example", "--urgency", "some"]), 2, &["very-low"]);
 }
 
+/// 8292-4.1-5, 8292-4.2-9: by the binary, from the subscribe to the refusal.
 #[test]
 fn only_the_holder_of_the_key_may_send() {
     let folder = Folder::new();

@@ -31,6 +31,7 @@ fn every_legal_form_reads_alike() {
     }
 }
 
+/// `8292-4.2-5`: without `t` or `k` too.
 #[test]
 fn everything_else_is_refused() {
     let (t, k) = token_and_key();

@@ -7,7 +7,7 @@ use push_crypto::message::{
 };
 use push_crypto::provider::AgreementError;
 use push_crypto::record::{self, Header, RecordError};
-use push_crypto::{KeyError, PublicKey, ReceiverKeys};
+use push_crypto::{KeyError, PublicKey, ReceiverKeys, vapid::SigningKey};
 
 use crate::common::{
     NoRandom, array, hmac, ikm, key_pair, octets, portable, providers, receiver, text, vectors,
@@ -310,4 +310,20 @@ fn receiver_keys_are_versioned() {
     assert_eq!(error(&[2; 49]), Error::Version(2));
     assert_eq!(error(&[&[1][..], &[0; 48]].concat()), Error::Key(KeyError::SecretRange));
     assert_eq!(error(&[&[1][..], &[0xff; 48]].concat()), Error::Key(KeyError::SecretRange));
+}
+
+/// `8292-3.2-2`: the key that signs never encrypts. A message draws a key of its own, each time anew (`8291-3.1-2`).
+#[test]
+fn no_message_is_encrypted_with_the_key_that_signs() {
+    for provider in providers() {
+        let signing = SigningKey::generate(&provider).unwrap();
+        let to = receiver(&vectors()["rfc8291"]["b64"]);
+        let mut seen = vec![*signing.public_key()];
+        for _ in 0..8 {
+            let body = encrypt(&provider, &to.recipient(), b"x", Padding::None).unwrap();
+            let key = PublicKey::from_bytes(sender_key(&body).unwrap()).unwrap();
+            assert!(!seen.contains(&key));
+            seen.push(key);
+        }
+    }
 }

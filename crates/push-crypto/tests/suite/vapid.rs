@@ -332,6 +332,7 @@ fn rfc8292_4_1_options() {
 }
 
 /// `8292-2.2-1`: other claims are nobody's concern. `8292-2.1-1`: neither is a missing or odd `sub`.
+/// `8292-5-2`: whoever the contact says it is, it opens nothing and closes nothing.
 #[test]
 fn rfc8292_2_2_other_claims_are_ignored() {
     let provider = portable();

@@ -79,6 +79,11 @@ impl Seen {
         self.followed.get(&stream).copied().unwrap_or(0)
     }
 
+    /// Whether every promise that h2 was handed is written.
+    pub(crate) const fn all_promised(&self) -> bool {
+        self.promises == 0
+    }
+
     /// Whether the peer may be read: not while a promise is unwritten, since h2 does not survive what the peer may have
     /// to say to that.
     pub(crate) fn poll_readable(&mut self, context: &Context<'_>) -> Poll<()> {

@@ -327,6 +327,7 @@ fn a_connection_that_takes_no_more_requests_is_replaced_while_it_still_answers_s
     });
 }
 
+/// 8030-8.1-1: the API encrypts unless it is told that content is encrypted already.
 #[test]
 fn an_empty_payload_is_encrypted_and_padded_like_any_other() {
     // 8188-4.1-1, 8291-7-4

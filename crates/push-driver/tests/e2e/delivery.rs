@@ -35,6 +35,7 @@ fn a_message_is_pushed_and_acknowledged_over_cleartext() {
     run(async { delivers(&Setup::default().start()).await });
 }
 
+/// 8030-6-2: the GET stays open, and what comes is pushed on it.
 #[test]
 fn a_message_is_pushed_and_acknowledged_over_tls() {
     run(async { delivers(&Setup { tls: true, ..Setup::default() }.start()).await });
@@ -166,6 +167,7 @@ fn a_newer_monitor_ends_the_older() {
     });
 }
 
+/// 8030-7.2-1: what was stored comes when monitoring resumes.
 #[test]
 fn a_connection_that_is_cut_loses_nothing() {
     run(async {

@@ -13,6 +13,7 @@
 
 mod abuse;
 mod clients;
+mod crowd;
 mod delivery;
 mod drain;
 mod event_stream;

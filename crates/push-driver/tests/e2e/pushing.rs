@@ -261,6 +261,42 @@ fn ended_well(frames: &[Frame]) -> bool {
     frames.iter().rfind(|frame| frame.kind == GOAWAY).is_some_and(|frame| frame.error() == 0)
 }
 
+/// RFC 9113 §5.1.1: whatever they are promised on, streams are promised in the order of their numbers. h2 writes the
+/// promises of several requests in an order of its own.
+#[test]
+fn streams_are_promised_in_order_across_monitors() {
+    run(async {
+        let service = Setup { shards: 1, ..Setup::default() }.start();
+        let mut sender = Peer::connect(&service).await;
+        let mut sets = Vec::new();
+        for _ in 0..8 {
+            let subscription = sender.subscribe().await;
+            for _ in 0..4 {
+                sender.send(&subscription.push, b"x").await;
+            }
+            sets.push(subscription.set);
+        }
+        let mut raw = Raw::connect(&service, &[]).await;
+        let mut last = 0;
+        for round in 0..20 {
+            let streams = (1 + 16 * round..).step_by(2).take(sets.len());
+            raw.hold();
+            for (stream, set) in streams.clone().zip(&sets) {
+                raw.get(stream, set).await;
+            }
+            raw.release().await;
+            for _ in 0..4 * sets.len() {
+                let promised = raw.promise().await;
+                assert!(promised > last, "{promised} after {last}");
+                last = promised;
+            }
+            for stream in streams {
+                raw.reset(stream, CANCEL).await;
+            }
+        }
+    });
+}
+
 #[test]
 fn a_promise_may_be_reset_before_it_is_written() {
     run(async {

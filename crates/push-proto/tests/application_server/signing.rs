@@ -84,6 +84,7 @@ fn a_token_is_renewed_near_its_end_and_never_used_after_it() {
     assert_eq!(sends(&world.give(Input::Signed(audience(), token(later)))).len(), 1);
 }
 
+/// 8292-5-1: as long as the limit says, and never longer than the standard lets it.
 #[test]
 fn no_token_lives_longer_than_a_day() {
     // 8292-2-4

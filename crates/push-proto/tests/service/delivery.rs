@@ -98,6 +98,7 @@ fn rfc9113_8_4_6_a_reset_push_is_no_acknowledgement() {
     assert_eq!(world.take_bodies(newer), ["refused"], "and a new one at once");
 }
 
+/// 8030-6.2-4
 #[test]
 fn rfc8030_6_2_4_what_stays_unacknowledged_is_pushed_again_while_its_ttl_lasts() {
     let mut world = World::new();

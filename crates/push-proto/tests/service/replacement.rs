@@ -56,6 +56,7 @@ fn rfc8030_5_4_6_a_replaced_message_owes_no_receipt_even_if_acknowledged_late() 
     assert_eq!(world.take_receipts(receipts), [(new.handle, Outcome::Delivered)], "G4");
 }
 
+/// 8030-5.4-7
 #[test]
 fn rfc8030_5_4_7_replacement_takes_ttl_urgency_and_receipt_along() {
     let mut world = World::new();

@@ -43,6 +43,7 @@ fn a_subscription_added_while_its_set_is_monitored_is_pushed_to_early() {
     assert_eq!(world.take_bodies(monitor), ["x"]);
 }
 
+/// 8030-7.3.1-4
 #[test]
 fn rfc8030_7_3_1_4_a_removed_member_leaves_the_set_and_the_others_go_on() {
     let mut world = World::new();
@@ -62,6 +63,7 @@ fn rfc8030_7_3_1_4_a_removed_member_leaves_the_set_and_the_others_go_on() {
     assert_eq!(world.take_bodies(set), ["comes"]);
 }
 
+/// 8030-7.3.1-3
 #[test]
 fn rfc8030_7_3_1_3_deleting_a_set_ends_all_of_it() {
     let mut world = World::new();

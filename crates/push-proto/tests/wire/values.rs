@@ -281,3 +281,9 @@ fn content_length() {
         assert_eq!((refused, refused.status()), (Refusal::BODY_TOO_LARGE, 413), "{value}");
     }
 }
+
+/// 8030-9.3-1
+#[test]
+fn the_port_is_the_registered_one() {
+    assert_eq!(push_proto::wire::PORT, 1001);
+}

@@ -9,6 +9,9 @@
 //!   The peer can end it by RST_STREAM and GOAWAY, so nothing is read until every promise is written.
 //! - A reset of the parent drops its unwritten promises, and nobody hears of their streams again. The same gate helps.
 //!   Frames that h2 has read but not looked at may get past it while writing blocks, so nothing is promised meanwhile.
+//! - Promises on different requests are written in an order of h2's own, although their numbers must grow as they are
+//!   read (RFC 9113 §5.1.1): a peer ends the connection over that. So the promises of one monitor are written before the
+//!   next has any.
 //! - A push whose END_STREAM is queued counts as closed: h2 does not tell of the peer's reset, which only [`Seen`] has.
 //! - To promise anything on a stream that was reset is an error of the connection. `poll_reset` tells in time, and may
 //!   be asked until the response is sent.
@@ -23,6 +26,7 @@ mod streams;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    ops::ControlFlow,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -95,6 +99,7 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         effected,
         monitors,
         pushes,
+        promising: None,
         pushed: BTreeMap::new(),
         streams: Streams::default(),
     };
@@ -144,6 +149,8 @@ struct Connection<R, Io> {
     effected: mpsc::UnboundedReceiver<(Exchange, Effect)>,
     monitors: BTreeMap<Exchange, Monitored>,
     pushes: Pushes,
+    /// The monitor whose promises may be unwritten.
+    promising: Option<Exchange>,
     /// Pushes under way, by the stream promised; kept so that they can be reset.
     pushed: BTreeMap<u32, SendStream<Bytes>>,
     /// Event streams; a task each.
@@ -180,8 +187,11 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                     return Poll::Ready(());
                 }
             }
-            if self.push().is_break() {
-                return Poll::Ready(());
+            match self.push() {
+                ControlFlow::Continue(Promised::All) => {}
+                // The next round writes what h2 has.
+                ControlFlow::Continue(Promised::Some) => idle = false,
+                ControlFlow::Break(()) => return Poll::Ready(()),
             }
             self.respond();
             if idle {
@@ -279,7 +289,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         }
     }
 
-    fn happened(&mut self, event: Event) -> std::ops::ControlFlow<()> {
+    fn happened(&mut self, event: Event) -> ControlFlow<()> {
         match event {
             Event::Answered => {}
             Event::Monitor(monitor) => self.monitor(*monitor),
@@ -295,10 +305,10 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             }
             Event::Alive(Verdict::Dead) => {
                 tracing::debug!("the peer does not answer");
-                return std::ops::ControlFlow::Break(());
+                return ControlFlow::Break(());
             }
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 
     /// Opens a monitor, or refuses it at once: a peer that takes no pushes would wait for ever.
@@ -332,22 +342,29 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         seen.push_enabled && !seen.goes_away && self.h2.max_concurrent_send_streams() > 0
     }
 
-    /// Promises and writes what there is room for.
-    fn push(&mut self) -> std::ops::ControlFlow<()> {
+    /// Promises and writes what there is room for, as far as it may be promised now.
+    fn push(&mut self) -> ControlFlow<(), Promised> {
         if self.pushes.any_waits() && !self.pushable() {
             self.pushes.refuse_all();
         }
         // Then a promise would stay unwritten.
         if self.seen.borrow().blocked {
-            return std::ops::ControlFlow::Continue(());
+            return ControlFlow::Continue(Promised::All);
         }
-        while let Some((push, item)) = self.pushes.next(self.h2.max_concurrent_send_streams()) {
+        loop {
+            if self.seen.borrow().all_promised() {
+                self.promising = None;
+            }
+            let streams = self.h2.max_concurrent_send_streams();
+            let Some((push, item)) = self.pushes.next(streams, self.promising) else { break };
+            self.promising = Some(push.exchange);
             if let Err(error) = self.promise(push, &item) {
                 tracing::debug!(%error, "no push could be promised");
-                return std::ops::ControlFlow::Break(());
+                return ControlFlow::Break(());
             }
         }
-        std::ops::ControlFlow::Continue(())
+        let others = self.promising.is_some() && self.pushes.any_waits();
+        ControlFlow::Continue(if others { Promised::Some } else { Promised::All })
     }
 
     /// Hands one push to h2: promise, headers and body.
@@ -393,6 +410,13 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         }
         self.activity.monitors(self.open_monitors());
     }
+}
+
+/// Which of the pushes that wait were promised, as far as there is room.
+enum Promised {
+    All,
+    /// Those of one monitor; others wait until that is written.
+    Some,
 }
 
 /// Requests, events and rounds of one wake-up.

@@ -41,14 +41,16 @@ impl Pushes {
         self.waiting.push_back((push, item));
     }
 
-    /// The next push that may be promised to a peer that allows `streams` at once.
-    pub(super) fn next(&mut self, streams: usize) -> Option<(Push, Item)> {
-        let (push, _) = self.waiting.front()?;
+    /// The next push that may be promised to a peer that allows `streams` at once: of this monitor, if one is named.
+    pub(super) fn next(&mut self, streams: usize, of: Option<Exchange>) -> Option<(Push, Item)> {
+        let wanted = |(push, _): &(Push, Item)| of.is_none_or(|of| push.exchange == of);
+        let at = self.waiting.iter().position(wanted)?;
+        let (push, _) = self.waiting.get(at)?;
         let fits = self.unfinished.is_empty() || self.octets.saturating_add(push.octets()) <= self.octets_max;
         if !fits || self.unfinished.len() >= streams.min(self.unfinished_max) {
             return None;
         }
-        self.waiting.pop_front()
+        self.waiting.remove(at)
     }
 
     /// A push was promised on this stream and handed to h2 whole.
@@ -179,17 +181,31 @@ mod tests {
                 pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone(), &item), item);
             }
             let mut begun = 0;
-            while let Some((push, _)) = pushes.next(streams) {
+            while let Some((push, _)) = pushes.next(streams, None) {
                 begun += 1;
                 pushes.begin(2 * begun, push);
             }
             assert_eq!(begun, expected);
             if expected > 0 {
                 assert!(pushes.end(2, Transfer::Written));
-                let (push, _) = pushes.next(streams).unwrap();
+                let (push, _) = pushes.next(streams, None).unwrap();
                 assert_eq!(push.delivery, Delivery(u64::from(expected)), "in order");
             }
         }
+    }
+
+    #[test]
+    fn one_monitor_may_go_before_the_others() {
+        let (mut pushes, mailbox, _letters) = pushes(&Limits::default());
+        for (delivery, exchange) in [(0, MONITOR), (1, OTHER), (2, MONITOR), (3, OTHER)] {
+            let item = message(1);
+            pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone(), &item), item);
+        }
+        let order = [Some(OTHER), Some(OTHER), None, Some(OTHER), None].map(|of| {
+            let (push, _) = pushes.next(8, of)?;
+            Some(push.delivery.0)
+        });
+        assert_eq!(order, [Some(1), Some(3), Some(0), None, Some(2)]);
     }
 
     #[test]
@@ -200,15 +216,15 @@ mod tests {
             let item = message(octets);
             pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone(), &item), item);
         }
-        let (push, _) = pushes.next(8).unwrap();
+        let (push, _) = pushes.next(8, None).unwrap();
         pushes.begin(2, push);
-        assert!(pushes.next(8).is_none());
+        assert!(pushes.next(8, None).is_none());
         pushes.end(2, Transfer::Written);
         for stream in [4, 6] {
-            let (push, _) = pushes.next(8).unwrap();
+            let (push, _) = pushes.next(8, None).unwrap();
             pushes.begin(stream, push);
         }
-        assert!(pushes.next(8).is_none());
+        assert!(pushes.next(8, None).is_none());
     }
 
     #[test]
@@ -222,7 +238,7 @@ mod tests {
             pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone(), &item), item);
         }
         for stream in [2, 4] {
-            let (push, _) = pushes.next(8).unwrap();
+            let (push, _) = pushes.next(8, None).unwrap();
             pushes.begin(stream, push);
         }
         assert_eq!(pushes.stream(MONITOR, Delivery(1)), Some(4));
