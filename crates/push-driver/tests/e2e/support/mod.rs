@@ -22,7 +22,7 @@ use push_proto::{
 use push_store::{Quotas, SharedMemory};
 
 #[allow(unused_imports, reason = "each binary uses its part")]
-pub use task::{spawn, yield_now};
+pub use task::{Task, spawn, yield_now};
 
 use crate::adapter::{self, NATIVE, Native};
 
