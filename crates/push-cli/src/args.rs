@@ -216,6 +216,9 @@ pub(crate) struct ServeArgs {
     /// Also take the credentials that senders had before RFC 8292: `Authorization: WebPush` with `Crypto-Key: p256ecdsa`
     #[arg(long, env = "WEBPUSH_DRAFT_VAPID", value_parser = FalseyValueParser::new())]
     pub(crate) draft_vapid: bool,
+    /// What the threads that serve run on
+    #[arg(long, value_enum, default_value_t = Runtime::Tokio, env = "WEBPUSH_RUNTIME")]
+    pub(crate) runtime: Runtime,
     /// Threads that serve; by default one for each processor
     #[arg(long, value_name = "N", env = "WEBPUSH_SHARDS")]
     pub(crate) shards: Option<NonZeroUsize>,
@@ -224,6 +227,13 @@ pub(crate) struct ServeArgs {
     pub(crate) drain: Duration,
     #[command(flatten)]
     pub(crate) bounds: Bounds,
+}
+
+/// Both do the same: whoever measures or debugs one may want the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runtime {
+    Tokio,
+    Smol,
 }
 
 const EXAMPLES: &str = "\

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 use push_proto::wire::PublicUrl;
 
 use crate::{
-    args::ServeArgs,
+    args::{Runtime, ServeArgs},
     bounds::Bounds,
     error::{Error, Result},
 };
@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) listen: SocketAddr,
     pub(crate) transport: Transport,
+    pub(crate) runtime: Runtime,
     pub(crate) shards: NonZeroUsize,
     /// Whether to take credentials from before RFC 8292 too.
     pub(crate) draft_vapid: bool,
@@ -63,6 +64,7 @@ impl ServeArgs {
             listen: self.listen,
             transport,
             draft_vapid: self.draft_vapid,
+            runtime: self.runtime,
             shards: self.shards.unwrap_or_else(processors),
             drain: self.drain,
             bounds: self.bounds.check()?,

@@ -11,10 +11,11 @@ use push_proto::{
     wire::{self, Door, PublicUrl},
 };
 use push_store::{Embedded, OpenError};
-use push_tokio::{Limits, Listen, Server, ServerTls, Tokio};
+use push_tokio::{Limits, Listen, ServerTls};
 use tokio::{runtime, signal};
 
 use crate::{
+    args::Runtime,
     config::{Config, Transport},
     dev_ca::DevCertificate,
     error::{Error, Result},
@@ -49,8 +50,12 @@ pub(crate) fn run(config: Config) -> Result<()> {
     runtime.block_on(async {
         // Before anybody is told that it is ready: a signal that comes right then must not be lost.
         let mut signals = Signals::new()?;
-        let server = Server::start(Tokio, parts, vec![Listen { listener, tls }])
-            .map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+        let listens = vec![Listen { listener, tls }];
+        let server = match config.runtime {
+            Runtime::Tokio => push_tokio::serve(parts, listens),
+            Runtime::Smol => push_smol::serve(parts, listens),
+        };
+        let server = server.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
         output::line(&format!("listening on {address}, public URL {public_url}"))?;
         signals.next().await;
         tracing::info!("draining");

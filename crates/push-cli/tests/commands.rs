@@ -53,10 +53,9 @@ fn send(folder: &Folder, more: &[&str]) -> std::process::Output {
     run(["send", "--to", &to, "--ca", &ca].into_iter().chain(more.iter().copied()))
 }
 
-#[test]
-fn a_message_from_send_arrives_at_listen() {
+fn a_message_from_send_arrives_at_listen(serve: &str) {
     let folder = Folder::new();
-    let service = Service::start(&folder.path("data"), "--dev");
+    let service = Service::start(&folder.path("data"), serve);
     let mut listener = Listener::start(&folder, &service, &[]);
     assert_eq!(fs::read_to_string(folder.path("me.json")).unwrap().trim_end(), listener.subscription);
 
@@ -79,6 +78,16 @@ fn a_message_from_send_arrives_at_listen() {
 
     listener.process.signal("INT");
     assert_eq!(listener.process.exit_code(), Some(0));
+}
+
+#[test]
+fn a_message_from_send_arrives_at_listen_by_tokio() {
+    a_message_from_send_arrives_at_listen("--dev");
+}
+
+#[test]
+fn a_message_from_send_arrives_at_listen_by_smol() {
+    a_message_from_send_arrives_at_listen("--dev --runtime smol");
 }
 
 #[test]
