@@ -13,6 +13,7 @@ curl_all() {
     curl_wrong_methods
     curl_vapid
     curl_acknowledges
+    curl_streams
     curl_unsubscribes
 }
 
@@ -210,6 +211,51 @@ curl_acknowledges() {
     say_refused 404 'RFC 8030 §7.3' "the second DELETE" "$message"
     request http1.1 GET "$message"
     say_refused 404 'RFC 8030 §7.3' "GET after DELETE" "$message"
+}
+
+# A-12: what curl cannot take by server push it gets as an event stream (8030-6-8, 8030-6.3-4).
+curl_streams() {
+    local http receipts came
+    octets 300 >"$work/message"
+    for http in http1.1 http2; do
+        subscribe "$http"
+        listen "$http" "$subscription_set" 'Prefer: wait=0'
+        equal "status of monitoring with nothing to deliver" 204 "$status"
+        post "$http" "$work/message" --header 'Prefer: respond-async' --header 'Urgency: high'
+        accepted 202
+        receipts=$(link_to :receipt "$(field link)") || fail "no link to a receipt subscription in <$(field link)>"
+        listen "$http" "$subscription_set" 'Prefer: wait=0'
+        equal "status of an event stream" 200 "$status"
+        equal "content type of an event stream" text/event-stream "$(field content-type)"
+        node "$here/node/events.mjs" "$message" "$push" "$work/message" <"$work/body" || fail "<$(cat "$work/body")>"
+        say "monitoring by HTTP/$version with Accept: text/event-stream -> the message, 300 octets as sent, and the end"
+        request "$http" DELETE "$message"
+        equal "status of the acknowledgement" 204 "$status"
+        listen "$http" "$receipts" 'Prefer: wait=0'
+        came=$(cat "$work/body")
+        matches "the receipt as an event" "^event: receipt.data: .\"message\":\"$message\",\"status\":204.*event: end" "${came//$'\n'/ }"
+        say "the receipt by HTTP/$version as an event -> 204 for that message"
+    done
+    # Open when it comes, not only stored.
+    subscribe http2
+    curl --silent --no-buffer --max-time 20 --cacert "$ca" --http1.1 --header 'Accept: text/event-stream' \
+        "$subscription" >"$work/live" &
+    local listening=$!
+    until [[ -s $work/live ]]; do
+        post http2 "$work/message" --header 'Topic: live'
+        accepted 201
+    done
+    request http2 DELETE "$subscription"
+    wait "$listening" || fail "curl ended with $?"
+    grep -q '^event: message$' "$work/live" || fail "<$(cat "$work/live")>"
+    equal "the last event" 'data: {"status":404,"reason":"not-found"}' "$(tail -n 2 "$work/live" | head -n 1)"
+    say "messages as they come by HTTP/1.1, until the subscription ends -> event: end with 404"
+    subscribe http2
+}
+
+# listen VERSION URL HEADER: monitors by an event stream.
+listen() {
+    request "$1" GET "$2" --no-buffer --header 'Accept: text/event-stream' --header "$3"
 }
 
 curl_unsubscribes() {
