@@ -92,8 +92,10 @@ impl Crowd {
         spawn(driver);
         let mut seed = [0; 32];
         provider().fill(&mut seed).unwrap();
-        // Shown if the test fails.
-        println!("seed {seed:02x?}");
+        #[expect(clippy::print_stdout, reason = "shown if the test fails")]
+        {
+            println!("seed {seed:02x?}");
+        }
         Self {
             service,
             clock,
