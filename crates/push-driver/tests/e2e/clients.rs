@@ -23,7 +23,7 @@ use push_driver::{
 };
 use push_proto::{
     Content, PushUrl, Ttl,
-    application_server::{Gone, ReceiptOutcome, Verdict},
+    application_server::{Change, Gone, ReceiptOutcome, Verdict},
     user_agent::{Backoff, Discarded, Event, State, SubscribeFault, Tag},
 };
 
@@ -496,5 +496,78 @@ fn a_subscription_in_the_making_can_be_ended_and_all_who_wait_are_told() {
         .await;
         let sent = from(&service, None).send(&subscription, b"x", push()).await.unwrap();
         assert_eq!(sent.verdict, Verdict::Gone(Gone::Ended));
+    });
+}
+
+/// A-04, 8030-2-2: what the application knows of a push resource needs no request to find out.
+#[test]
+fn what_the_application_knows_of_a_push_resource_counts() {
+    run(async {
+        let service = Setup::default().start();
+        let agent = agent(&service, &Kept::default());
+        let subscription = agent.subscribe(Tag(1), None).await.unwrap();
+        let sender = from(&service, None);
+        for (change, gone) in [(Change::Ended, Gone::Ended), (Change::Replaced, Gone::Replaced)] {
+            sender.push_resource(&subscription.endpoint, change).await.unwrap();
+            let sent = sender.send(&subscription, b"x", push()).await.unwrap();
+            assert_eq!(sent.verdict, Verdict::Gone(gone));
+        }
+        sender.push_resource(&subscription.endpoint, Change::Restored).await.unwrap();
+        let sent = sender.send(&subscription, b"good after all", push()).await.unwrap();
+        assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+        let message = agent.next().await.unwrap();
+        assert_eq!(message.payload(), Some(b"good after all".as_slice()), "the others were never sent");
+    });
+}
+
+/// 8030-7.3-5: a receipt subscription that is of no more use is ended where it is.
+#[test]
+fn a_receipt_subscription_of_no_more_use_is_ended() {
+    run(async {
+        let (mut listener, base) = listener();
+        let mut options = sender_options();
+        options.config.share_receipts = false;
+        let sender = sender(options).unwrap();
+        let to = PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap();
+        let service = async {
+            let mut connection = accept(&mut listener).await;
+            let (mut sent, mut monitors) = (0, Vec::new());
+            loop {
+                let (asked, mut response) = connection.accept().await.unwrap().unwrap();
+                match asked.method().as_str() {
+                    // Each message gets a receipt subscription of its own.
+                    "POST" => {
+                        sent += 1;
+                        let receipts = format!("</r/{sent}>; rel=\"urn:ietf:params:push:receipt\"");
+                        answer(
+                            &mut response,
+                            202,
+                            &[("location", &format!("/m/{sent}")), ("link", &receipts)],
+                        );
+                    }
+                    "GET" => {
+                        let message = asked.uri().path().replace("/r/", "/m/");
+                        let promise = http::Request::get(format!("{base}{message}")).body(()).unwrap();
+                        let receipt = http::Response::builder().status(204).body(()).unwrap();
+                        response.push_request(promise).unwrap().send_response(receipt, true).unwrap();
+                        monitors.push(response);
+                    }
+                    _ => {
+                        answer(&mut response, 204, &[]);
+                        return (connection, monitors, asked.uri().path().to_owned());
+                    }
+                }
+            }
+        };
+        let sending = async {
+            // What is of no use any more is found out when the next is accepted.
+            for _ in 0..3 {
+                let push = Push { receipt: true, ..push() };
+                let sent = sender.send_content(&to, Content::default(), push).await.unwrap();
+                assert_eq!(sent.receipt.unwrap().outcome().await, ReceiptOutcome::Delivered);
+            }
+        };
+        let ((), (_connection, _monitors, ended)) = futures_util::future::join(sending, service).await;
+        assert_eq!(ended, "/r/1");
     });
 }
