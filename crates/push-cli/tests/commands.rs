@@ -8,6 +8,7 @@ use std::{fs, process::Command};
 
 use bytes::Bytes;
 use http::Method;
+use push_crypto::vapid::{Signer, SigningKey};
 use serde_json::{Value, json};
 use support::{
     Folder, Running, Service, assert_fails,
@@ -354,4 +355,29 @@ async fn a_second_signal_ends_it_at_once() {
     service.process.signal("TERM");
     assert_eq!(service.process.exit_code(), Some(1));
     drop(begun);
+}
+
+/// vapid01-2-1, vapid01-4-1, A-26: credentials from before RFC 8292 count where the operator says so, and nowhere else.
+#[tokio::test]
+async fn draft_vapid_is_a_flag() {
+    for (flag, status) in [("", 401), ("--draft-vapid", 201)] {
+        let folder = Folder::new();
+        let service = Service::start_cleartext(&folder.path("data"), flag);
+        let peer = Peer::connect(service.address).await.unwrap();
+        let provider = push_crypto::aws_lc::provider();
+        let signer = Signer::new(SigningKey::generate(&provider).unwrap(), None);
+        let key = signer.public_key().to_string();
+        let options = Bytes::from(json!({ "vapid": key }).to_string());
+        let typed = [("content-type", "application/webpush-options+json")];
+        let subscribed = peer.request(Method::POST, "/subscribe", &typed, options).await.unwrap();
+        let push = path_of(&link(&subscribed.headers, "urn:ietf:params:push"));
+
+        let now = push_tokio::system_clocks().wall;
+        let audience = "https://push.test".parse().unwrap();
+        let token = signer.sign(&provider, &audience, now.saturating_add_secs(3600), now).unwrap();
+        let (authorization, crypto_key) = (format!("WebPush {}", token.jwt()), format!("p256ecdsa={key}"));
+        let fields = [("ttl", "60"), ("authorization", &authorization), ("crypto-key", &crypto_key)];
+        let sent = peer.request(Method::POST, &push, &fields, Bytes::from_static(b"x")).await.unwrap();
+        assert_eq!(sent.status, status, "{flag}");
+    }
 }
