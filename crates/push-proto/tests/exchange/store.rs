@@ -4,7 +4,7 @@ use push_proto::store::{Availability, Command, Completion};
 use push_store::{
     Client, Memory, Quotas,
     embedded::Writer,
-    engine::{Mishap, SimulatedDisk},
+    engine::{Engine as _, Mishap, SimulatedDisk},
 };
 
 /// So few entries that a queue is full now and then, and gives up what matters less (`8030-7.2-7`).
@@ -100,6 +100,7 @@ impl Backend {
             }
             Self::Embedded { writer, disk, client } => {
                 disk.arrange(None);
+                disk.reopen().expect("the disk is sound again");
                 **writer = Writer::open(disk.clone(), quotas()).expect("what is durable is sound");
                 *client = writer.attach();
             }

@@ -1,4 +1,5 @@
-//! A disk in memory that loses and tears writes: an octet log as a write-ahead log is, and the maps it amounts to.
+//! A disk in memory that loses and tears writes: an octet log as a write-ahead log is, and the maps it amounts to. After a
+//! mishap it takes nothing until it is opened again ([`Engine::reopen`]), by whatever process.
 
 use std::{
     collections::BTreeMap,
@@ -34,6 +35,8 @@ struct Disk {
     /// What the log amounts to.
     maps: BTreeMap<(Keyspace, Vec<u8>), Bytes>,
     mishap: Option<Mishap>,
+    /// A commit has failed: what is at the end of the log is known when it is opened again.
+    failed: bool,
     commits: u64,
 }
 
@@ -105,6 +108,9 @@ impl Engine for SimulatedDisk {
     fn commit(&mut self, batch: &mut dyn Iterator<Item = Write<'_>>) -> Result<(), EngineError> {
         let mut disk = self.lock();
         disk.commits += 1;
+        if disk.failed {
+            return Err(EngineError::new("commit", "the disk was not opened again after a mishap"));
+        }
         let before = disk.log.len();
         append(&mut disk.log, batch);
         let keep = match disk.mishap.take() {
@@ -118,12 +124,14 @@ impl Engine for SimulatedDisk {
             Some(Mishap::Unanswered) => disk.log.len(),
         };
         disk.log.truncate(keep);
+        disk.failed = true;
         Err(EngineError::new("commit", "a mishap was arranged"))
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
         let mut disk = self.lock();
-        let Disk { log, maps, .. } = &mut *disk;
+        let Disk { log, maps, failed, .. } = &mut *disk;
+        *failed = false;
         maps.clear();
         let whole = replay(log, maps);
         log.truncate(whole);
@@ -182,4 +190,31 @@ fn split_write<'a>(writes: &mut &'a [u8]) -> Option<Write<'a>> {
 fn split_part(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = octets.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(disk: &mut SimulatedDisk, key: &[u8]) -> Result<(), EngineError> {
+        disk.commit(&mut std::iter::once(Write { keyspace: Keyspace::Records, key, value: Some(b"x") }))
+    }
+
+    #[test]
+    fn what_is_committed_after_a_mishap_is_not_lost_behind_what_that_left() {
+        for (mishap, left) in
+            [(Mishap::Refused, false), (Mishap::Torn(20), false), (Mishap::Unanswered, true)]
+        {
+            let mut disk = SimulatedDisk::new();
+            disk.arrange(mishap);
+            assert!(commit(&mut disk, b"1").is_err());
+            // Another handle is the same disk: it takes nothing either until it is opened again.
+            assert!(commit(&mut disk.clone(), b"2").is_err());
+            disk.clone().reopen().unwrap();
+            commit(&mut disk, b"3").unwrap();
+            disk.reopen().unwrap();
+            let has = |key: &[u8]| disk.get(Keyspace::Records, key).unwrap().is_some();
+            assert_eq!([has(b"1"), has(b"2"), has(b"3")], [left, false, true], "{mishap:?}");
+        }
+    }
 }

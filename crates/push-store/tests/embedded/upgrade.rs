@@ -59,6 +59,7 @@ fn a_store_of_version_1_is_brought_up_to_date() {
         downgrade(&disk);
         disk.arrange(mishap);
         assert!(matches!(Embedded::over(disk.clone(), Quotas::default()), Err(OpenError::Engine(_))));
+        disk.clone().reopen().unwrap();
     }
     let quotas = Quotas { agents: 2, receipt_subscriptions: 2, ..Quotas::default() };
     let bench = Bench::over(Box::new(Embedded::over(disk, quotas).unwrap()));
