@@ -23,6 +23,8 @@
 //! - **Order.** [`Position`]s grow in acceptance order within an agent and are never reused.
 //! - **Hints** may be lost or repeated, and concern commits by anyone but the watcher's own batches; receipts are
 //!   always hinted.
+//! - **Answers in order.** What happened later is said later: a page does not come behind the hint that one of its entries
+//!   has ended.
 //! - **Failure.** [`Completion::Failed`] means that the outcome is unknown. A commit error takes the store down
 //!   until it is reopened; it says so by [`Availability`] and fails everything meanwhile (G7).
 

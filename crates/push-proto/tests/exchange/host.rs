@@ -468,10 +468,12 @@ impl Host {
         self.muted.get_or_insert_default();
     }
 
+    /// In the order in which the store said it: what it says meanwhile comes behind.
     pub(crate) fn unmute(&mut self, now: Now) {
-        for completion in self.muted.take().into_iter().flatten() {
+        while let Some(completion) = self.muted.as_mut().and_then(VecDeque::pop_front) {
             self.complete(completion, now);
         }
+        self.muted = None;
         self.drain(now);
     }
 
