@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response as HttpResponse, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response as HttpResponse, header};
 use serde::Serialize;
 
 use super::{
@@ -45,6 +45,8 @@ impl Door {
         let headers = head.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        // Not a standard, but what keeps a proxy of the most common kind from saving events up.
+        headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         headers.insert(header::DATE, date(now));
         head
     }

@@ -69,6 +69,7 @@ fn the_head_says_what_it_is_and_that_nobody_may_keep_it() {
     assert_eq!(head.status(), 200);
     assert_eq!(head.headers()["content-type"], EVENT_STREAM);
     assert_eq!(head.headers()["cache-control"], "private, no-store");
+    assert_eq!(head.headers()["x-accel-buffering"], "no");
     assert!(head.headers().contains_key("date") && !head.headers().contains_key("content-length"));
 }
 
