@@ -70,6 +70,7 @@ impl Service {
             }
             Some(Err(unmet)) => {
                 let refusal = self.refused_put(*unmet);
+                self.rates.refused(message.handle.agent, &self.config.limits);
                 let (watched, mut turn) = self.turn(now);
                 watched.ended(&message.handle, &mut turn);
                 self.effects.refuse(exchange, refusal);

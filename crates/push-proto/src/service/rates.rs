@@ -31,11 +31,16 @@ impl Rate {
     ///
     /// There is none; how long until the next.
     fn take(self, full: Mono, now: Mono) -> Result<Mono, Duration> {
-        let token = Duration::from_nanos(SECOND_NANOS.div_ceil(u64::from(self.per_second.get())));
+        let token = self.token();
         let full = full.max(now);
         let missing = full.since(now);
         let most = token.saturating_mul(self.burst.get() - 1);
         if missing > most { Err(missing.saturating_sub(most)) } else { Ok(full.after(token)) }
+    }
+
+    /// How long one token takes to come back.
+    const fn token(self) -> Duration {
+        Duration::from_nanos(SECOND_NANOS.div_ceil(self.per_second.get() as u64))
     }
 }
 
@@ -73,6 +78,17 @@ impl Rates {
             self.filling.insert((full, agent));
         }
         Ok(())
+    }
+
+    /// A message that counted was refused. It did nothing to the user agent, and whoever may not send must not use up what
+    /// others may.
+    pub(super) fn refused(&mut self, agent: AgentId, limits: &Limits) {
+        let (Some(rate), Some(full)) = (limits.messages, self.messages.get(&agent).copied()) else { return };
+        self.forget(agent);
+        let earlier = full.since(Mono::ZERO).saturating_sub(rate.token());
+        let full = Mono::ZERO.after(earlier);
+        self.messages.insert(agent, full);
+        self.filling.insert((full, agent));
     }
 
     /// A new agent of this shard (`8030-4.1-6`).

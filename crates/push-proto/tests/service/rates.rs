@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use push_crypto::vapid::SigningKey;
 use push_proto::{
     Refusal,
     service::{Input, Limits, Rate, ReceiptRequest, Request, Response, Send, Subscribe, Target},
@@ -120,4 +121,22 @@ fn a_shard_that_slept_grants_one_burst() {
         world.leap(1_000_000);
     }
     world.handle(Input::Tick);
+}
+
+/// 8030-8.4-1, 8292-4.2-2: a stranger who knows the push URL of a restricted subscription cannot use up the rate.
+#[test]
+fn what_is_refused_does_not_count() {
+    let mut world = world(Limits { messages: Rate::new(1, 2), ..Limits::default() });
+    let first = world.subscribe(None);
+    let provider = push_crypto::rustcrypto::provider();
+    let key = *SigningKey::generate(&provider).unwrap().public_key();
+    let restricted = Subscribe { set: Some(named(first.0)), restricted_to: Some(key) };
+    let Response::Subscribed(made) = world.ask(Request::Subscribe(restricted)) else { panic!("subscribed") };
+    let restricted = (made.agent, made.subscription);
+    for _ in 0..10 {
+        let stranger = refusal(&world.ask(Request::Send(message(restricted, "x"))));
+        assert_eq!(stranger.status(), 401, "each is told why, and none that it was too many");
+    }
+    let accepted = (0..4).filter(|_| is_accepted(&mut world, message(first, "x"))).count();
+    assert_eq!(accepted, 2, "the whole burst is there for those who may send");
 }
