@@ -122,7 +122,10 @@ struct World<S> {
 impl<S: Backend> World<S> {
     fn new(store: S) -> Self {
         Self {
-            service: Service::new(Config { limits: crate::unhurried(), ..Config::default() }, &Seed::from_octets([7; 32])),
+            service: Service::new(
+                Config { limits: crate::unhurried(), ..Config::default() },
+                &Seed::from_octets([7; 32]),
+            ),
             store,
             now: Now { mono: Mono::from_nanos(1_000_000_000), wall: UnixTime::from_secs(1_800_000_000) },
             asked: 0,
@@ -245,7 +248,11 @@ impl Stub {
             }
             Operation::Put(_) => {
                 self.position += 1;
-                Done::Put(Placed { position: Some(Position(self.position)), replaced: None, dropped: Vec::new() })
+                Done::Put(Placed {
+                    position: Some(Position(self.position)),
+                    replaced: None,
+                    dropped: Vec::new(),
+                })
             }
             Operation::End(..) => Done::Ended,
             Operation::Close(..) => Done::Closed,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use push_crypto::capability::Keyring;
 use push_driver::{Config, Limits, Listen, Server, ServerTls};
-use push_proto::wire::{self, Door, PublicUrl};
 use push_proto::Seed;
+use push_proto::wire::{self, Door, PublicUrl};
 use push_store::{Embedded, Quotas, SharedMemory, Store};
 use push_tokio::Tokio;
 use tempfile::TempDir;
