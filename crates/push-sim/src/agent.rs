@@ -6,7 +6,7 @@ use std::{
 };
 
 use push_proto::{
-    Mono, Now, PushUrl, Refusal, Seed,
+    Mono, Now, PushUrl, Refusal, Seed, Via,
     store::Item,
     user_agent::{
         Backoff, Config, Connection, ConnectionId, Control, Delivery, Disposition, Event, Input, Limits,
@@ -54,7 +54,8 @@ pub(crate) struct Agent {
     pub(crate) known: Vec<Known>,
     /// With the application, oldest first.
     held: VecDeque<(MessageRef, PushUrl)>,
-    taken: BTreeSet<String>,
+    /// Messages that it took, and that must not come again.
+    taken: BTreeSet<PushUrl>,
     /// Jobs that the application has got.
     pub(crate) got: BTreeSet<u64>,
 }
@@ -128,7 +129,7 @@ impl Agent {
         if disposition == Disposition::Released {
             site.tally.fault(FaultKind::MessageReleased);
         } else {
-            self.taken.insert(url.as_str().to_owned());
+            self.taken.insert(url);
         }
         self.give(Input::Message(message, disposition), site, now);
         true
@@ -136,6 +137,7 @@ impl Agent {
 
     pub(crate) fn give(&mut self, input: Input, site: &mut Site, now: Now) {
         site.tally.input(kind_of(&input));
+        site.trace.note(now, format_args!("agent {} <-", self.number), &input);
         self.machine.handle(input, now);
         self.drain(site, now);
     }
@@ -189,6 +191,8 @@ impl Agent {
         self.dialling.clear();
         self.asked.clear();
         self.held.clear();
+        // An acknowledgement that was not answered is not saved either, so as not to write for each message.
+        self.taken.retain(|url| site.is_over(url));
         self.lives = self.lives.wrapping_add(1);
         let saved = State::from_bytes(&self.saved.to_bytes());
         site.require(saved.as_ref() == Ok(&self.saved), Guarantee::Protocol, || {
@@ -226,7 +230,9 @@ impl Agent {
 
     fn drain(&mut self, site: &mut Site, now: Now) {
         for _ in 0..RESTLESS {
-            match self.machine.poll(now) {
+            let output = self.machine.poll(now);
+            site.trace.note(now, format_args!("agent {} ->", self.number), &output);
+            match output {
                 Output::Connection(id, Order::Open(_)) => self.dialling.push(id),
                 // The path is alive, whatever is under way on it.
                 Output::Connection(id, Order::Ping) => {
@@ -267,6 +273,9 @@ impl Agent {
             return site.require(false, Guarantee::Protocol, || "a request on no connection".to_owned());
         };
         self.asked.insert(id, link);
+        if matches!(request, Request::Monitor { via: Via::Stream, .. }) {
+            site.by_stream(link, id);
+        }
         let request: Result<_, Refusal> = site.passage.of_agent(request);
         site.submit(link, id, request);
     }
@@ -282,7 +291,7 @@ impl Agent {
         site.require(same, Guarantee::G2, || format!("job {job} does not arrive as it was sent"));
         site.require(ours, Guarantee::G2, || format!("job {job} is delivered to another user agent"));
         site.require(push == to, Guarantee::G2, || format!("job {job} is delivered to another subscription"));
-        let taken = self.taken.contains(delivery.url.as_str());
+        let taken = self.taken.contains(&delivery.url);
         let held = self.held.iter().any(|(_, held)| *held == delivery.url);
         // One that started again has forgotten what was acknowledged, and a node that missed the hint may push it.
         let forgetful = self.lives > 0 && site.is_cluster();

@@ -43,6 +43,7 @@ mod passage;
 pub mod schedule;
 mod sender;
 mod site;
+mod trace;
 mod truth;
 mod vault;
 mod world;
@@ -59,6 +60,7 @@ pub use schedule::Schedule;
 
 use choices::Choices;
 use schedule::{Shape, Step};
+use trace::Trace;
 use world::World;
 
 /// Inputs of machines, ticks aside, that a schedule has at least before it heals.
@@ -77,6 +79,8 @@ pub struct Run {
     pub tally: Tally,
     /// The promise that was broken, if one was.
     pub broken: Option<Broken>,
+    /// Inputs and effects in order, if they were asked for.
+    pub trace: Vec<String>,
 }
 
 /// Runs the schedule of a seed: steps until there were [`INPUTS`] and [`FAULTS`] enough, then healing.
@@ -93,7 +97,7 @@ pub fn explore_octets(octets: &[u8]) -> Run {
 
 fn choose(choices: &mut Choices<'_>) -> Run {
     let shape = Shape::choose(choices);
-    run(shape, |tally, steps| {
+    run(shape, Trace::default(), |tally, steps| {
         let enough = tally.inputs() >= INPUTS && tally.faults() >= FAULTS;
         let over = choices.is_spent() || steps >= STEPS || (enough && matches!(choices, Choices::Seed(_)));
         (!over).then(|| Step::choose(choices))
@@ -103,14 +107,20 @@ fn choose(choices: &mut Choices<'_>) -> Run {
 /// Runs a schedule step by step.
 #[must_use]
 pub fn replay(schedule: &Schedule) -> Run {
-    run(schedule.shape, |_, steps| schedule.steps.get(steps).copied())
+    run(schedule.shape, Trace::default(), |_, steps| schedule.steps.get(steps).copied())
+}
+
+/// The same, and notes what happens.
+#[must_use]
+pub fn trace(schedule: &Schedule) -> Run {
+    run(schedule.shape, Trace::on(), |_, steps| schedule.steps.get(steps).copied())
 }
 
 /// Runs what `next` says, and heals. A panic of anything in the world is a broken promise.
-fn run(shape: Shape, mut next: impl FnMut(&Tally, usize) -> Option<Step>) -> Run {
+fn run(shape: Shape, trace: Trace, mut next: impl FnMut(&Tally, usize) -> Option<Step>) -> Run {
     let mut steps = Vec::new();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(shape);
+        let mut world = World::new(shape, trace);
         while !world.is_broken() {
             let Some(step) = next(world.tally(), steps.len()) else { break };
             steps.push(step);
@@ -121,11 +131,11 @@ fn run(shape: Shape, mut next: impl FnMut(&Tally, usize) -> Option<Step>) -> Run
         }
         world.finish()
     }));
-    let (tally, broken) = outcome.unwrap_or_else(|panic| {
+    let (tally, broken, trace) = outcome.unwrap_or_else(|panic| {
         let what = reason(&*panic);
-        (Tally::default(), Some(Broken { guarantee: Guarantee::Panic, what }))
+        (Tally::default(), Some(Broken { guarantee: Guarantee::Panic, what }), Vec::new())
     });
-    Run { schedule: Schedule { shape, steps }, tally, broken }
+    Run { schedule: Schedule { shape, steps }, tally, broken, trace }
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::Parser;
-use push_sim::{FaultKind, InputKind, Run, Tally, explore, minimise};
+use push_sim::{FaultKind, InputKind, Run, Tally, explore, minimise, trace};
 
 /// Simulates whole push exchanges with every fault, and checks the guarantees of docs/design.md.
 #[derive(Parser)]
@@ -65,6 +65,9 @@ fn told(seed: u64, run: Run) -> ExitCode {
     println!("the fewest steps that do it, in {:?}:", smallest.schedule.shape);
     for step in &smallest.schedule.steps {
         println!("  {step:?}");
+    }
+    for line in trace(&smallest.schedule).trace {
+        println!("{line}");
     }
     if let Some(broken) = &smallest.broken {
         println!("BROKEN {broken}");

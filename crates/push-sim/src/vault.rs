@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use push_proto::{
-    AgentId, MessageId, UnixTime,
+    AgentId, MessageId, Receipt, UnixTime,
     store::{Availability, Command, Completion, Hint, Item, Load, Operation, Page, Position, Ticket},
 };
 use push_store::{
@@ -128,15 +128,6 @@ impl Vault {
         availability == Availability::Down
     }
 
-    pub(crate) const fn is_held(&self) -> bool {
-        self.held
-    }
-
-    /// Whether nothing is on its way in either direction.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.commands.is_empty() && self.lines.iter().all(|line| line.dead || line.answers.is_empty())
-    }
-
     /// Carries out at most `count` of the commands that are on their way, in one commit. Whether there was one.
     pub(crate) fn commit(&mut self, count: usize, truth: &mut Truth, tally: &mut Tally) -> bool {
         let count = count.min(self.commands.len());
@@ -168,10 +159,11 @@ impl Vault {
         let Some(client) = self.lines.get(from.0).and_then(|line| line.client) else { return };
         self.memory.run(client, command, &mut |to, completion| said.push((to, completion)));
         for (to, mut completion) in said {
-            let learned = noted.learn(&completion, truth);
+            let mut learned = noted.learn(&completion, truth);
             if failing.is_some() && ticket.is_some() && completion.ticket() == ticket {
                 tally.fault(FaultKind::CommitUnanswered);
                 completion = Completion::Failed(ticket.unwrap_or(Ticket(0)));
+                learned.clear();
             }
             self.say(self.channel(to), Said { completion, learned }, tally);
         }
@@ -469,8 +461,15 @@ fn is_alike(stored: &Completion, modelled: &Completion) -> bool {
             stored.len() == modelled.len() && stored.iter().zip(modelled).all(alike)
         }
         (Completion::Loaded(_, Ok(stored)), Completion::Loaded(_, Ok(modelled))) => {
+            // How long a receipt is kept counts from the latest time that the store has seen, which is its own.
+            let timeless = |item: &Item| match item {
+                Item::Receipt(receipt) => {
+                    Item::Receipt(Receipt { expires: UnixTime::from_secs(0), ..*receipt })
+                }
+                Item::Message(_) => item.clone(),
+            };
             let items =
-                |page: &Page| page.entries.iter().map(|entry| entry.item.clone()).collect::<Vec<Item>>();
+                |page: &Page| page.entries.iter().map(|entry| timeless(&entry.item)).collect::<Vec<_>>();
             stored.record == modelled.record
                 && stored.subscriptions == modelled.subscriptions
                 && stored.more == modelled.more

@@ -44,6 +44,8 @@ use crate::{
     store::{Availability, Completion},
 };
 
+const NANOS_PER_SEC: u64 = 1_000_000_000;
+
 /// What a shard is told when it is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -77,6 +79,10 @@ pub struct Service {
     sweeper: Sweeper,
     rates: Rates,
     latest: UnixTime,
+    /// Seconds by which the wall clock is ahead of the other one, as far as expiries were turned into deadlines by it.
+    ahead: u64,
+    /// It has got further ahead: what waits in connections may have expired before its deadline.
+    leapt: bool,
     store: Availability,
     draining: Option<Mono>,
 }
@@ -93,6 +99,8 @@ impl Service {
             sweeper: Sweeper::new(config.sweeper),
             rates: Rates::default(),
             latest: UnixTime::from_secs(0),
+            ahead: 0,
+            leapt: false,
             store: Availability::Up,
             draining: None,
         }
@@ -283,7 +291,11 @@ impl Service {
         if self.store == Availability::Up {
             self.sweeper.sweep(now, &mut self.effects);
         }
+        let leapt = core::mem::take(&mut self.leapt);
         let (watched, mut turn) = self.turn(now);
+        if leapt {
+            watched.leap(&mut turn);
+        }
         watched.elapse(&mut turn);
     }
 
@@ -300,6 +312,12 @@ impl Service {
     /// Wall time never goes back: expiry takes the later of the clock and the latest time seen.
     fn observe(&mut self, now: Now) -> Now {
         self.latest = self.latest.max(now.wall);
+        let ahead = self.latest.as_secs().saturating_sub(now.mono.as_nanos() / NANOS_PER_SEC);
+        // They tick at different instants of a second, which is no leap.
+        if ahead > self.ahead || ahead + 1 < self.ahead {
+            self.leapt |= ahead > self.ahead;
+            self.ahead = ahead;
+        }
         Now { wall: self.latest, ..now }
     }
 

@@ -128,8 +128,12 @@ impl Monitor {
         true
     }
 
-    /// Takes a transient message, to be pushed now or when there is credit. Whether it did.
+    /// Takes a transient message, to be pushed now or when there is credit. Whether it did. Once: hints may be repeated.
     pub(super) fn push_transient(&mut self, item: &Item, turn: &mut Turn<'_>) -> bool {
+        let handle = item.handle();
+        if self.by_handle.contains_key(&handle) || self.transient.iter().any(|item| item.handle() == handle) {
+            return true;
+        }
         if self.snapshot || !self.wants(item, turn) || self.transient.len() >= turn.limits.transient {
             return false;
         }
@@ -249,11 +253,7 @@ impl Monitor {
                 self.lapse(&sent, now.mono);
             }
         }
-        let late: Vec<_> =
-            self.writing.values().filter(|sent| sent.is_late(now.wall)).map(|sent| sent.handle).collect();
-        for handle in late {
-            self.ended(&handle, turn);
-        }
+        self.expire(turn);
         if self.reload_at <= now.mono {
             self.reload_at = now.mono.after(turn.limits.reload);
             if let Some(Position(lowest)) = self.rewind.take() {
@@ -264,6 +264,16 @@ impl Monitor {
             self.mark_behind();
         }
         self.ends_at <= now.mono
+    }
+
+    /// Takes back what expired before it was written (`8030-5.2-8`).
+    pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
+        let wall = turn.now.wall;
+        let late: Vec<_> =
+            self.writing.values().filter(|sent| sent.is_late(wall)).map(|sent| sent.handle).collect();
+        for handle in late {
+            self.ended(&handle, turn);
+        }
     }
 
     /// Pushes what there is room for and asks the store for more. Whether a snapshot is complete.

@@ -236,6 +236,14 @@ impl Watched {
         }
     }
 
+    /// The wall clock was set forward: every deadline that stands for an expiry comes sooner.
+    pub(super) fn leap(&mut self, turn: &mut Turn<'_>) {
+        let targets: Vec<_> = self.monitors.keys().copied().collect();
+        for target in targets {
+            self.with(target, turn, Monitor::expire);
+        }
+    }
+
     /// Open monitors.
     pub(super) fn len(&self) -> usize {
         self.monitors.len()

@@ -21,7 +21,9 @@ impl Site {
             if self.burn(index) {
                 return false;
             }
-            match self.shards[index].service.poll(now) {
+            let output = self.shards[index].service.poll(now);
+            self.trace.note(now, format_args!("shard {index} ->"), &output);
+            match output {
                 Output::Store(command) => self.vault.submit(self.shards[index].channel, command),
                 Output::Respond(exchange, response) => self.respond(index, exchange, response),
                 Output::Opened(_) => {}

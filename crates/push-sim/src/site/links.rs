@@ -40,8 +40,9 @@ pub(crate) struct Link {
     pub(crate) node: usize,
     /// The shard whose thread has it.
     pub(crate) home: usize,
-    /// It takes no pushes.
+    /// It takes no pushes, but for requests that asked for an event stream.
     pub(crate) pushless: bool,
+    pub(crate) streams: Vec<RequestId>,
     pub(crate) requests: VecDeque<(RequestId, Result<Request, Refusal>)>,
     pub(crate) frames: VecDeque<Frame>,
     pub(crate) wire: VecDeque<Arrival>,
@@ -67,6 +68,7 @@ impl Links {
             node,
             home,
             pushless,
+            streams: Vec::new(),
             requests: VecDeque::new(),
             frames: VecDeque::new(),
             wire: VecDeque::new(),

@@ -17,7 +17,7 @@ use std::{
 };
 
 use push_proto::{
-    AgentId, MessageId, Mono, Now, Refusal, Ttl, UnixTime,
+    AgentId, MessageId, Mono, Now, PushUrl, Refusal, Ttl, UnixTime,
     service::{Delivery, Exchange, Input, Limits, Rate, Request, Service, Target, Transfer},
     store::{Availability, Completion},
     user_agent::RequestId,
@@ -31,8 +31,9 @@ use links::{Frame, Links};
 use crate::{
     broken::Guarantee,
     kinds::{FaultKind, InputKind, Tally},
-    passage::Passage,
+    passage::{Passage, Place},
     schedule::Shape,
+    trace::Trace,
     truth::{Truth, job_of},
     vault::{Channel, Vault},
 };
@@ -108,6 +109,7 @@ pub(crate) struct Site {
     pub(crate) vault: Vault,
     pub(crate) truth: Truth,
     pub(crate) tally: Tally,
+    pub(crate) trace: Trace,
     states: Vec<State>,
     shards: Vec<Shard>,
     links: Links,
@@ -120,13 +122,14 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(shape: Shape, now: Now) -> Self {
+    pub(crate) fn new(shape: Shape, trace: Trace, now: Now) -> Self {
         let mut site = Self {
             shape,
             passage: Passage::new(),
             vault: Vault::new(&shape),
             truth: Truth::default(),
             tally: Tally::default(),
+            trace,
             states: vec![State::Up; usize::from(shape.nodes)],
             shards: Vec::new(),
             links: Links::default(),
@@ -181,6 +184,13 @@ impl Site {
     pub(crate) fn submit(&mut self, link: LinkId, id: RequestId, request: Result<Request, Refusal>) {
         if let Some(link) = self.links.get_mut(link) {
             link.requests.push_back((id, request));
+        }
+    }
+
+    /// What comes of this request comes by event stream.
+    pub(crate) fn by_stream(&mut self, link: LinkId, id: RequestId) {
+        if let Some(link) = self.links.get_mut(link) {
+            link.streams.push(id);
         }
     }
 
@@ -249,6 +259,7 @@ impl Site {
             return false;
         }
         let mut told = Vec::new();
+        let mut went_down = false;
         for letter in std::mem::take(&mut self.shards[index].mailbox) {
             let input = match letter {
                 Letter::Request(exchange, request) => {
@@ -257,8 +268,13 @@ impl Site {
                 }
                 Letter::Reply(input) => input,
                 Letter::Store(completion, learned) => {
-                    if let Completion::Availability(availability) = &completion {
-                        self.shards[index].store_down = *availability == Availability::Down;
+                    match &completion {
+                        Completion::Availability(Availability::Up) => {
+                            went_down = false;
+                            self.shards[index].store_down = false;
+                        }
+                        Completion::Availability(Availability::Down) => went_down = true,
+                        _ => {}
                     }
                     told.extend(learned);
                     Input::Store(completion)
@@ -272,6 +288,7 @@ impl Site {
             return true;
         }
         // What it had to say before it heard is no fault; what waits in a connection it has taken back.
+        self.shards[index].store_down |= went_down;
         self.truth.told(&told, index, clock);
         if !told.is_empty() {
             self.check_taken_back(index, &told);
@@ -289,6 +306,7 @@ impl Site {
 
     fn give(&mut self, index: usize, input: Input, now: Now) {
         self.tally.input(kind_of(&input));
+        self.trace.note(now, format_args!("shard {index} <-"), &input);
         self.wall = self.wall.max(now.wall);
         let shard = &mut self.shards[index];
         shard.wall = shard.wall.max(now.wall);
@@ -329,7 +347,7 @@ impl Site {
             Frame::Answer(_, request, response) => link.wire.push_back(Arrival::Answer(request, response)),
             Frame::Push(exchange, request, delivery, item) => {
                 let mut transfer = Transfer::Written;
-                if link.pushless {
+                if link.pushless && !link.streams.contains(&request) {
                     transfer = Transfer::Unsupported;
                 } else if !link.left {
                     link.wire.push_back(Arrival::Push(request, item.clone()));
@@ -438,6 +456,16 @@ impl Site {
     pub(crate) fn mute(&mut self, index: usize) {
         let channel = self.shards[index].channel;
         self.vault.mute(channel, &mut self.tally);
+    }
+
+    /// Whether the message with this URL has ended.
+    pub(crate) fn is_over(&self, url: &PushUrl) -> bool {
+        match self.passage.place(url) {
+            Some(Place::Message(handle)) => {
+                self.truth.facts.get(&handle.id).is_some_and(|fact| fact.end.is_some())
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn hold(&mut self) {

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use push_proto::{
-    Now, Seed, UnixTime,
+    Mono, Now, Seed, UnixTime,
     service::{Config, Input, Service},
 };
 
@@ -39,7 +39,8 @@ impl Site {
             channel: self.vault.attach(),
             mailbox: VecDeque::new(),
             waiting: 0,
-            deadline: None,
+            // It is polled as soon as it is there.
+            deadline: Some(Mono::ZERO),
             stalled: false,
             store_down: false,
             wall: UnixTime::from_secs(0),
@@ -82,7 +83,7 @@ impl Site {
         let node = usize::from(node) % self.states.len();
         match (self.states[node], after) {
             (State::Down, _) => {}
-            (_, 0) => {
+            (_, 0) | (State::Draining, _) => {
                 self.tally.fault(FaultKind::NodeKilled);
                 self.die(node, survive);
             }
@@ -115,7 +116,6 @@ impl Site {
         if self.states[node] != State::Up {
             return Vec::new();
         }
-        self.tally.fault(FaultKind::NodeDrained);
         self.states[node] = State::Draining;
         let deadline = now.mono.after(Duration::from_secs(10));
         for index in self.shards_of(node) {

@@ -18,6 +18,7 @@ use crate::{
     schedule::{Application, Shape, Step},
     sender::Sender,
     site::{Arrival, LinkId, Peer, Site},
+    trace::Trace,
 };
 
 const START: u64 = 1_800_000_000;
@@ -40,11 +41,11 @@ pub(crate) struct World {
 
 impl World {
     /// User agents with two subscriptions each, one of them restricted; two senders; all is calm.
-    pub(crate) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape, trace: Trace) -> Self {
         let now = Now { mono: Mono::from_nanos(1_000_000_000), wall: UnixTime::from_secs(START) };
         let agents = service().into_iter().cycle().take(if shape.nodes > 1 { 3 } else { 2 });
         let mut world = Self {
-            site: Site::new(shape, now),
+            site: Site::new(shape, trace, now),
             agents: agents.enumerate().map(|(number, service)| Agent::new(number, service)).collect(),
             senders: (0..SENDERS).map(Sender::new).collect(),
             now,
@@ -71,8 +72,8 @@ impl World {
         self.site.truth.judge.is_broken()
     }
 
-    pub(crate) fn finish(self) -> (Tally, Option<Broken>) {
-        (self.site.tally, self.site.truth.judge.verdict())
+    pub(crate) fn finish(self) -> (Tally, Option<Broken>, Vec<String>) {
+        (self.site.tally, self.site.truth.judge.verdict(), self.site.trace.lines())
     }
 
     /// The next thing that was written reaches its client. Whether there was one.

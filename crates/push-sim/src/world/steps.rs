@@ -21,6 +21,7 @@ use crate::{
 
 impl World {
     pub(crate) fn take(&mut self, step: Step) {
+        self.site.trace.note(self.now, format_args!("step"), &step);
         match step {
             Step::Send(send) => self.send(send),
             Step::Travel(leg) => self.travel(leg),
@@ -231,7 +232,11 @@ impl World {
     }
 
     fn drain(&mut self, node: u8) {
-        for link in self.site.drain_node(node, self.now) {
+        let links = self.site.drain_node(node, self.now);
+        if !links.is_empty() {
+            self.site.tally.fault(FaultKind::NodeDrained);
+        }
+        for link in links {
             let Self { site, agents, senders, now, .. } = self;
             match site.peer_of(link) {
                 Some(Peer::Agent(number)) => agents[number].drained(link, site, *now),
