@@ -175,7 +175,7 @@ pub enum Fault {
     Drain(u8),
     /// A connection ends.
     Cut(u8, Cut),
-    /// The first push that waits for a client is reset.
+    /// A client will reset the next push that it gets.
     Reset(u8),
     /// The next connections of a user agent take no pushes.
     Pushless(u8),

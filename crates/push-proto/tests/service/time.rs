@@ -1,8 +1,11 @@
 //! RFC 8030 §5.2, §7.2: TTLs, and messages that are never stored.
 
+use std::sync::Arc;
+
 use push_proto::{
     Refusal, Ttl,
     service::{Input, Limits, Request, Response, Send, Target, Transfer},
+    store::{Completion, Hint, Item},
 };
 use push_store::Quotas;
 
@@ -52,6 +55,45 @@ fn a_push_that_expires_while_it_waits_for_the_connection_is_retracted() {
     world.handle(Input::Pushed(monitor, delivery, Transfer::Reset));
     world.pass(200);
     assert!(world.take_pushes(monitor).is_empty());
+}
+
+/// 8030-5.2-8: a deadline that was reckoned by the clock before it was set forward comes too late.
+#[test]
+fn a_push_that_expires_because_the_clock_is_set_forward_is_retracted() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    world.send(lasting(5, message(to, "x")));
+    let [(delivery, _)] = world.take_pushes(monitor).try_into().expect("pushed");
+    world.step_wall(START + 4);
+    world.handle(Input::Tick);
+    assert!(world.retracted.is_empty());
+    // Back, and forth again: what was reckoned meanwhile is wrong by as much.
+    world.step_wall(START - 100);
+    world.handle(Input::Tick);
+    world.step_wall(START + 5);
+    world.handle(Input::Tick);
+    assert!(world.retracted.contains(&(monitor, delivery)));
+}
+
+/// G3: hints may be repeated, and a message with TTL 0 comes once to each monitor.
+#[test]
+fn a_transient_message_that_is_offered_twice_is_pushed_once() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let first = world.monitor(Target::Set(to.0), 8);
+    world.send(lasting(0, message(to, "x")));
+    let pushes = world.take_pushes(first);
+    let [(_, Item::Message(offered))] = pushes.as_slice() else { panic!("pushed") };
+    for credit in [8, 0] {
+        let monitor = world.monitor(Target::Set(to.0), credit);
+        for _ in 0..2 {
+            let hint = Hint::Offered(Arc::clone(offered));
+            world.handle(Input::Store(Completion::Hint(to.0, hint)));
+        }
+        world.handle(Input::Credit(monitor, 8));
+        assert_eq!(world.take_bodies(monitor), ["x"], "with a credit of {credit}");
+    }
 }
 
 #[test]

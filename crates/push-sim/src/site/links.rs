@@ -42,6 +42,8 @@ pub(crate) struct Link {
     pub(crate) home: usize,
     /// It takes no pushes, but for requests that asked for an event stream.
     pub(crate) pushless: bool,
+    /// Its client will reset the next push.
+    pub(crate) resets: bool,
     pub(crate) streams: Vec<RequestId>,
     pub(crate) requests: VecDeque<(RequestId, Result<Request, Refusal>)>,
     pub(crate) frames: VecDeque<Frame>,
@@ -68,6 +70,7 @@ impl Links {
             node,
             home,
             pushless,
+            resets: false,
             streams: Vec::new(),
             requests: VecDeque::new(),
             frames: VecDeque::new(),

@@ -19,7 +19,7 @@ use std::{
 use push_proto::{
     AgentId, MessageId, Mono, Now, PushUrl, Refusal, Ttl, UnixTime,
     service::{Delivery, Exchange, Input, Limits, Rate, Request, Service, Target, Transfer},
-    store::{Availability, Completion},
+    store::{Availability, Completion, Item},
     user_agent::RequestId,
 };
 
@@ -347,7 +347,9 @@ impl Site {
             Frame::Answer(_, request, response) => link.wire.push_back(Arrival::Answer(request, response)),
             Frame::Push(exchange, request, delivery, item) => {
                 let mut transfer = Transfer::Written;
-                if link.pushless && !link.streams.contains(&request) {
+                if std::mem::take(&mut link.resets) {
+                    transfer = Transfer::Reset;
+                } else if link.pushless && !link.streams.contains(&request) {
                     transfer = Transfer::Unsupported;
                 } else if !link.left {
                     link.wire.push_back(Arrival::Push(request, item.clone()));
@@ -358,24 +360,16 @@ impl Site {
         true
     }
 
-    fn written(
-        &mut self,
-        exchange: Exchange,
-        delivery: Delivery,
-        item: &push_proto::store::Item,
-        transfer: Transfer,
-    ) {
+    fn written(&mut self, exchange: Exchange, delivery: Delivery, item: &Item, transfer: Transfer) {
         let Some(shard) = self.open.get(&exchange).map(|open| open.shard) else { return };
-        if transfer == Transfer::Unsupported {
-            self.tally.fault(FaultKind::PushUnsupported);
-        } else {
-            match item {
-                push_proto::store::Item::Message(message) => {
-                    let wall = self.shards[shard].wall;
-                    self.truth.check_push(message, shard, wall);
-                }
-                push_proto::store::Item::Receipt(receipt) => self.truth.receipt_written(receipt),
+        match (transfer, item) {
+            (Transfer::Unsupported, _) => self.tally.fault(FaultKind::PushUnsupported),
+            (Transfer::Reset, _) => self.tally.fault(FaultKind::PushReset),
+            (Transfer::Written, Item::Message(message)) => {
+                let wall = self.shards[shard].wall;
+                self.truth.check_push(message, shard, wall);
             }
+            (Transfer::Written, Item::Receipt(receipt)) => self.truth.receipt_written(receipt),
         }
         self.shards[shard].mailbox.push_back(Letter::Reply(Input::Pushed(exchange, delivery, transfer)));
     }
@@ -390,18 +384,10 @@ impl Site {
         self.links.get(id).is_some_and(|link| link.broken && link.wire.is_empty())
     }
 
-    /// The first push that waits for a client is reset by it.
-    pub(crate) fn reset(&mut self, id: LinkId) {
-        let Some(link) = self.links.get_mut(id) else { return };
-        let Some(index) = link.frames.iter().position(|frame| matches!(frame, Frame::Push(..))) else {
-            return;
-        };
-        if let Some(Frame::Push(exchange, _, delivery, _)) = link.frames.remove(index)
-            && let Some(open) = self.open.get(&exchange)
-        {
-            self.tally.fault(FaultKind::PushReset);
-            let reset = Input::Pushed(exchange, delivery, Transfer::Reset);
-            self.shards[open.shard].mailbox.push_back(Letter::Reply(reset));
+    /// A client will reset the next push on its connection.
+    pub(crate) fn reset_next(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(id) {
+            link.resets = true;
         }
     }
 

@@ -194,7 +194,7 @@ impl World {
             Fault::Cut(which, cut) => self.cut(which, cut),
             Fault::Reset(which) => {
                 if let Some(link) = self.link(which) {
-                    self.site.reset(link);
+                    self.site.reset_next(link);
                 }
             }
             Fault::Stall(which) => self.site.stall(usize::from(which) % self.site.shards()),
