@@ -391,6 +391,15 @@ impl Site {
         }
     }
 
+    /// No client will reset a push.
+    pub(crate) fn take_pushes(&mut self) {
+        for id in self.links.ids() {
+            if let Some(link) = self.links.get_mut(id) {
+                link.resets = false;
+            }
+        }
+    }
+
     /// A client resets one of its requests.
     pub(crate) fn cancel(&mut self, id: LinkId, request: RequestId) {
         let Some(link) = self.links.get_mut(id) else { return };

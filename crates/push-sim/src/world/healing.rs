@@ -10,11 +10,17 @@ use push_proto::{
 };
 
 use super::World;
-use crate::{broken::Guarantee, schedule::Remedy, truth::End};
+use crate::{
+    broken::Guarantee,
+    schedule::{Remedy, Send, Step},
+    truth::End,
+};
 
 /// Longer than every wait of a machine that has something to do: backoff, acknowledgement timeout, reload, the patience
 /// with one that does not answer.
 const HEALING_SECS: u64 = 300;
+/// Less than every wait of a machine, and enough for one that is between two connections.
+const PROMPT_SECS: u64 = 3;
 /// Longer than every TTL, and what a sender waits for a receipt after it.
 const ENDING_SECS: u64 = 12_000;
 
@@ -53,6 +59,7 @@ impl World {
         let lost = lost.map(|fact| fact.job);
         self.site.require(lost.is_none(), Guarantee::G2, || format!("job {lost:?} is lost"));
         self.delivered();
+        self.probe();
         // Everything ends, and every receipt that is still worth waiting for comes.
         self.calm(ENDING_SECS, 1000);
         self.told();
@@ -63,7 +70,7 @@ impl World {
         if remedy == Remedy::Reopen {
             self.site.vault.calm();
         }
-        self.take(crate::schedule::Step::Remedy(remedy));
+        self.take(Step::Remedy(remedy));
     }
 
     /// Applications take what they get, for so long.
@@ -81,6 +88,23 @@ impl World {
                 }
             }
         });
+    }
+
+    /// All is well: what is sent now arrives now, not when some timer makes good what was missed.
+    fn probe(&mut self) {
+        let subscriptions: usize = self.agents.iter().map(|agent| agent.known.len()).sum();
+        let first = self.jobs + 1;
+        for to in 0..u8::try_from(subscriptions).unwrap_or(u8::MAX) {
+            self.take(Step::Send(Send { sender: 0, to, ttl: 3000, urgency: 3, topic: None, receipt: false }));
+            self.calm(PROMPT_SECS, 1);
+        }
+        let late = (first..=self.jobs).find(|job| {
+            let verdict = self.senders[0].verdicts.get(&JobId(*job));
+            let accepted = matches!(verdict, Some(Verdict::Accepted(_)));
+            accepted && !self.agents.iter().any(|agent| agent.got.contains(job))
+        });
+        self.site
+            .require(late.is_none(), Guarantee::G5, || format!("job {late:?} waits although all is well"));
     }
 
     /// What was acknowledged was delivered before; what ended otherwise has its reason.

@@ -270,6 +270,7 @@ impl World {
             Remedy::Start => self.site.start(),
             Remedy::Resume => self.site.resume(),
             Remedy::Reach => {
+                self.site.take_pushes();
                 for agent in &mut self.agents {
                     agent.pushless = false;
                     agent.unreachable = false;
