@@ -268,6 +268,10 @@ fn a_failed_commit_fails_the_group_and_takes_the_store_down() {
 struct Borrowed(&'static Embedded);
 
 impl Store for Borrowed {
+    fn probe(&self, answer: push_store::ProbeAnswer) {
+        self.0.probe(answer);
+    }
+
     fn attach(&self, sink: std::sync::Arc<dyn push_store::Completions>) -> Client {
         self.0.attach(sink)
     }
