@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "embedded/outage.rs"]
+mod outage;
 #[path = "embedded/upgrade.rs"]
 mod upgrade;
 
