@@ -204,7 +204,7 @@ impl Server {
 
     /// Whether it can keep a promise, as `/readyz` has it (G7): the store takes writes, every shard turns, the clock is
     /// sane, and the service is not being stopped. A store that just goes down or comes back is known at once, what
-    /// nobody has come upon within [`HealthLimits::probe`](crate::HealthLimits::probe).
+    /// nobody has come upon within two of [`HealthLimits::probe`](crate::HealthLimits::probe).
     ///
     /// # Errors
     ///

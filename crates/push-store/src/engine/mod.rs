@@ -165,8 +165,9 @@ pub enum Failure {
 
 impl Failure {
     /// By what the operating system said.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are open-ended")]
     #[must_use]
-    pub fn of(kind: io::ErrorKind) -> Self {
+    pub const fn of(kind: io::ErrorKind) -> Self {
         use io::ErrorKind::{
             FileTooLarge, InvalidData, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
             StaleNetworkFileHandle, StorageFull, UnexpectedEof,

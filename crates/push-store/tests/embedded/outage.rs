@@ -4,11 +4,11 @@ use std::{fs, io, path::Path, sync::mpsc};
 
 use push_proto::{
     UnixTime,
-    store::{Availability, Command, Completion, Load, Position},
+    store::{AgentKind, Availability, Command, Completion, Load, Operation, Position},
 };
 use push_store::{
-    Embedded, Failure, Fault, OpenError, Outage, Quotas, Store as _,
-    conformance::bench::{Bench, DEVICE, Draft, NOW, agent},
+    Embedded, Failure, Fault, OpenError, Outage, Quotas,
+    conformance::bench::{Bench, DEVICE, Draft, NOW, agent, record},
     embedded::{Corrupt, Damage, Writer},
     engine::{Engine, EngineError, Keyspace, Mishap, SimulatedDisk, Span, Visit, Write},
 };
@@ -105,8 +105,8 @@ fn a_folder_that_was_moved_away_takes_nothing_until_it_is_back() {
     let bench = bench_at(&here);
     fill(&bench);
     fs::rename(&here, &there).unwrap();
-    let put = |ticket| Command::Apply(ticket, vec![Draft::new(100).put()]);
-    assert!(matches!(bench.ask(0, put), Completion::Failed(_)));
+    let create = Operation::CreateAgent(agent(9), record(AgentKind::UserAgent));
+    assert!(matches!(bench.ask(0, |ticket| Command::Apply(ticket, vec![create])), Completion::Failed(_)));
     assert_eq!(bench.availability(0), Availability::Down);
     assert_eq!(probe(&bench).unwrap_err().failure(), Failure::Gone);
     assert!(!here.exists(), "no other is made in its place");
@@ -146,6 +146,8 @@ fn reopening_writes_the_journal_again_and_fills_no_holes() {
     let bench = bench_at(&here);
     fill(&bench);
     for _ in 0..3 {
+        // What was written last has shown that it can be.
+        probe(&bench).unwrap();
         fs::rename(&here, &there).unwrap();
         assert_eq!(probe(&bench).unwrap_err().failure(), Failure::Gone);
         let before = fs::metadata(there.join("data/0.jnl")).unwrap();
@@ -162,34 +164,42 @@ fn reopening_writes_the_journal_again_and_fills_no_holes() {
 #[test]
 fn a_damaged_table_fails_what_needs_it_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let bench = bench_at(folder.path());
+    let quotas = Quotas { octets: 1 << 30, ..Quotas::default() };
+    let open = || Bench::over(Box::new(Embedded::open(folder.path(), quotas).unwrap()));
+    let bench = open();
     bench.furnish();
-    let large = |number: u8| Draft { body: vec![number; 100_000], ..Draft::new(number) };
-    for number in 1..=240 {
-        bench.put(&large(number)).unwrap_or_else(|unmet| panic!("{number}: {unmet:?}"));
-        bench
-            .one(push_proto::store::Operation::End(
-                large(number).handle(),
-                push_proto::store::Cause::Acknowledged,
-            ))
-            .ok();
-    }
-    println!("{:?}", tables(folder.path()));
-    let _ = (agent(1), Position::START, Load { agent: DEVICE, after: Position::START, limit: 1 });
-    let _ = (Corrupt { keyspace: Keyspace::Messages, damage: Damage::Block }, Embedded::last_fault);
-}
+    let version = folder.path().join("data/keyspaces/1/current");
+    let empty = fs::read(&version).unwrap();
+    let large = |number| Draft { body: vec![number; 100_000], ..Draft::new(number) };
+    let puts: Vec<_> = (1..=200).map(|number| bench.put(&large(number)).unwrap().position.unwrap()).collect();
+    // More than is kept in memory: a table is on its way to the disk.
+    let written = |_| {
+        probe(&bench).unwrap();
+        fs::read(&version).unwrap() != empty
+    };
+    assert!((0..20_000).any(written), "no table was ever written");
+    let table = folder.path().join("data/keyspaces/1/tables/0");
+    let mut octets = fs::read(&table).unwrap();
+    let body = [50; 64];
+    let at = octets.windows(64).position(|window| window == body).unwrap();
+    octets[at] ^= 1;
+    fs::write(&table, &octets).unwrap();
 
-fn tables(folder: &Path) -> Vec<(std::path::PathBuf, u64)> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.join("data/keyspaces")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            } else {
-                found.push((entry.path(), entry.metadata().unwrap().len()));
-            }
+    let damaged = |bench: &Bench| {
+        let load = |after| move |ticket| Command::Load(ticket, Load { agent: DEVICE, after, limit: 1 });
+        assert!(matches!(bench.ask(0, load(puts[48])), Completion::Failed(_)));
+        let whole = Corrupt { keyspace: Keyspace::Messages, damage: Damage::Block };
+        assert!(matches!(bench.store.last_fault(), Some(Fault::Corrupt(corrupt)) if corrupt == whole));
+        // The engine reads some entries ahead, so those right before it fail as well.
+        for (after, number) in [(Position::START, 1), (puts[40], 42), (puts[49], 51), (puts[198], 200)] {
+            let page = bench.load(DEVICE, after, 1).unwrap();
+            assert_eq!(page.entries[0].item.handle(), large(number).handle());
         }
-    }
-    found
+        probe(bench).unwrap();
+        probe(bench).unwrap();
+        bench.put(&Draft::new(201).topic(1)).unwrap();
+    };
+    damaged(&bench);
+    drop(bench);
+    damaged(&open());
 }
