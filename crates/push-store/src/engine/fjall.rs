@@ -2,7 +2,7 @@
 
 use std::{
     error::Error as _,
-    io,
+    fs, io,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use fjall::{CompressionType, Database, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
 
-use super::{Engine, EngineError, Keyspace, Span, Visit, Write, folder::Folder};
+use super::{Engine, EngineError, Keyspace, Span, Visit, Write, folder::Folder, journal};
 use crate::OpenError;
 
 /// An embedded store's folder on a real disk. Every commit is synced before it returns: fjall's default, flushing to
@@ -107,6 +107,7 @@ impl Opened {
     }
 
     fn recover(folder: &Folder) -> Result<Self, OpenError> {
+        look_through(folder)?;
         let refuse = |error| refuse(folder.path(), error);
         // Payloads are ciphertext and keys are random: nothing compresses.
         let builder = Database::builder(folder.data()).journal_compression(CompressionType::None);
@@ -143,6 +144,18 @@ impl Opened {
             Keyspace::Seen => seen,
         }
     }
+}
+
+/// Refuses journals of which fjall would lose something.
+fn look_through(folder: &Folder) -> Result<(), OpenError> {
+    let refuse = |error: io::Error| OpenError::NotWritable(folder.path().to_owned(), error.into());
+    for path in folder.journals().map_err(refuse)? {
+        if !journal::is_whole(&fs::read(&path).map_err(refuse)?) {
+            let damaged = EngineError::new("open", format!("the journal {} is damaged", path.display()));
+            return Err(OpenError::Engine(damaged.damaged()));
+        }
+    }
+    Ok(())
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "fjall's error is open-ended")]

@@ -58,13 +58,18 @@ impl Folder {
     pub(super) fn retake(&self) -> Result<(), OpenError> {
         let refuse = |source: io::Error| OpenError::NotWritable(self.path.clone(), source.into());
         self.is_in_place().map_err(refuse)?;
-        for entry in fs::read_dir(self.data()).map_err(refuse)? {
-            let path = entry.map_err(refuse)?.path();
-            if path.extension().is_some_and(|extension| extension == JOURNAL_EXTENSION) {
-                rewrite(&path).map_err(refuse)?;
-            }
-        }
-        Ok(())
+        self.journals().map_err(refuse)?.iter().try_for_each(|path| rewrite(path)).map_err(refuse)
+    }
+
+    /// Those of the engine; none before its first.
+    pub(super) fn journals(&self) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(self.data()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+        let is_journal = |path: &PathBuf| path.extension().is_some_and(|kind| kind == JOURNAL_EXTENSION);
+        paths.filter(|path| path.as_ref().map_or(true, is_journal)).collect()
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -5,6 +5,8 @@
 mod fjall;
 #[cfg(feature = "fjall")]
 mod folder;
+#[cfg(feature = "fjall")]
+mod journal;
 mod simulated;
 
 use std::{error, fmt, io, ops::ControlFlow, sync::Arc};

@@ -160,6 +160,52 @@ fn reopening_writes_the_journal_again_and_fills_no_holes() {
     check(&bench);
 }
 
+/// G1: whatever bit of a journal rots, all that was committed is there, or the store says that it cannot be opened. The
+/// engine by itself would take some of them for the end.
+#[test]
+fn a_damaged_journal_is_refused_and_nothing_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, copy] = ["whole", "copy"].map(|name| folder.path().join(name));
+    let bench = bench_at(&whole);
+    bench.furnish();
+    let before = written(&whole);
+    (1..=3).for_each(|number| drop(bench.put(&Draft::new(number)).unwrap()));
+    let after = written(&whole);
+    (4..=6).for_each(|number| drop(bench.put(&Draft::new(number)).unwrap()));
+    drop(bench);
+    // Opened again a journal is as long as what it holds.
+    drop(bench_at(&whole));
+    let octets = fs::read(whole.join("data/0.jnl")).unwrap();
+    let mut refused = 0;
+    for at in (before..after).step_by(23) {
+        copy_all_to(&whole, &copy);
+        let mut damaged = octets.clone();
+        damaged[at] ^= 1 << (at % 8);
+        fs::write(copy.join("data/0.jnl"), &damaged).unwrap();
+        match Embedded::open(&copy, Quotas::default()) {
+            Ok(store) => assert_eq!(Bench::over(Box::new(store)).numbers(DEVICE), [1, 2, 3, 4, 5, 6], "{at}"),
+            Err(error) => {
+                assert_eq!(error.failure(), Failure::Damaged, "{at}: {error}");
+                assert!(fs::read(copy.join("data/0.jnl")).unwrap() == damaged, "{at}: something was cut off");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 10, "{refused}");
+}
+
+fn copy_all_to(from: &Path, to: &Path) {
+    drop(fs::remove_dir_all(to));
+    fs::create_dir(to).unwrap();
+    copy_all(from, to);
+}
+
+/// Where the journal ends.
+fn written(folder: &Path) -> usize {
+    let octets = fs::read(folder.join("data/0.jnl")).unwrap();
+    octets.iter().rposition(|octet| *octet != 0).unwrap() + 1
+}
+
 /// A part of a table that cannot be read fails what needs it; others, and the store, go on.
 #[test]
 fn a_damaged_table_fails_what_needs_it_and_is_named() {
