@@ -10,7 +10,7 @@ use push_proto::{
     Seed,
     wire::{self, Door, PublicUrl},
 };
-use push_store::{Embedded, OpenError};
+use push_store::{Embedded, Failure, OpenError};
 use push_tokio::{Limits, Listen, ServerTls};
 use tokio::{runtime, signal};
 
@@ -132,10 +132,14 @@ fn refused(error: &OpenError) -> Error {
         return failed
             .hint("only one `webpush serve` can use a data folder: end the other, or use another --data");
     }
-    if matches!(error, OpenError::NotAStore(_) | OpenError::Corrupt(_) | OpenError::Engine(_)) {
-        return failed.hint("restore the data folder, key and all, from a backup, or use another folder");
+    match (error, error.failure()) {
+        (_, Failure::Full) => failed.hint("make room on the disk of the data folder"),
+        (_, Failure::ReadOnly) => failed.hint("let this user write to the data folder, all of it"),
+        (OpenError::NotAStore(_) | OpenError::Corrupt(_) | OpenError::Engine(_), _) => {
+            failed.hint("restore the data folder, key and all, from a backup, or use another folder")
+        }
+        _ => failed,
     }
-    failed
 }
 
 fn seed() -> Result<Seed> {

@@ -17,7 +17,7 @@ pub use client::{
     SubscribeError, SubscribeOptions, UserAgent, UserAgentOptions,
 };
 pub use fault::Fault;
-pub use limits::Limits;
+pub use limits::{HealthLimits, Limits};
 pub use runtime::{Runtime, system_clocks};
 pub use server::{Census, Config, Listen, Server};
 pub use tls::{ClientTls, ServerTls};

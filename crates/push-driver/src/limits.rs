@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use push_proto::UnixTime;
+
 /// Bounds of a server. "Of a connection" and "of a shard" say how often each is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -55,6 +57,50 @@ pub struct Limits {
     pub retry_after: Duration,
     /// VAPID tokens whose verification a shard remembers.
     pub verified: usize,
+    /// When the server is ill.
+    pub health: HealthLimits,
+}
+
+/// What [`Server::readiness`](crate::Server::readiness), `/healthz` and `/readyz` go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthLimits {
+    /// Whether `/healthz` and `/readyz` are answered; without it they are 404 like anything else that is not there.
+    pub served: bool,
+    /// How often each shard is asked to take a turn.
+    pub beat: Duration,
+    /// How long that may take. A turn takes milliseconds, so a shard that does not get there hangs, or drowns.
+    pub stall: Duration,
+    /// How often a store that is idle is asked to make a page durable: about 70 MB a day, overwritten, which the worst
+    /// flash stands for decades. One that is in use shows by that that it can.
+    pub probe: Duration,
+    /// How long that may take, and opening a store again. A disk that needs longer makes every sender wait as long.
+    pub probe_stall: Duration,
+    /// How long after its first failure a store that is down is opened again; twice as long after each.
+    pub retry: Duration,
+    /// The longest of these, and so what recovery takes at most to be noticed.
+    pub retry_max: Duration,
+    /// How far the clock may be behind the latest time that the store has seen: as far as it may be off for VAPID
+    ///
+    pub behind: Duration,
+    /// The clock is not set if it says less: it is later than when this was written.
+    pub clock_min: UnixTime,
+}
+
+impl Default for HealthLimits {
+    fn default() -> Self {
+        Self {
+            served: true,
+            beat: Duration::from_secs(1),
+            stall: Duration::from_secs(5),
+            probe: Duration::from_secs(5),
+            probe_stall: Duration::from_secs(10),
+            retry: Duration::from_secs(1),
+            retry_max: Duration::from_secs(8),
+            behind: Duration::from_secs(60),
+            // 2026-11-01
+            clock_min: UnixTime::from_secs(1_793_491_200),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -83,6 +129,7 @@ impl Default for Limits {
             idle: Duration::from_secs(300),
             retry_after: Duration::from_secs(2),
             verified: 4096,
+            health: HealthLimits::default(),
         }
     }
 }

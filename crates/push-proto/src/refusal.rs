@@ -220,6 +220,9 @@ impl Refusal {
         "RFC 8030 §2",
         "This resource takes GET and DELETE only; messages are sent to the push resource.",
     );
+    /// RFC 9110 §15.5.6, for what is only read: how the service is.
+    pub const METHOD_GET_ONLY: Self =
+        Self::new(405, "method-not-allowed", "RFC 9110 §15.5.6", "This resource takes GET and HEAD only.");
     /// `8030-7.2-4`
     pub const BODY_TOO_LARGE: Self = Self::new(
         413,

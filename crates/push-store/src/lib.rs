@@ -50,7 +50,8 @@ use push_proto::{
     store::{Cause, Command, Completion, Item, Ticket},
 };
 
-pub use embedded::{Embedded, Fault, OpenError};
+pub use embedded::{Embedded, Fault, OpenError, Outage};
+pub use engine::Failure;
 pub use memory::{Memory, SharedMemory};
 pub use quotas::Quotas;
 
@@ -63,10 +64,24 @@ pub trait Store: Send + Sync + 'static {
     /// may come before this returns. Commands of one client are carried out in order.
     fn submit(&self, from: Client, command: Command);
 
+    /// Asks whether it can promise anything. It shows that by a small durable write, unless it has just written
+    /// something; if it is down, it opens itself again first where it can. Does not wait: `answer` is called once, from
+    /// any thread, after the shards were told of an [`Availability`](push_proto::store::Availability) that changed by
+    /// this. Ask again only when it has answered.
+    fn probe(&self, answer: ProbeAnswer);
+
+    /// Why a command failed last, for the log; forgotten when a store that was down is back.
+    fn last_fault(&self) -> Option<Fault> {
+        None
+    }
+
     /// Carries out what was submitted, makes it durable, and stops. Commands after it fail. Waits until it is done,
     /// so do not call it from a thread that must not block.
     fn close(&self);
 }
+
+/// Takes what [`Store::probe`] finds: the latest time that the store has seen, or why it cannot promise anything.
+pub type ProbeAnswer = Box<dyn FnOnce(Result<UnixTime, Outage>) + Send>;
 
 /// Where the completions of one shard go: its mailbox, which has reserved their places.
 pub trait Completions: Send + Sync {

@@ -31,6 +31,10 @@ mod fjall {
             self.0.submit(from, command);
         }
 
+        fn probe(&self, answer: push_store::ProbeAnswer) {
+            self.0.probe(answer);
+        }
+
         fn close(&self) {
             self.0.close();
         }

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "embedded/outage.rs"]
+mod outage;
 #[path = "embedded/upgrade.rs"]
 mod upgrade;
 
@@ -268,6 +270,10 @@ fn a_failed_commit_fails_the_group_and_takes_the_store_down() {
 struct Borrowed(&'static Embedded);
 
 impl Store for Borrowed {
+    fn probe(&self, answer: push_store::ProbeAnswer) {
+        self.0.probe(answer);
+    }
+
     fn attach(&self, sink: std::sync::Arc<dyn push_store::Completions>) -> Client {
         self.0.attach(sink)
     }

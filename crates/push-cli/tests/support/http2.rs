@@ -105,6 +105,18 @@ impl Monitor {
         Some(pushed(path, response).await)
     }
 
+    /// The response to the request itself, and everything that was pushed until then.
+    pub(crate) async fn all(self) -> Result<(StatusCode, Vec<Pushed>), Broken> {
+        let Self { response, mut promises } = self;
+        let status = response.await?.status();
+        let mut all = Vec::new();
+        while let Some(promise) = promises.push_promise().await {
+            let (request, response) = promise?.into_parts();
+            all.push(pushed(request.uri().path().to_owned(), response).await?);
+        }
+        Ok((status, all))
+    }
+
     /// The response to the request itself.
     pub(crate) async fn response(self) -> Result<StatusCode, Broken> {
         Ok(self.response.await?.status())

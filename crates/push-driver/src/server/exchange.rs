@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::Arc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +16,7 @@ use push_proto::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    health::Health,
     mailbox::{Admitted, Effects, Mailboxes},
     verified::Verified,
 };
@@ -29,6 +31,7 @@ pub(super) struct Local<R> {
     pub(super) origin: u16,
     pub(super) numbers: Cell<u64>,
     pub(super) verified: RefCell<Verified>,
+    pub(super) health: Arc<Health>,
     /// Turns true when the server drains.
     pub(super) draining: watch::Receiver<bool>,
 }
@@ -39,6 +42,8 @@ pub(super) enum Wanted {
     Monitor(Monitor, Via),
     /// One answer.
     Answer(Request),
+    /// How the server is: this is it.
+    Health(HttpResponse<Bytes>),
 }
 
 /// A request's body, piece by piece.
@@ -71,6 +76,9 @@ impl<R: Runtime> Local<R> {
     }
 
     async fn read(&self, head: Parts, body: &mut impl Body) -> Result<Result<Wanted, Refusal>, Broken> {
+        if let Some(answer) = self.health.answer(&head, &self.door, self.runtime.now()) {
+            return Ok(answer.map(Wanted::Health));
+        }
         let admitted = match self.door.admit(&head) {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(refusal)),

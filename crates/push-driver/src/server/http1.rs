@@ -83,6 +83,7 @@ async fn respond<R: Runtime>(
             }
         }
         Ok(Ok(Wanted::Answer(request))) => local.answer(request).await,
+        Ok(Ok(Wanted::Health(response))) => response,
         Ok(Err(refusal)) => local.refuse(&refusal),
         Err(Broken) => return Err(CutShort),
     };

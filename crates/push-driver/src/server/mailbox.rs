@@ -20,7 +20,7 @@ use push_proto::{
 use push_store::Completions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use super::census::Tally;
+use super::{census::Tally, health::Awaited};
 use crate::Limits;
 
 /// The writing end of a shard's mailbox.
@@ -32,6 +32,8 @@ pub(crate) struct Mailbox {
     store_up: Arc<watch::Sender<bool>>,
     /// What its shard holds.
     pub(super) tally: Arc<Tally>,
+    /// A beat that it has not read.
+    pub(super) beat: Arc<Awaited>,
 }
 
 /// What a shard reads.
@@ -43,6 +45,8 @@ pub(crate) enum Letter {
     Reply(Input),
     /// A hint of the store.
     Hint(Completion, OwnedSemaphorePermit),
+    /// Show that you take turns. There is one at a time.
+    Beat,
     /// The server drains: be done by then.
     Drain(Mono),
     /// Every connection has ended: no more requests come.
@@ -95,8 +99,8 @@ impl Mailbox {
         let (letters, reading) = mpsc::unbounded_channel();
         let requests = Arc::new(Semaphore::new(limits.mailbox.min(Semaphore::MAX_PERMITS)));
         let hints = Arc::new(Semaphore::new(limits.hints.min(Semaphore::MAX_PERMITS)));
-        let tally = Arc::default();
-        (Self { letters, requests, hints, store_up, tally }, reading)
+        let (tally, beat) = (Arc::default(), Arc::default());
+        (Self { letters, requests, hints, store_up, tally, beat }, reading)
     }
 
     /// Writes a letter that never waits. A shard that has ended reads nothing more, and nobody needs to know.
@@ -237,7 +241,7 @@ mod tests {
                 Letter::Reply(Input::Store(_)) => "completion",
                 Letter::Reply(Input::Cancelled(exchange)) if exchange.number == 1 => "cancelled",
                 Letter::Hint(..) => "hint",
-                Letter::Reply(_) | Letter::Drain(_) | Letter::Quiet => "other",
+                Letter::Reply(_) | Letter::Beat | Letter::Drain(_) | Letter::Quiet => "other",
             })
             .collect();
         assert_eq!(kinds, ["request", "completion", "hint", "cancelled", "request"]);

@@ -21,6 +21,7 @@ mod census;
 mod connection;
 mod events;
 mod exchange;
+mod health;
 mod http1;
 mod http2;
 pub(crate) mod mailbox;
@@ -56,6 +57,7 @@ pub use self::census::Census;
 use self::{
     acceptor::Dealer,
     exchange::Local,
+    health::Health,
     mailbox::{Effects, Letter, Mailbox, Mailboxes},
     verified::Verified,
 };
@@ -101,7 +103,7 @@ struct Inner {
     mailboxes: Arc<[Mailbox]>,
     dealer: Dealer,
     store: Arc<dyn Store>,
-    store_up: watch::Receiver<bool>,
+    health: Arc<Health>,
     draining: watch::Sender<bool>,
     ends: Mutex<Ends>,
 }
@@ -130,6 +132,14 @@ impl Server {
         let (draining, drained) = watch::channel(false);
         let (open, connections) = mpsc::channel(1);
         let (running, shards_ended) = mpsc::channel(1);
+        let health = Health::new(
+            config.limits.health,
+            Arc::clone(&mailboxes),
+            store_up,
+            drained.clone(),
+            runtime.now().mono,
+        );
+        let health = Arc::new(health);
         let mut entropy = Entropy::new(&config.seed);
         let mut doors = Vec::new();
         for (shard, (letters, mailbox)) in (0..shards).zip(letters.into_iter().zip(mailboxes.iter())) {
@@ -147,6 +157,7 @@ impl Server {
                     config: service::Config { shard, shards, sweeper: shard == 0, limits: config.service },
                     seed: Seed::from_octets(seed),
                     tally: Arc::clone(&mailbox.tally),
+                    beat: Arc::clone(&mailbox.beat),
                 },
                 door: config.door.clone(),
                 mailboxes: Mailboxes::new(Arc::clone(&mailboxes), shard),
@@ -155,10 +166,13 @@ impl Server {
                 open: open.clone(),
                 running: running.clone(),
                 draining: drained.clone(),
+                health: Arc::clone(&health),
             };
             let on = runtime.clone();
             runtime.start_thread(format!("push-shard-{shard}"), move || start.run(on))?;
         }
+        let (on, store, of) = (runtime.clone(), Arc::clone(&config.store), Arc::clone(&health));
+        runtime.start_thread("push-health".to_owned(), move || health::rounds::run(on, store, of))?;
         let dealer = Dealer::new(doors.into());
         if !listens.is_empty() {
             let (on, dealer) = (runtime.clone(), dealer.clone());
@@ -173,7 +187,7 @@ impl Server {
             mailboxes,
             dealer,
             store: config.store,
-            store_up,
+            health,
             draining,
             ends: Mutex::new(Ends { connections, shards: shards_ended, closed: false }),
         })))
@@ -188,10 +202,21 @@ impl Server {
         self.0.dealer.deal_given(io).await;
     }
 
-    /// Whether it promises anything: the store is up, and the service is not being stopped (G7).
+    /// Whether it can keep a promise, as `/readyz` has it (G7): the store takes writes, every shard turns, the clock is
+    /// sane, and the service is not being stopped. A store that just goes down or comes back is known at once, what
+    /// nobody has come upon within two of [`HealthLimits::probe`](crate::HealthLimits::probe).
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, worst first: a 503 whose reason `docs/operations.md` explains.
+    pub fn readiness(&self) -> Result<(), Refusal> {
+        self.0.health.ready((self.0.now)())
+    }
+
+    /// Whether [`Server::readiness`] finds nothing wrong.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        *self.0.store_up.borrow() && !*self.0.draining.borrow()
+        self.readiness().is_ok()
     }
 
     /// Counts what it holds at this moment, over all shards.
@@ -298,11 +323,12 @@ struct Start {
     open: mpsc::Sender<Infallible>,
     running: mpsc::Sender<Infallible>,
     draining: watch::Receiver<bool>,
+    health: Arc<Health>,
 }
 
 impl Start {
     async fn run<R: Runtime>(self, runtime: R) {
-        let Self { parts, door, mailboxes, origin, dealt, open, running, draining } = self;
+        let Self { parts, door, mailboxes, origin, dealt, open, running, draining, health } = self;
         let limits = parts.limits;
         let local = Rc::new(Local {
             runtime: runtime.clone(),
@@ -312,6 +338,7 @@ impl Start {
             origin,
             numbers: Cell::new(0),
             verified: RefCell::new(Verified::new(limits.verified)),
+            health,
             draining,
         });
         runtime.spawn_local(connection::take(local, dealt, open));

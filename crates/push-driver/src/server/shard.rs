@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{
     census::Tally,
+    health::Awaited,
     mailbox::{Effect, Effects, Letter},
 };
 use crate::{
@@ -28,6 +29,7 @@ pub(super) struct Parts {
     pub(super) config: service::Config,
     pub(super) seed: Seed,
     pub(super) tally: Arc<Tally>,
+    pub(super) beat: Arc<Awaited>,
 }
 
 /// A service and everything around it. Nothing in here waits except [`Shard::run`] for the next letter.
@@ -41,11 +43,12 @@ struct Shard {
     deadline: Option<Mono>,
     quiet: bool,
     tally: Arc<Tally>,
+    beat: Arc<Awaited>,
 }
 
 /// Takes turns until the drain is done or its deadline has passed.
 pub(super) async fn run<R: Runtime>(runtime: R, parts: Parts) {
-    let Parts { mut letters, store, client, limits, config, seed, tally } = parts;
+    let Parts { mut letters, store, client, limits, config, seed, tally, beat } = parts;
     let service = Service::new(config, &seed);
     drop(seed);
     let mut shard = Shard {
@@ -57,6 +60,7 @@ pub(super) async fn run<R: Runtime>(runtime: R, parts: Parts) {
         deadline: None,
         quiet: false,
         tally,
+        beat,
     };
     let mut wake = shard.settle(&runtime);
     while !shard.is_done(&runtime) {
@@ -118,6 +122,7 @@ impl Shard {
                 drop(slot);
                 self.service.handle(Input::Store(completion), now);
             }
+            Letter::Beat => self.beat.ends(),
             Letter::Drain(deadline) => {
                 self.deadline = Some(deadline);
                 self.service.handle(Input::Drain(deadline), now);

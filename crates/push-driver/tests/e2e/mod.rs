@@ -17,6 +17,7 @@ mod crowd;
 mod delivery;
 mod drain;
 mod event_stream;
+mod health;
 mod limits;
 mod operator;
 mod pushing;

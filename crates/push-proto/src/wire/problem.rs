@@ -30,7 +30,11 @@ pub(super) fn response(refusal: &Refusal) -> Response<Bytes> {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        let allow = if *refusal == Refusal::METHOD_POST_ONLY { "POST" } else { "GET, DELETE" };
+        let allow = match *refusal {
+            Refusal::METHOD_POST_ONLY => "POST",
+            Refusal::METHOD_GET_ONLY => "GET, HEAD",
+            _ => "GET, DELETE",
+        };
         headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     }
     response

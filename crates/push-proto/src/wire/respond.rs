@@ -28,6 +28,15 @@ impl Door {
         dated(response, now)
     }
 
+    /// The response to whoever asks whether the service is well, if it is; else there is [`Door::refuse`].
+    #[must_use]
+    pub fn well(&self, now: UnixTime) -> HttpResponse<Bytes> {
+        let mut response = HttpResponse::new(Bytes::from_static(b"{\"status\":200}"));
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        dated(fresh(response), now)
+    }
+
     fn subscribed(&self, subscribed: Subscribed) -> HttpResponse<Bytes> {
         let Subscribed { agent, subscription, set_sealed_by } = subscribed;
         let set = self.seal(&set(agent), set_sealed_by);

@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io, path::PathBuf, sync::Arc};
 
-use crate::engine::{EngineError, Keyspace};
+use crate::engine::{EngineError, Failure, Keyspace};
 
 /// Why a store cannot be opened.
 #[derive(Clone, Debug)]
@@ -28,6 +28,28 @@ pub enum OpenError {
     NotWritable(PathBuf, Arc<io::Error>),
     /// The store was closed, and stays so.
     Closed,
+}
+
+impl OpenError {
+    /// What is to be seen to.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Corrupt(_) => Failure::Damaged,
+            Self::Engine(error) => error.failure(),
+            Self::NotWritable(_, error) => Failure::of(error.kind()),
+            Self::InUse(_) | Self::NewerFormat { .. } | Self::NotAStore(_) | Self::Closed => Failure::Other,
+        }
+    }
+}
+
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Corrupt(corrupt) => Self::Corrupt(corrupt),
+            Fault::Engine(error) => Self::Engine(error),
+        }
+    }
 }
 
 impl fmt::Display for OpenError {
@@ -99,6 +121,50 @@ impl From<EngineError> for Fault {
     }
 }
 
+/// Why a store cannot promise anything now. For the log: it may name the folder.
+#[derive(Clone, Debug)]
+pub enum Outage {
+    /// Whoever owns it took it down.
+    Down,
+    /// It could not write.
+    Failed(Fault),
+    /// It is down, and could not be opened again.
+    Shut(OpenError),
+}
+
+impl Outage {
+    /// What is to be seen to.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Failed(Fault::Engine(error)) => error.failure(),
+            Self::Failed(Fault::Corrupt(_)) => Failure::Damaged,
+            Self::Shut(error) => error.failure(),
+            Self::Down => Failure::Other,
+        }
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down => f.write_str("the store was taken down"),
+            Self::Failed(fault) => fault.fmt(f),
+            Self::Shut(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for Outage {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Down => None,
+            Self::Failed(fault) => Some(fault),
+            Self::Shut(error) => Some(error),
+        }
+    }
+}
+
 /// A damaged record: where, and how one can tell. Neither its key nor its octets are in here (G6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt {
@@ -111,6 +177,8 @@ pub struct Corrupt {
 /// How a record is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
+    /// The engine cannot read the part of its files where it lies, or a record near it.
+    Block,
     /// Its CRC32C is not that of its octets, its key and its keyspace.
     Checksum,
     /// Its checksum is right and its contents are not: this field.
@@ -125,6 +193,7 @@ impl fmt::Display for Corrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keyspace = self.keyspace.name();
         match self.damage {
+            Damage::Block => write!(f, "a part of {keyspace} cannot be read"),
             Damage::Checksum => write!(f, "a record in {keyspace} has a wrong checksum"),
             Damage::Field(field) => write!(f, "a record in {keyspace} has a bad {field}"),
             Damage::Missing(record) => write!(f, "{keyspace} lacks a {record} that another record names"),

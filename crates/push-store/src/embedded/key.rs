@@ -17,7 +17,7 @@ use crate::engine::Keyspace;
 /// | due | time 8, 0, agent 16, and for a subscription 0, subscription 16: closing |
 /// | due | time 8, 1, agent 16, position 8: expiring |
 /// | records | agent 16, 0: the agent; agent 16, 1, subscription 16 |
-/// | counters | agent 16; or 0: the store's own high-water marks |
+/// | counters | agent 16; or 0: the store's own high-water marks; or 1: what proves that it can write |
 /// | urgencies | agent 16, urgency 1, position 8 |
 /// | seen | kind 1, time 8, agent 16 |
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,6 +124,10 @@ impl Key {
 
     pub(super) fn marks() -> Self {
         Self::new(Keyspace::Counters, &[&[0]])
+    }
+
+    pub(super) fn proof() -> Self {
+        Self::new(Keyspace::Counters, &[&[1]])
     }
 
     /// The first key after all that begin with this one; after everything, if there is none.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Quotas,
-    engine::{Engine, EngineError, Keyspace},
+    engine::{Engine, Keyspace},
 };
 
 pub(super) struct Ledger<E> {
@@ -36,6 +36,8 @@ pub(super) struct Ledger<E> {
     saved: Marks,
     /// Nothing is due before this key: where a sweep starts, lest it walk over the tombstones of all before it.
     due_from: Key,
+    /// Whether something was made durable since the last [`Ledger::prove`].
+    proven: bool,
     /// How many agents there are, and how many there were at the last [`Ledger::mark`].
     population: Population,
     marked: Population,
@@ -75,6 +77,7 @@ impl<E: Engine> Ledger<E> {
             clock,
             saved,
             due_from,
+            proven: false,
             population,
             marked: population,
             idle_from: clock,
@@ -102,6 +105,22 @@ impl<E: Engine> Ledger<E> {
         self.save(Marks { reserved, ..self.marks() })
     }
 
+    /// Makes this many octets durable, at a place of their own, unless something was anyway since this was last asked.
+    pub(super) fn prove(&mut self, octets: usize) -> Result<(), Fault> {
+        if !mem::take(&mut self.proven) {
+            self.view.put(Key::proof(), Bytes::from(vec![PROOF; octets]));
+            let reserved = self.saved.reserved;
+            self.save(Marks { reserved, ..self.marks() })?;
+            self.proven = false;
+        }
+        Ok(())
+    }
+
+    /// The latest time seen.
+    pub(super) const fn clock(&self) -> UnixTime {
+        self.clock
+    }
+
     /// Gives back the positions that were reserved and not used.
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
         let marks = self.marks();
@@ -127,9 +146,10 @@ impl<E: Engine> Ledger<E> {
 
     fn begin(&mut self) -> Result<(), OpenError> {
         let key = Key::marks();
-        self.saved = match self.view.get(&key).map_err(OpenError::Engine)? {
+        self.proven = false;
+        self.saved = match self.view.get(&key)? {
             Some(record) => codec::decode_marks(&key, &record).map_err(OpenError::Corrupt)?,
-            None if self.is_empty().map_err(OpenError::Engine)? => NOTHING_SAVED,
+            None if self.is_empty()? => NOTHING_SAVED,
             None => return Err(OpenError::Corrupt(missing(Keyspace::Counters, "high-water mark"))),
         };
         self.view.discard();
@@ -158,10 +178,11 @@ impl<E: Engine> Ledger<E> {
         }
         self.view.commit()?;
         self.saved = marks;
+        self.proven = true;
         Ok(())
     }
 
-    fn is_empty(&self) -> Result<bool, EngineError> {
+    fn is_empty(&self) -> Result<bool, Fault> {
         let from = Key::prefix(Keyspace::Records, &[]);
         Ok(self.view.page(&from, &from.after_prefix(), 1)?.is_empty())
     }
@@ -222,7 +243,7 @@ impl<E: Engine> Ledger<E> {
 
 impl<E: Engine> View<E> {
     /// The first `count` keys and values from `from` to before `to`.
-    fn page(&self, from: &Key, to: &Key, count: usize) -> Result<Vec<(Key, Bytes)>, EngineError> {
+    fn page(&self, from: &Key, to: &Key, count: usize) -> Result<Vec<(Key, Bytes)>, Fault> {
         use std::ops::ControlFlow::{Break, Continue};
         let mut page = Vec::new();
         if count > 0 {
@@ -250,6 +271,8 @@ const FIRST: u64 = Position::START.0 + 1;
 /// Positions that one commit reserves: after a crash at most so many are skipped, and until they are used up a group
 /// that changes nothing else needs no commit.
 const RESERVED: u64 = 1 << 16;
+/// What a proof is made of: nothing that is ever read.
+const PROOF: u8 = 0;
 /// How far the durable clock may lag behind when nothing else is written. Receipts made right after a restart, before
 /// an `Expire`, are kept that much shorter.
 const CLOCK_LAG_SECS: u64 = 900;

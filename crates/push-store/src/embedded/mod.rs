@@ -17,8 +17,9 @@
 //! # When the disk fails
 //!
 //! Every command of the group fails (nobody knows whether the group is durable), and the store is
-//! [`Availability::Down`](push_proto::store::Availability): everything fails until [`Embedded::reopen`], which starts
-//! again from what is durable. Never is a failed sync tried again: the operating system may have dropped the pages.
+//! [`Availability::Down`](push_proto::store::Availability): everything fails until it is opened again, by
+//! [`Embedded::reopen`] or [`Store::probe`], from what is durable. Never is a failed sync tried again: the operating
+//! system may have dropped the pages. A store that nobody uses notices by [`Store::probe`].
 //!
 //! # When a record is damaged
 //!
@@ -41,11 +42,11 @@ use std::{
 
 use push_proto::store::{Availability, Command, Completion};
 
-pub use error::{Corrupt, Damage, Fault, OpenError};
+pub use error::{Corrupt, Damage, Fault, OpenError, Outage};
 pub use writer::Writer;
 
 use crate::{
-    Client, Completions, Quotas, Store,
+    Client, Completions, ProbeAnswer, Quotas, Store,
     engine::{Engine, EngineError},
     ticket_of,
 };
@@ -87,6 +88,7 @@ enum Work {
     Attach(Arc<dyn Completions>),
     Command(Client, Command),
     Reopen(mpsc::Sender<Result<(), OpenError>>),
+    Probe(ProbeAnswer),
 }
 
 impl Embedded {
@@ -181,6 +183,21 @@ impl Store for Embedded {
         }
     }
 
+    fn probe(&self, answer: ProbeAnswer) {
+        let mut queue = self.shared.lock();
+        if queue.closed {
+            drop(queue);
+            return answer(Err(Outage::Shut(OpenError::Closed)));
+        }
+        queue.work.push_back(Work::Probe(answer));
+        drop(queue);
+        self.shared.wake.notify_one();
+    }
+
+    fn last_fault(&self) -> Option<Fault> {
+        Self::last_fault(self)
+    }
+
     fn close(&self) {
         self.shared.lock().closed = true;
         self.shared.wake.notify_one();
@@ -230,6 +247,7 @@ impl Shared {
                         // Whoever asked may have gone.
                         drop(reply.send(writer.reopen(&mut to(&sinks))));
                     }
+                    Work::Probe(answer) => answer(writer.probe(&mut to(&sinks))),
                 }
             }
             writer.commit(&mut to(&sinks));
@@ -258,10 +276,15 @@ impl Drop for LastOrders<'_> {
             (mem::take(&mut queue.work), queue.sinks.clone())
         };
         for item in work {
-            if let Work::Command(from, command) = item
-                && let (Some(sink), Some(ticket)) = (sinks.get(from.index()), ticket_of(&command))
-            {
-                sink.complete(Completion::Failed(ticket));
+            match item {
+                Work::Command(from, command) => {
+                    if let (Some(sink), Some(ticket)) = (sinks.get(from.index()), ticket_of(&command)) {
+                        sink.complete(Completion::Failed(ticket));
+                    }
+                }
+                Work::Probe(answer) => answer(Err(Outage::Shut(OpenError::Closed))),
+                // Whoever waits for a reopening sees its channel close.
+                Work::Attach(_) | Work::Reopen(_) => {}
             }
         }
     }

@@ -7,10 +7,13 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 
 use bytes::Bytes;
 
-use super::key::Key;
+use super::{
+    error::{Corrupt, Damage, Fault},
+    key::Key,
+};
 use crate::{
     OpenError,
-    engine::{Engine, EngineError, Span, Visit, Write},
+    engine::{Engine, EngineError, Failure, Keyspace, Span, Visit, Write},
 };
 
 pub(super) struct View<E> {
@@ -47,11 +50,11 @@ impl<E: Engine> View<E> {
         Self { engine, pending: BTreeMap::new(), undo: Vec::new() }
     }
 
-    pub(super) fn get(&mut self, key: &Key) -> Result<Option<Bytes>, EngineError> {
+    pub(super) fn get(&mut self, key: &Key) -> Result<Option<Bytes>, Fault> {
         if let Some(pending) = self.pending.get(key) {
             return Ok(pending.value.clone());
         }
-        let value = self.engine.get(key.keyspace(), key.octets())?;
+        let value = self.engine.get(key.keyspace(), key.octets()).map_err(unread(key.keyspace()))?;
         self.pending.insert(*key, Pending { value: value.clone(), base: Base::Known(value.clone()) });
         Ok(value)
     }
@@ -70,14 +73,14 @@ impl<E: Engine> View<E> {
     }
 
     /// Shows `visit` what lies from `from` to before `to`, in order, until it breaks.
-    pub(super) fn scan(&self, from: &Key, to: &Key, visit: &mut Visit<'_>) -> Result<(), EngineError> {
+    pub(super) fn scan(&self, from: &Key, to: &Key, visit: &mut Visit<'_>) -> Result<(), Fault> {
         if from >= to {
             return Ok(());
         }
         let mut ours = self.pending.range(*from..*to).peekable();
         let mut broken = ControlFlow::Continue(());
         let span = Span { keyspace: from.keyspace(), from: from.octets(), to: to.octets() };
-        self.engine.scan(span, &mut |key, value| {
+        let scanned = self.engine.scan(span, &mut |key, value| {
             while let Some((our, pending)) = ours.next_if(|(our, _)| our.octets() <= key) {
                 if let Some(value) = &pending.value {
                     broken = visit(our.octets(), value);
@@ -88,7 +91,8 @@ impl<E: Engine> View<E> {
             }
             broken = visit(key, value);
             broken
-        })?;
+        });
+        scanned.map_err(unread(from.keyspace()))?;
         for (our, pending) in ours {
             if broken.is_break() {
                 break;
@@ -154,5 +158,13 @@ impl<E: Engine> View<E> {
         let base = before.as_ref().map_or(base, |before| before.base.clone());
         self.pending.insert(key, Pending { value, base });
         self.undo.push((key, before));
+    }
+}
+
+/// What is wrong with what the engine cannot read: damage concerns whoever needs it, anything else all.
+fn unread(keyspace: Keyspace) -> impl FnOnce(EngineError) -> Fault {
+    move |error| match error.failure() {
+        Failure::Damaged => Corrupt { keyspace, damage: Damage::Block }.into(),
+        Failure::Full | Failure::ReadOnly | Failure::Gone | Failure::Other => error.into(),
     }
 }

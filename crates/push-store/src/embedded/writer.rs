@@ -7,10 +7,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use push_proto::store::{Availability, Command, Completion, Hint};
+use push_proto::{
+    UnixTime,
+    store::{Availability, Command, Completion, Hint},
+};
 
 use super::{
-    error::{Fault, OpenError},
+    error::{Fault, OpenError, Outage},
     ledger::Ledger,
 };
 use crate::{
@@ -163,11 +166,34 @@ impl<E: Engine> Writer<E> {
         if !self.down {
             return Ok(());
         }
-        self.ledger.reopen()?;
-        self.fault.set(None);
-        self.down = false;
-        self.tell_availability(emit);
+        reopened(|| self.ledger.reopen())?;
+        self.up(emit);
         Ok(())
+    }
+
+    /// Shows that it can make something durable, by doing so unless a group just was, and says what time it has seen. A
+    /// store that is down is brought back first, if that can be shown of it as well.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot promise anything. It is down then.
+    pub fn probe(&mut self, emit: &mut dyn FnMut(Client, Completion)) -> Result<UnixTime, Outage> {
+        self.commit(emit);
+        let was_down = self.down;
+        if was_down {
+            reopened(|| self.ledger.reopen()).map_err(Outage::Shut)?;
+        }
+        let octets = if was_down { REOPENING_PROOF_OCTETS } else { PROOF_OCTETS };
+        if let Err(fault) = contain(|| self.ledger.prove(octets)) {
+            self.fault.set(Some(fault.clone()));
+            self.doomed = !was_down;
+            self.commit(emit);
+            return Err(Outage::Failed(fault));
+        }
+        if was_down {
+            self.up(emit);
+        }
+        Ok(self.ledger.clock())
     }
 
     /// Commits what is staged, and lets go of the disk. Everything fails from here on.
@@ -225,6 +251,12 @@ impl<E: Engine> Writer<E> {
         })
     }
 
+    fn up(&mut self, emit: &mut dyn FnMut(Client, Completion)) {
+        self.fault.set(None);
+        self.down = false;
+        self.tell_availability(emit);
+    }
+
     fn tell_availability(&self, emit: &mut dyn FnMut(Client, Completion)) {
         for client in 0..self.clients {
             emit(Client(client), Completion::Availability(self.availability()));
@@ -243,6 +275,12 @@ fn contain<T>(act: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
         .unwrap_or_else(|panic| Err(EngineError::new("a panic", reason(&*panic)).into()))
 }
 
+/// The same for opening.
+fn reopened(open: impl FnOnce() -> Result<(), OpenError>) -> Result<(), OpenError> {
+    catch_unwind(AssertUnwindSafe(open))
+        .unwrap_or_else(|panic| Err(OpenError::Engine(EngineError::new("a panic", reason(&*panic)))))
+}
+
 fn reason(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
@@ -250,3 +288,8 @@ fn reason(panic: &(dyn Any + Send)) -> String {
 
 /// Octets of pages beyond which a group takes no more commands, so that answers which wait do not pile up.
 const GROUP_OCTETS: u64 = 4 << 20;
+/// What an idle store writes to show that it can: a page, so that it takes a new one of the disk.
+const PROOF_OCTETS: usize = 4096;
+/// What a store that failed has to write before it is up again: as much as a large group, so that it does not come up
+/// only to fail at the first of those.
+const REOPENING_PROOF_OCTETS: usize = 1 << 20;

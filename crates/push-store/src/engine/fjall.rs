@@ -1,11 +1,17 @@
 //! The engine on a real disk: fjall, a log-structured merge tree.
 
-use std::{io, ops::ControlFlow, path::Path};
+use std::{
+    error::Error as _,
+    fs, io,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use bytes::Bytes;
 use fjall::{CompressionType, Database, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
 
-use super::{Engine, EngineError, Keyspace, Span, Visit, Write, folder::Folder};
+use super::{Engine, EngineError, Keyspace, Span, Visit, Write, folder::Folder, journal};
 use crate::OpenError;
 
 /// An embedded store's folder on a real disk. Every commit is synced before it returns: fjall's default, flushing to
@@ -15,6 +21,10 @@ use crate::OpenError;
 /// end reached the disk and octets within a value did not, fjall takes the journal for damaged and refuses to open it
 /// ([`OpenError::Engine`], `ChecksumMismatch`). Nothing acknowledged is lost or misread; an operator must cut the
 /// journal.
+///
+/// A commit counts only if the folder is where it was opened once it is synced: what was written into a folder that was
+/// removed or moved away meanwhile is durable for nobody. [`Engine::reopen`] takes that very folder again, if it is back;
+/// another one at its path, such as a backup that is being restored, is for a new process.
 pub struct FjallEngine {
     folder: Folder,
     /// None while closed, or after a reopening that failed.
@@ -48,7 +58,7 @@ impl Engine for FjallEngine {
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         let found = self.open_ref("get")?.keyspace(keyspace).get(key);
         // Copied: fjall's slice would keep the whole block that it lies in.
-        Ok(found.map_err(|error| EngineError::new("get", error))?.map(|value| Bytes::copy_from_slice(&value)))
+        Ok(found.map_err(|error| failed("get", error))?.map(|value| Bytes::copy_from_slice(&value)))
     }
 
     fn scan(&self, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), EngineError> {
@@ -56,7 +66,7 @@ impl Engine for FjallEngine {
             return Ok(());
         }
         for guard in self.open_ref("scan")?.keyspace(span.keyspace).range(span.from..span.to) {
-            let (key, value) = guard.into_inner().map_err(|error| EngineError::new("scan", error))?;
+            let (key, value) = guard.into_inner().map_err(|error| failed("scan", error))?;
             if let ControlFlow::Break(()) = visit(&key, &value) {
                 break;
             }
@@ -73,11 +83,13 @@ impl Engine for FjallEngine {
                 None => writes.remove(open.keyspace(keyspace), key),
             }
         }
-        writes.commit().map_err(|error| EngineError::new("commit", error))
+        writes.commit().map_err(|error| failed("commit", error))?;
+        self.folder.is_in_place().map_err(|error| EngineError::new("commit", error))
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
         self.open = None;
+        self.folder.retake()?;
         self.open = Some(Opened::within(&self.folder)?);
         Ok(())
     }
@@ -89,6 +101,13 @@ impl Engine for FjallEngine {
 
 impl Opened {
     fn within(folder: &Folder) -> Result<Self, OpenError> {
+        // fjall takes some of what it reads for granted.
+        catch_unwind(AssertUnwindSafe(|| Self::recover(folder)))
+            .unwrap_or_else(|_| Err(OpenError::Engine(EngineError::new("open", "fjall panicked").damaged())))
+    }
+
+    fn recover(folder: &Folder) -> Result<Self, OpenError> {
+        look_through(folder)?;
         let refuse = |error| refuse(folder.path(), error);
         // Payloads are ciphertext and keys are random: nothing compresses.
         let builder = Database::builder(folder.data()).journal_compression(CompressionType::None);
@@ -127,6 +146,18 @@ impl Opened {
     }
 }
 
+/// Refuses journals of which fjall would lose something.
+fn look_through(folder: &Folder) -> Result<(), OpenError> {
+    let refuse = |error: io::Error| OpenError::NotWritable(folder.path().to_owned(), error.into());
+    for path in folder.journals().map_err(refuse)? {
+        if !journal::is_whole(&fs::read(&path).map_err(refuse)?) {
+            let damaged = EngineError::new("open", format!("the journal {} is damaged", path.display()));
+            return Err(OpenError::Engine(damaged.damaged()));
+        }
+    }
+    Ok(())
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "fjall's error is open-ended")]
 fn refuse(path: &Path, error: fjall::Error) -> OpenError {
     let denied = |kind| matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
@@ -135,8 +166,23 @@ fn refuse(path: &Path, error: fjall::Error) -> OpenError {
         fjall::Error::Io(error) if denied(error.kind()) => {
             OpenError::NotWritable(path.to_owned(), error.into())
         }
-        other => OpenError::Engine(EngineError::new("open", other)),
+        other => OpenError::Engine(failed("open", other)),
     }
+}
+
+/// Whatever goes wrong in fjall that is not IO, nor a failure before, is something read that makes no sense.
+#[expect(clippy::wildcard_enum_match_arm, reason = "fjall's error is open-ended")]
+fn failed(during: &'static str, error: fjall::Error) -> EngineError {
+    let damaged = match &error {
+        fjall::Error::Storage(error) => error.source().is_none(),
+        fjall::Error::Io(_)
+        | fjall::Error::Poisoned
+        | fjall::Error::KeyspaceDeleted
+        | fjall::Error::Locked => false,
+        _ => true,
+    };
+    let error = EngineError::new(during, error);
+    if damaged { error.damaged() } else { error }
 }
 
 /// Of each keyspace: what is in memory and in the journal only. Bounds memory, and the time that reopening takes.

@@ -7,8 +7,8 @@
 //! ```
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,7 @@ use crate::OpenError;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -33,12 +33,43 @@ impl Folder {
             TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),
             TryLockError::Error(source) => refuse(source),
         })?;
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), lock };
         match folder.format()? {
             None => folder.write_format().map_err(refuse)?,
             Some(format) => folder.upgrade(format)?,
         }
         Ok(folder)
+    }
+
+    /// Whether this very folder is still at its path, with the engine's in it.
+    pub(super) fn is_in_place(&self) -> io::Result<()> {
+        let there = fs::metadata(self.path.join(LOCK_FILE))?;
+        fs::metadata(self.data().join(DATA_MARKER))?;
+        if is_same(&there, &self.lock.metadata()?) {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::NotFound, "another folder is in its place"))
+        }
+    }
+
+    /// Makes sure that what the engine is about to read is durable: a sync that failed may have left pages in memory
+    /// that never reach the disk, and look as if they had. The journals are written again with what they hold, so that
+    /// a sync covers all of it.
+    pub(super) fn retake(&self) -> Result<(), OpenError> {
+        let refuse = |source: io::Error| OpenError::NotWritable(self.path.clone(), source.into());
+        self.is_in_place().map_err(refuse)?;
+        self.journals().map_err(refuse)?.iter().try_for_each(|path| rewrite(path)).map_err(refuse)
+    }
+
+    /// Those of the engine; none before its first.
+    pub(super) fn journals(&self) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(self.data()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+        let is_journal = |path: &PathBuf| path.extension().is_some_and(|kind| kind == JOURNAL_EXTENSION);
+        paths.filter(|path| path.as_ref().map_or(true, is_journal)).collect()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -101,6 +132,35 @@ impl Folder {
     }
 }
 
+/// Writes what a file holds over it, and syncs it. Pages of zeros stay as they are: there may be no disk behind them.
+fn rewrite(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut page = [0; PAGE_OCTETS];
+    let mut at = 0;
+    loop {
+        let octets = file.read(&mut page)?;
+        let Some(read) = page.get(..octets).filter(|read| !read.is_empty()) else { break };
+        if read.iter().any(|octet| *octet != 0) {
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(read)?;
+        }
+        at += u64::try_from(octets).unwrap_or(u64::MAX);
+    }
+    file.sync_all()
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// An open file cannot be removed or moved there.
+#[cfg(not(unix))]
+fn is_same(_one: &Metadata, _other: &Metadata) -> bool {
+    true
+}
+
 /// The format that this version writes.
 const FORMAT: u32 = 2;
 const FORMAT_NAME: &str = "webpush-store ";
@@ -108,3 +168,7 @@ const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_DRAFT: &str = "FORMAT.draft";
 const LOCK_FILE: &str = "LOCK";
 const DATA_FOLDER: &str = "data";
+/// What fjall makes last in a new database, and without which it would make another.
+const DATA_MARKER: &str = "version";
+const JOURNAL_EXTENSION: &str = "jnl";
+const PAGE_OCTETS: usize = 4096;

@@ -5,9 +5,11 @@
 mod fjall;
 #[cfg(feature = "fjall")]
 mod folder;
+#[cfg(feature = "fjall")]
+mod journal;
 mod simulated;
 
-use std::{error, fmt, ops::ControlFlow, sync::Arc};
+use std::{error, fmt, io, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
 
@@ -41,11 +43,11 @@ pub trait Engine: Send + 'static {
     /// The disk failed.
     fn commit(&mut self, batch: &mut dyn Iterator<Item = Write<'_>>) -> Result<(), EngineError>;
 
-    /// Forgets everything but what is durable, and opens that again.
+    /// Forgets everything but what is durable, and opens that again; never makes a store where there was one.
     ///
     /// # Errors
     ///
-    /// Why it cannot be opened.
+    /// Why it cannot be opened. It may be asked again.
     fn reopen(&mut self) -> Result<(), OpenError>;
 
     /// Lets go of the disk. Everything committed is durable already.
@@ -144,14 +146,70 @@ impl fmt::Debug for Write<'_> {
 #[derive(Clone, Debug)]
 pub struct EngineError {
     during: &'static str,
+    failure: Failure,
     source: Arc<dyn error::Error + Send + Sync>,
+}
+
+/// What an operator has to see to, as far as one can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no room: the disk, a quota, or a limit of the process.
+    Full,
+    /// It can be read and not written.
+    ReadOnly,
+    /// It is not where it was.
+    Gone,
+    /// What is read is not what was written.
+    Damaged,
+    /// Something else.
+    Other,
+}
+
+impl Failure {
+    /// By what the operating system said.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are open-ended")]
+    #[must_use]
+    pub const fn of(kind: io::ErrorKind) -> Self {
+        use io::ErrorKind::{
+            FileTooLarge, InvalidData, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+            StaleNetworkFileHandle, StorageFull, UnexpectedEof,
+        };
+        match kind {
+            StorageFull | QuotaExceeded | FileTooLarge => Self::Full,
+            ReadOnlyFilesystem | PermissionDenied => Self::ReadOnly,
+            NotFound | StaleNetworkFileHandle => Self::Gone,
+            InvalidData | UnexpectedEof => Self::Damaged,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl EngineError {
     /// `source` happened in `during`, a step such as "commit".
     #[must_use]
     pub fn new(during: &'static str, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
-        Self { during, source: source.into().into() }
+        let source: Box<dyn error::Error + Send + Sync> = source.into();
+        let mut cause: Option<&(dyn error::Error + 'static)> = Some(&*source);
+        let mut failure = Failure::Other;
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                failure = Failure::of(error.kind());
+            }
+            cause = error.source();
+        }
+        Self { during, failure, source: source.into() }
+    }
+
+    /// The same, for an engine that knows that what it read is not what it wrote.
+    #[must_use]
+    pub fn damaged(self) -> Self {
+        Self { failure: Failure::Damaged, ..self }
+    }
+
+    /// What is to be seen to.
+    #[must_use]
+    pub const fn failure(&self) -> Failure {
+        self.failure
     }
 
     /// The step that failed.

@@ -75,6 +75,10 @@ impl Ledger {
         }
     }
 
+    pub(super) const fn latest(&self) -> UnixTime {
+        self.clock
+    }
+
     pub(super) fn apply(
         &mut self,
         operations: Vec<Operation>,

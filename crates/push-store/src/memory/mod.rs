@@ -8,7 +8,10 @@ mod shared;
 
 use std::{collections::VecDeque, mem};
 
-use push_proto::store::{Availability, Command, Completion, Hint};
+use push_proto::{
+    UnixTime,
+    store::{Availability, Command, Completion, Hint},
+};
 
 use crate::{Client, Quotas, ticket_of, watch::Watchers};
 use ledger::Ledger;
@@ -105,6 +108,12 @@ impl Memory {
     #[must_use]
     pub const fn availability(&self) -> Availability {
         if self.down { Availability::Down } else { Availability::Up }
+    }
+
+    /// The latest time that it has seen.
+    #[must_use]
+    pub const fn latest(&self) -> UnixTime {
+        self.ledger.latest()
     }
 
     /// The faults to come, to be set.

@@ -9,7 +9,7 @@ use std::{
 use push_proto::store::{Availability, Command, Completion};
 
 use super::Memory;
-use crate::{Client, Completions, Quotas, Store, ticket_of};
+use crate::{Client, Completions, OpenError, Outage, ProbeAnswer, Quotas, Store, ticket_of};
 
 /// A [`Memory`] that shards share. Completions come on the thread that submits, usually before it returns.
 pub struct SharedMemory(Mutex<Shared>);
@@ -71,6 +71,19 @@ impl Store for SharedMemory {
             memory.run(from, command, &mut |client, completion| outbox.push_back((client, completion)));
         }
         deliver(&self.0, shared);
+    }
+
+    fn probe(&self, answer: ProbeAnswer) {
+        let shared = self.lock();
+        let found = if shared.closed {
+            Err(Outage::Shut(OpenError::Closed))
+        } else if shared.memory.availability() == Availability::Down {
+            Err(Outage::Down)
+        } else {
+            Ok(shared.memory.latest())
+        };
+        drop(shared);
+        answer(found);
     }
 
     fn close(&self) {

@@ -27,6 +27,7 @@ pub(super) async fn serve<R: Runtime>(
         match local.understand(head, &mut body).await {
             Ok(Ok(Wanted::Monitor(monitor, via))) => Answer::Monitor(monitor, via),
             Ok(Ok(Wanted::Answer(request))) => Answer::Response(local.answer(request).await),
+            Ok(Ok(Wanted::Health(response))) => Answer::Response(response),
             Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
             Err(Broken) => Answer::Nobody,
         }

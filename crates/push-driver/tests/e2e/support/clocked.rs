@@ -1,6 +1,17 @@
 //! The runtime under test with a clock that only the test advances.
 
-use std::{future::Future, io, net::SocketAddr, net::TcpListener, net::TcpStream, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    net::TcpListener,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use push_driver::Runtime;
 use push_proto::{Mono, Now, UnixTime};
@@ -12,13 +23,16 @@ use crate::adapter::{NATIVE, Native};
 #[derive(Clone, Debug)]
 pub struct Clocked {
     clock: Arc<watch::Sender<Mono>>,
+    /// What the wall clock said at first.
+    wall: Arc<AtomicU64>,
     /// An address that every name has first, and that never answers; how often it was connected to.
     hole: Option<(SocketAddr, Arc<watch::Sender<usize>>)>,
 }
 
 impl Clocked {
     pub fn new() -> Self {
-        Self { clock: Arc::new(watch::Sender::new(Mono::ZERO)), hole: None }
+        let wall = Arc::new(AtomicU64::new(START));
+        Self { clock: Arc::new(watch::Sender::new(Mono::ZERO)), wall, hole: None }
     }
 
     /// With an address that swallows connections.
@@ -30,6 +44,11 @@ impl Clocked {
     pub async fn swallows(&self, times: usize) {
         let (_, swallowed) = self.hole.as_ref().expect("there is a black hole");
         swallowed.subscribe().wait_for(|now| *now >= times).await.unwrap();
+    }
+
+    /// Sets the wall clock, so many seconds from where it would be.
+    pub fn set_wall(&self, by: i64) {
+        self.wall.store(START.saturating_add_signed(by), Ordering::Relaxed);
     }
 
     pub fn advance(&self, by: Duration) {
@@ -91,6 +110,10 @@ impl Runtime for Clocked {
 
     fn now(&self) -> Now {
         let mono = *self.clock.borrow();
-        Now { mono, wall: UnixTime::from_secs(1_700_000_000 + mono.as_nanos() / 1_000_000_000) }
+        let wall = self.wall.load(Ordering::Relaxed);
+        Now { mono, wall: UnixTime::from_secs(wall + mono.as_nanos() / 1_000_000_000) }
     }
 }
+
+/// 2027-01-15
+const START: u64 = 1_800_000_000;

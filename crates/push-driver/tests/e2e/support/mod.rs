@@ -19,7 +19,7 @@ use push_proto::{
     service::Limits as ServiceLimits,
     wire::{self, Door, PublicUrl},
 };
-use push_store::{Quotas, SharedMemory};
+use push_store::{Quotas, SharedMemory, Store};
 
 #[allow(unused_imports, reason = "each binary uses its part")]
 pub use task::{Task, spawn, yield_now};
@@ -103,7 +103,25 @@ impl Setup {
         self.start_by(|config, listens| Server::start(runtime, config, listens))
     }
 
+    /// With a store of the test's own; the one of [`Service`] is nobody's.
+    pub fn start_with(self, store: Arc<dyn Store>) -> Service {
+        self.start_over(Some(store), adapter::serve)
+    }
+
+    /// The same on another runtime.
+    pub fn start_with_on<R: Runtime>(self, store: Arc<dyn Store>, runtime: R) -> Service {
+        self.start_over(Some(store), |config, listens| Server::start(runtime, config, listens))
+    }
+
     fn start_by(self, serve: impl FnOnce(Config, Vec<Listen>) -> Result<Server, Fault>) -> Service {
+        self.start_over(None, serve)
+    }
+
+    fn start_over(
+        self,
+        own: Option<Arc<dyn Store>>,
+        serve: impl FnOnce(Config, Vec<Listen>) -> Result<Server, Fault>,
+    ) -> Service {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let store = Arc::new(SharedMemory::new(Quotas::default()));
@@ -119,7 +137,7 @@ impl Setup {
         let url = format!("{scheme}://localhost:{}", address.port());
         let config = Config {
             door: door(&url),
-            store: Arc::clone(&store) as _,
+            store: own.unwrap_or_else(|| Arc::clone(&store) as _),
             seed: seed(),
             shards: self.shards,
             service: self.service,

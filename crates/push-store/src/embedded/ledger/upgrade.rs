@@ -23,10 +23,7 @@ impl<E: Engine> Ledger<E> {
             // Positions as they were: what is reserved and unused may have been given out.
             self.save(super::Marks { reserved: self.saved.reserved, ..self.marks() })
         });
-        upgraded.map_err(|fault| match fault {
-            Fault::Corrupt(corrupt) => OpenError::Corrupt(corrupt),
-            Fault::Engine(error) => OpenError::Engine(error),
-        })
+        Ok(upgraded?)
     }
 
     /// All agents count as seen now: nobody knows better, and none is to end because of that.

@@ -1,0 +1,96 @@
+//! Sees to it that fjall cuts nothing off a journal but a commit that was cut short.
+//!
+//! fjall 3.1 takes the first entry that it cannot read for the end of a journal, and cuts the file there when it opens
+//! it. That is right after a loss of power, and loses acknowledged messages in silence (G1) if a bit of an entry's head
+//! has rotted: what its checksums cover is the rest. So a journal is looked through before fjall gets it.
+//!
+//! ```text
+//! batch  1, count 4, sequence number 8; entries; 3, checksum 8, "FJL" 3
+//! entry  2, type 1, compression 1, keyspace 8, key length 2, value length 4, the same again 4; key; value
+//!        4, keyspace 8
+//! ```
+//!
+//! Numbers are little-endian. After the last batch there is nothing, or zeros.
+
+/// Whether all that was ever committed to it is there for fjall to find, or for its checksums to miss.
+///
+/// One batch at a time is on its way to the disk, so a batch that does not end is the last. If there is an end after all,
+/// it was whole once; unless a page of zeros lies before it, which is what is left of one that did not reach the disk
+/// when power went.
+pub(super) fn is_whole(journal: &[u8]) -> bool {
+    let journal = without_tail(journal);
+    let mut rest = journal;
+    while let Some(after) = split_batch(rest) {
+        rest = after;
+    }
+    let from = journal.len() - rest.len();
+    ends(rest).all(|(at, last)| last && has_hole(journal, from, from + at))
+}
+
+/// Up to the last page that is not zeros.
+fn without_tail(journal: &[u8]) -> &[u8] {
+    let mut pages = journal.chunks(PAGE_OCTETS);
+    let last = pages.rposition(|page| ZEROS.get(..page.len()) != Some(page));
+    let octets = last.map_or(0, |last| (last + 1) * PAGE_OCTETS);
+    journal.get(..octets).unwrap_or(journal)
+}
+
+/// Where batches end in what cannot be read as batches, and whether nothing comes after.
+fn ends(octets: &[u8]) -> impl Iterator<Item = (usize, bool)> {
+    octets.windows(END_OCTETS).enumerate().filter_map(|(at, window)| {
+        let is_end = window.first() == Some(&END) && window.ends_with(MAGIC);
+        match octets.get(at + END_OCTETS) {
+            Some(&START) if is_end => Some((at, false)),
+            None | Some(0) if is_end => Some((at, true)),
+            _ => None,
+        }
+    })
+}
+
+/// Whether a whole page is zeros.
+fn has_hole(journal: &[u8], from: usize, to: usize) -> bool {
+    let first = from.next_multiple_of(PAGE_OCTETS);
+    let pages = journal.get(first..to).unwrap_or_default().chunks_exact(PAGE_OCTETS);
+    pages.into_iter().any(|page| page == ZEROS)
+}
+
+fn split_batch(octets: &[u8]) -> Option<&[u8]> {
+    let ([START, head @ ..], mut rest) = octets.split_first_chunk::<13>()? else { return None };
+    for _ in 0..u32::from_le_bytes(*head.first_chunk()?) {
+        rest = split_entry(rest)?;
+    }
+    let (end, rest) = rest.split_at_checked(END_OCTETS)?;
+    (end.first() == Some(&END) && end.ends_with(MAGIC)).then_some(rest)
+}
+
+fn split_entry(octets: &[u8]) -> Option<&[u8]> {
+    let (tag, rest) = octets.split_first()?;
+    match *tag {
+        ITEM => {
+            let ([kind, compression], rest) = rest.split_first_chunk()?;
+            let (_keyspace, rest) = rest.split_first_chunk::<8>()?;
+            let (key, rest) = rest.split_first_chunk()?;
+            let (length, rest) = rest.split_first_chunk::<4>()?;
+            let (value, rest) = rest.split_first_chunk()?;
+            let octets = usize::from(u16::from_le_bytes(*key))
+                .checked_add(usize::try_from(u32::from_le_bytes(*value)).ok()?)?;
+            (KINDS.contains(kind) && *compression == 0 && length == value)
+                .then(|| rest.get(octets..))
+                .flatten()
+        }
+        CLEAR => rest.get(8..),
+        _ => None,
+    }
+}
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEAR: u8 = 4;
+/// Of values: one, its removal, and the two that fjall keeps for itself.
+const KINDS: [u8; 4] = [0, 1, 2, 4];
+const MAGIC: &[u8] = b"FJL\x03";
+/// Tag, checksum and magic.
+const END_OCTETS: usize = 13;
+const PAGE_OCTETS: usize = 4096;
+const ZEROS: [u8; PAGE_OCTETS] = [0; PAGE_OCTETS];
