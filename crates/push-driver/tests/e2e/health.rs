@@ -36,6 +36,12 @@ fn brisk() -> Setup {
     Setup { limits: Limits { health, ..Limits::default() }, ..Setup::default() }
 }
 
+/// For a clock that runs ahead: no connection is idle for that long.
+fn patient() -> Setup {
+    let limits = Limits { idle: Duration::from_secs(u64::from(u32::MAX)), ..Limits::default() };
+    Setup { limits, ..Setup::default() }
+}
+
 async fn get(peer: &mut Peer, path: &str) -> Response<Vec<u8>> {
     peer.request(Method::GET, path, &[], b"").await
 }
@@ -228,7 +234,7 @@ fn a_fault_that_a_request_comes_upon_is_known_at_once() {
         let engine = Faulty { disk: SimulatedDisk::new(), fails: Arc::clone(&fails) };
         let store = Arc::new(Embedded::over(engine, Quotas::default()).unwrap());
         let clock = Clocked::new();
-        let service = Setup::default().start_with_on(store, clock.clone());
+        let service = patient().start_with_on(store, clock.clone());
         let mut peer = Peer::connect(&service).await;
         let subscription = peer.subscribe().await;
         *fails.lock().unwrap() = Some(io::ErrorKind::StorageFull);
@@ -390,7 +396,7 @@ fn a_clock_that_is_not_set_or_goes_back_is_red() {
     run(async {
         let limits = Limits::default().health;
         let clock = Clocked::new();
-        let service = Setup::default().start_on(clock.clone());
+        let service = patient().start_on(clock.clone());
         let mut peer = Peer::connect(&service).await;
         peer.subscribe().await;
         // What the store has seen is known by the next probe.

@@ -94,3 +94,62 @@ const MAGIC: &[u8] = b"FJL\x03";
 const END_OCTETS: usize = 13;
 const PAGE_OCTETS: usize = 4096;
 const ZEROS: [u8; PAGE_OCTETS] = [0; PAGE_OCTETS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(number: u8, octets: usize) -> Vec<u8> {
+        let value = vec![number; octets];
+        let length = u32::try_from(octets).unwrap().to_le_bytes();
+        let item = [&[ITEM, 0, 0][..], &[1; 8], &[2, 0], &length, &length, b"ke", &value].concat();
+        let clear = [&[CLEAR][..], &[1; 8]].concat();
+        let start = [&[START, 2, 0, 0, 0][..], &[number; 8]].concat();
+        [start, item, clear, vec![END], vec![9; 8], MAGIC.to_vec()].concat()
+    }
+
+    #[test]
+    fn a_last_commit_that_was_cut_short_is_no_damage() {
+        let whole = batch(7, 100);
+        let last = batch(8, 20_000);
+        for tail in [0, 1, PAGE_OCTETS * 3] {
+            for cut in (0..=last.len()).step_by(97).chain([last.len()]) {
+                let journal = [&whole[..], &last[..cut], &vec![0; tail]].concat();
+                assert!(is_whole(&journal), "{cut} octets of the last, and {tail} zeros");
+            }
+            // Its pages come to the disk in any order.
+            let journal = [&whole[..], &last[..], &vec![0; tail]].concat();
+            for page in 1..4 {
+                let mut torn = journal.clone();
+                torn[page * PAGE_OCTETS..][..PAGE_OCTETS].fill(0);
+                assert!(is_whole(&torn), "without page {page}");
+            }
+        }
+        assert!(is_whole(&[]) && is_whole(&[0; 10_000]));
+    }
+
+    /// G1
+    #[test]
+    fn what_cannot_be_read_and_is_not_the_last_is_damage() {
+        let journal = [batch(7, 5000), batch(8, 5000), batch(9, 5000)].concat();
+        let middle = batch(7, 5000).len();
+        // The heads of its three entries, but for what only checksums can tell.
+        for at in [0, 1, 13, 15, 24, 26, 30, 5036, 5045, 5054] {
+            for bit in 0..8 {
+                let mut damaged = journal.clone();
+                damaged[middle + at] ^= 1 << bit;
+                assert!(!is_whole(&damaged), "bit {bit} of octet {at}");
+            }
+        }
+        // The last one had been whole as well.
+        let mut damaged = journal.clone();
+        damaged[2 * middle] ^= 1;
+        assert!(!is_whole(&damaged));
+        assert!(!is_whole(&[damaged, vec![0; 10_000]].concat()));
+        // What was written after it says that this one was durable.
+        let mut torn = journal;
+        torn[PAGE_OCTETS..][..PAGE_OCTETS].fill(0);
+        torn[0] = 0;
+        assert!(!is_whole(&torn));
+    }
+}

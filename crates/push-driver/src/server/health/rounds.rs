@@ -10,7 +10,7 @@ use push_store::{OpenError, Outage, Store};
 use tokio::sync::oneshot;
 
 use super::{Health, named};
-use crate::{Runtime, runtime::sleep, server::mailbox::Letter};
+use crate::{HealthLimits, Runtime, runtime::sleep, server::mailbox::Letter};
 
 /// Makes them until the server drains or has gone.
 pub(in crate::server) async fn run<R: Runtime>(runtime: R, store: Arc<dyn Store>, health: Arc<Health>) {
@@ -40,7 +40,7 @@ async fn probe<R: Runtime>(runtime: &R, store: Arc<dyn Store>, health: &Health) 
     let limits = health.limits;
     let mut store_up = health.store_up.clone();
     let mut told = Told::default();
-    let mut pause = Pause { wait: limits.retry, steady_from: Mono::ZERO };
+    let mut pause = Pause::new(limits);
     loop {
         store_up.mark_unchanged();
         let now = runtime.now().mono;
@@ -52,7 +52,11 @@ async fn probe<R: Runtime>(runtime: &R, store: Arc<dyn Store>, health: &Health) 
         let now = runtime.now().mono;
         let wait = match found {
             Ok(_) => limits.probe,
-            Err(_) => pause.next(now, limits.retry, limits.retry_max),
+            Err(_) => {
+                // That it went down is known by now; only that it is back is news.
+                store_up.mark_unchanged();
+                pause.next(now, limits)
+            }
         };
         tokio::select! {
             biased;
@@ -62,8 +66,7 @@ async fn probe<R: Runtime>(runtime: &R, store: Arc<dyn Store>, health: &Health) 
         let now = runtime.now().mono;
         // It fell as soon as it was up: no haste, since all monitors end each time.
         if !*store_up.borrow() && found_well(health) && now < pause.steady_from {
-            let wait = pause.next(now, limits.retry, limits.retry_max);
-            sleep(runtime.clone(), wait).await;
+            sleep(runtime.clone(), pause.next(now, limits)).await;
         }
     }
 }
@@ -76,10 +79,14 @@ struct Pause {
 }
 
 impl Pause {
-    fn next(&mut self, now: Mono, first: Duration, longest: Duration) -> Duration {
-        let wait = if now < self.steady_from { self.wait } else { first };
-        self.wait = wait.saturating_mul(2).min(longest);
-        self.steady_from = now.after(wait.saturating_add(longest));
+    const fn new(limits: HealthLimits) -> Self {
+        Self { wait: limits.retry, steady_from: Mono::ZERO }
+    }
+
+    fn next(&mut self, now: Mono, limits: HealthLimits) -> Duration {
+        let wait = if now < self.steady_from { self.wait } else { limits.retry };
+        self.wait = wait.saturating_mul(2).min(limits.retry_max);
+        self.steady_from = now.after(wait.saturating_add(limits.retry_max));
         wait
     }
 }
@@ -133,5 +140,28 @@ impl Told {
             _ => {}
         }
         self.outage = outage;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_limit_until_it_has_been_well_for_a_while() {
+        let limits = HealthLimits::default();
+        let mut pause = Pause::new(limits);
+        let mut now = Mono::ZERO.after(Duration::from_secs(1000));
+        for _ in 0..2 {
+            for wait in [1, 2, 4, 8, 8, 8] {
+                let next = pause.next(now, limits);
+                assert_eq!(next, Duration::from_secs(wait));
+                now = now.after(next);
+            }
+            // Up, and down again soon after: that is the same failure.
+            now = now.after(limits.retry_max / 2);
+            assert_eq!(pause.next(now, limits), limits.retry_max);
+            now = now.after(limits.retry_max * 2);
+        }
     }
 }
