@@ -25,7 +25,17 @@ pub struct Limits {
     /// Messages to one user agent, all its subscriptions together (`8030-8.4-1`); beyond it 429. Far more than people or
     /// apps cause, so it stops only what would drain a battery or fill a queue in minutes; `None` for no bound.
     pub messages: Option<Rate>,
-    /// User agents whose rate is kept in mind: only those that were sent to more lately than their rate gives back. Full,
+    /// Messages to one subscription (`8030-8.4-1`); beyond it 429. Half of what its user agent may get, so that one
+    /// application that floods its own subscription leaves room for the others. `None` for no bound.
+    pub subscription_messages: Option<Rate>,
+    /// Messages signed with one VAPID key (RFC 8292), to whomever on this shard; beyond it 429. What a large application
+    /// sends to its users, and less than a shard can take, so that a key that runs wild leaves room for others. `None`
+    /// for no bound. Who signs nothing has no name here; the carrier bounds such senders by their address.
+    pub sender_messages: Option<Rate>,
+    /// VAPID keys whose rate is kept in mind. Full, the one that is nearest to its whole burst again is forgotten, so
+    /// making up keys frees none that is far over.
+    pub rated_senders: usize,
+    /// User agents, and subscriptions, whose rate is kept in mind: only those that were sent to more lately than their rate gives back. Full,
     /// it forgets the one that is nearest to its whole burst again.
     pub rated_agents: usize,
     /// New user agents and receipt subscriptions of this shard, by whomever (`8030-4.1-6`); beyond it 429. Not counted by
@@ -54,6 +64,9 @@ impl Default for Limits {
             ttl: Ttl::from_secs(30 * 24 * 3600),
             transient_secs: 10,
             messages: Rate::new(200, 5000),
+            subscription_messages: Rate::new(100, 2500),
+            sender_messages: Rate::new(5000, 50_000),
+            rated_senders: 16_384,
             rated_agents: 65_536,
             new_agents: Rate::new(200, 20_000),
             acknowledgement: Duration::from_secs(60),

@@ -43,6 +43,9 @@ pub(crate) const LIMITS: Limits = Limits {
     sweep: Duration::from_secs(1),
     retry_after: Duration::from_secs(5),
     messages: None,
+    subscription_messages: None,
+    sender_messages: None,
+    rated_senders: 0,
     rated_agents: 0,
     new_agents: None,
 };
