@@ -185,6 +185,14 @@ impl Refusal {
          again later.",
     )
     .blaming(Party::Address);
+    /// Of one user agent.
+    pub const MONITORS_EXCEEDED: Self = Self::new(
+        429,
+        "monitors-exceeded",
+        "RFC 8030 §6",
+        "This user agent monitors as many of its resources as it can; monitor the set instead of each subscription.",
+    )
+    .blaming(Party::Agent);
     /// `8030-4.1-6`, of all who share an address.
     pub const ADDRESS_AGENTS_EXCEEDED: Self = Self::new(
         429,
@@ -219,6 +227,13 @@ impl Refusal {
     /// A named limit of this service is reached.
     pub const OVERLOADED: Self =
         Self::new(503, "overloaded", "RFC 8030 §7.1", "The push service is busy; try again later.");
+    /// What its peers make it hold is as much as it can.
+    pub const MEMORY_SHORT: Self = Self::new(
+        503,
+        "memory-short",
+        "RFC 8030 §7.1",
+        "The push service has no memory for the body of this request now; try again later.",
+    );
     /// `G7`
     pub const STORE_UNAVAILABLE: Self = Self::new(
         503,

@@ -12,6 +12,9 @@ pub struct Limits {
     pub requests_in_flight: usize,
     /// Monitors at once; beyond it 503.
     pub monitors: usize,
+    /// Monitors of one user agent or receipt subscription: its set, and its subscriptions one by one; beyond it 429. A
+    /// user agent needs one for its set; a few more let several programs share a set.
+    pub agent_monitors: usize,
     /// Pushes of one monitor that wait for their acknowledgement; beyond it messages stay in the store.
     pub unacknowledged: usize,
     /// Entries of one page from the store.
@@ -38,8 +41,8 @@ pub struct Limits {
     /// User agents, and subscriptions, whose rate is kept in mind: only those that were sent to more lately than their rate gives back. Full,
     /// it forgets the one that is nearest to its whole burst again.
     pub rated_agents: usize,
-    /// New user agents and receipt subscriptions of this shard, by whomever (`8030-4.1-6`); beyond it 429. Not counted by
-    /// address: many people share one, and a false positive would lock them out (`8030-4.1-7`). `None` for no bound.
+    /// New user agents and receipt subscriptions of this shard, by whomever (`8030-4.1-6`); beyond it 429. The carrier
+    /// bounds those of one address, far above what people who share one make (`8030-4.1-7`). `None` for no bound.
     pub new_agents: Option<Rate>,
     /// How long a push may stay unacknowledged until it counts as undelivered (`8030-6.2-3`).
     pub acknowledgement: Duration,
@@ -58,6 +61,7 @@ impl Default for Limits {
         Self {
             requests_in_flight: 4096,
             monitors: 100_000,
+            agent_monitors: 64,
             unacknowledged: 256,
             page_entries: 32,
             transient: 16,

@@ -178,19 +178,12 @@ impl Service {
 
     /// Counts a request against the rates that it falls under (RFC 8030 §8.4).
     fn paced(&mut self, request: &Request, now: Now) -> Result<(), Refusal> {
-        let makes_agent = match request {
-            Request::Subscribe(subscribe) => subscribe.set.is_none(),
-            Request::Send(send) => send.receipt == ReceiptRequest::New,
-            Request::Monitor(_)
-            | Request::Acknowledge(_)
-            | Request::Drop(_)
-            | Request::Read(_)
-            | Request::Unsubscribe(_) => return Ok(()),
-        };
         if let Request::Send(send) = request {
             self.rates.message(&Parties::of(send), now.mono)?;
         }
-        if makes_agent && let Err(refusal) = self.rates.new_agent(now.mono) {
+        if request.makes_agent()
+            && let Err(refusal) = self.rates.new_agent(now.mono)
+        {
             if let Request::Send(send) = request {
                 self.rates.spare_receiver(&Parties::of(send));
             }

@@ -32,6 +32,7 @@ pub(crate) static PROVIDER: LazyLock<Provider> = LazyLock::new(rustcrypto::provi
 pub(crate) const LIMITS: Limits = Limits {
     requests_in_flight: 24,
     monitors: 16,
+    agent_monitors: 16,
     unacknowledged: 4,
     page_entries: 2,
     transient: 2,

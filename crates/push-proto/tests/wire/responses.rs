@@ -119,6 +119,8 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::AGENTS_EXCEEDED,
         Refusal::SET_FULL,
         Refusal::CROWDED,
+        Refusal::MONITORS_EXCEEDED,
+        Refusal::MEMORY_SHORT,
         Refusal::OVERLOADED,
         Refusal::STORE_UNAVAILABLE,
         Refusal::DRAINING,
