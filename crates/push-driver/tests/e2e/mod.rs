@@ -12,12 +12,14 @@
 )]
 
 mod abuse;
+mod addresses;
 mod clients;
 mod crowd;
 mod delivery;
 mod drain;
 mod event_stream;
 mod limits;
+mod memory;
 mod operator;
 mod pushing;
 mod support;
