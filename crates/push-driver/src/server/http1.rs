@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Runtime,
     io::HyperIo,
-    runtime::{sleep, yield_now},
+    runtime::{sleep_until, yield_now},
 };
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of a request that was open.
@@ -33,7 +33,8 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     io: Io,
     caller: Rc<Caller>,
 ) {
-    let patience = Rc::new(Patience::new(local.runtime.now().mono));
+    let begun = local.runtime.now().mono;
+    let (patience, end) = (Rc::new(Patience::new(begun)), begun.after(local.limits.age));
     let respond = {
         let (local, caller, patience) = (Rc::clone(&local), Rc::clone(&caller), Rc::clone(&patience));
         service_fn(move |request| {
@@ -54,7 +55,7 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         tokio::select! {
             biased;
             () = drained(Rc::clone(&local)) => {}
-            () = sleep(local.runtime.clone(), local.limits.age) => {}
+            () = sleep_until(local.runtime.clone(), end) => {}
         }
         connection.borrow_mut().as_mut().graceful_shutdown();
         // hyper closes an idle connection when it is polled, and nothing else may come to wake it.

@@ -65,7 +65,7 @@ use super::{
 use crate::{
     Limits, Runtime,
     io::{Ending, PREFACE, Seen, Watched},
-    runtime::{sleep, within},
+    runtime::{sleep, sleep_until, within},
 };
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of everything that was open.
@@ -86,7 +86,8 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         draining.await;
         Event::Drain
     }));
-    let (late, account) = (sleep(local.runtime.clone(), local.limits.age), Rc::clone(caller.account()));
+    let end = local.runtime.now().mono.after(local.limits.age);
+    let (late, account) = (sleep_until(local.runtime.clone(), end), Rc::clone(caller.account()));
     tasks.push(Box::pin(async move {
         late.await;
         Event::Drain
