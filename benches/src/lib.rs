@@ -28,3 +28,15 @@ fn unhurried() -> Limits {
         ..Limits::default()
     }
 }
+
+/// Connections as they are, but for bounds of an address: all clients of a contest share one.
+fn from_one_address() -> push_driver::Limits {
+    let unreached = Rate::new(1_000_000, u32::MAX);
+    push_driver::Limits {
+        address_connections: usize::MAX,
+        address_requests: unreached,
+        address_agents: unreached,
+        address_unsigned: unreached,
+        ..push_driver::Limits::default()
+    }
+}
