@@ -18,7 +18,25 @@ use push_proto::service::{Limits, Rate};
 pub use contest::{Contest, Kind, Party, compare};
 pub use meter::{Clock, Meter, Spent};
 
-/// The service as it is, but for a rate that no contest reaches; it is kept all the same.
+/// The service as it is, but for rates that no contest reaches; they are kept all the same.
 fn unhurried() -> Limits {
-    Limits { messages: Rate::new(1_000_000, u32::MAX), ..Limits::default() }
+    let unreached = Rate::new(1_000_000, u32::MAX);
+    Limits {
+        messages: unreached,
+        subscription_messages: unreached,
+        sender_messages: unreached,
+        ..Limits::default()
+    }
+}
+
+/// Connections as they are, but for bounds of an address: all clients of a contest share one.
+fn from_one_address() -> push_driver::Limits {
+    let unreached = Rate::new(1_000_000, u32::MAX);
+    push_driver::Limits {
+        address_connections: usize::MAX,
+        address_requests: unreached,
+        address_agents: unreached,
+        address_unsigned: unreached,
+        ..push_driver::Limits::default()
+    }
 }

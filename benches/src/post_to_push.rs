@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use push_crypto::capability::Keyring;
-use push_driver::{Config, Limits, Listen, Server, ServerTls};
+use push_driver::{Config, Listen, Server, ServerTls};
 use push_proto::Seed;
 use push_proto::wire::{self, Door, PublicUrl};
 use push_store::{Embedded, Quotas, SharedMemory, Store};
@@ -175,7 +175,7 @@ fn ours(transport: Transport, store: Arc<dyn Store>, folder: Option<TempDir>) ->
         seed: Seed::from_octets(seed),
         shards: 1,
         service: crate::unhurried(),
-        limits: Limits::default(),
+        limits: crate::from_one_address(),
     };
     let server = Server::start(Tokio, config, vec![Listen { listener, tls }]).expect("starts");
     Place { address, certificate, server: Running::Ours(server, folder) }

@@ -11,7 +11,7 @@ use push_proto::{
     wire::{self, Door, PublicUrl},
 };
 use push_store::{Embedded, Failure, OpenError};
-use push_tokio::{Limits, Listen, ServerTls};
+use push_tokio::{Listen, ServerTls};
 use tokio::{runtime, signal};
 
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) fn run(config: Config) -> Result<()> {
         seed: seed()?,
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: config.bounds.service(),
-        limits: Limits::default(),
+        limits: config.bounds.carrier(),
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;

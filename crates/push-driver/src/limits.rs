@@ -2,13 +2,36 @@
 
 use std::time::Duration;
 
-use push_proto::UnixTime;
+use push_proto::{UnixTime, service::Rate};
 
 /// Bounds of a server. "Of a connection" and "of a shard" say how often each is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections of a shard; the one beyond it is closed at once. At about 28 KiB each with TLS this is 560 MiB.
     pub connections: usize,
+    /// Connections of one client address (an IPv6 address counts by its first 64 bits); the one beyond it is closed at
+    /// once. A large office shares one; a few machines that hold all places of a shard do not come from one. This and
+    /// the other bounds of an address are for connections with TLS: without it, the address is a proxy's.
+    pub address_connections: usize,
+    /// Requests from one client address; beyond it 429. More than an application server sends that is not told to stop
+    /// by its key's rate. `None` for no bound.
+    pub address_requests: Option<Rate>,
+    /// New user agents and receipt subscriptions from one client address (`8030-4.1-6`); beyond it 429. Enough for an
+    /// office that comes to work (`8030-4.1-7`). `None` for no bound.
+    pub address_agents: Option<Rate>,
+    /// Messages without VAPID credentials from one client address; beyond it 429. Those that are signed have the rate of
+    /// their key. `None` for no bound.
+    pub address_unsigned: Option<Rate>,
+    /// Client addresses whose rates are kept in mind. Full, the one that is nearest to its whole burst again is
+    /// forgotten.
+    pub rated_addresses: usize,
+    /// Body octets that a shard holds (requests until they are answered, pushes and responses until they are read, what
+    /// waits in monitors) up to which it takes another body; beyond it 503. Far more than is under way while everybody
+    /// reads and the store keeps up.
+    pub shed_octets: usize,
+    /// Body octets that a shard holds up to which it lets peers read as slowly as they like; beyond it, those are cut off
+    /// who have read nothing for longest. Above [`Limits::shed_octets`], so that pushing goes on when bodies are refused.
+    pub cut_octets: usize,
     /// Requests in the mailbox of a shard; beyond it the connection answers 503 itself.
     pub mailbox: usize,
     /// Hints of the store in the mailbox of a shard; beyond it they are dropped, which the store contract allows:
@@ -53,6 +76,9 @@ pub struct Limits {
     pub stream_stall: Duration,
     /// HTTP/2: how long a connection may stay without monitors and without a new request.
     pub idle: Duration,
+    /// How long a connection may last; then its peer is told to go when what it asked for is done. Monitors end by
+    /// themselves before long. So whoever stays comes to see a new certificate and a less busy shard in the end.
+    pub age: Duration,
     /// The Retry-After of a 503 that the driver gives.
     pub retry_after: Duration,
     /// VAPID tokens whose verification a shard remembers.
@@ -107,6 +133,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            address_connections: 5000,
+            address_requests: Rate::new(5000, 50_000),
+            address_agents: Rate::new(20, 2000),
+            address_unsigned: Rate::new(200, 5000),
+            rated_addresses: 65_536,
+            shed_octets: 64 << 20,
+            cut_octets: 128 << 20,
             mailbox: 4096,
             hints: 4096,
             turn: 256,
@@ -127,6 +160,7 @@ impl Default for Limits {
             stream_keepalive: Duration::from_secs(25),
             stream_stall: Duration::from_secs(60),
             idle: Duration::from_secs(300),
+            age: Duration::from_secs(24 * 3600),
             retry_after: Duration::from_secs(2),
             verified: 4096,
             health: HealthLimits::default(),

@@ -26,6 +26,6 @@ pub use entropy::{Entropy, Seed};
 pub use id::{AgentId, Handle, ID_OCTETS, MessageId, Slot, SubscriptionId};
 pub use message::{Content, ContentField, Message, Outcome, Receipt, Topic, Ttl, Urgency};
 pub use push_crypto::{Origin, PublicKey, PushUrl, capability::KeyId as SealingKeyId};
-pub use refusal::Refusal;
+pub use refusal::{Party, Refusal};
 pub use time::{Mono, Now, UnixTime};
 pub use via::Via;

@@ -9,7 +9,35 @@ pub struct Refusal {
     reason: &'static str,
     section: &'static str,
     detail: &'static str,
+    exceeded_by: Option<Party>,
     retry_after: Option<Duration>,
+}
+
+/// Who asked for more than it is to get: whom a 429 blames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Party {
+    /// The client's address, with all who share it.
+    Address,
+    /// The VAPID key that signed the request.
+    Key,
+    /// The subscription: all who send to it.
+    Subscription,
+    /// The user agent or receipt subscription: all who send to any subscription of it.
+    Agent,
+}
+
+impl Party {
+    /// Its name in problem details.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Key => "key",
+            Self::Subscription => "subscription",
+            Self::Agent => "agent",
+        }
+    }
 }
 
 impl Refusal {
@@ -37,6 +65,12 @@ impl Refusal {
         self.detail
     }
 
+    /// Who asked for too much, where it is one party's excess and not the service's own shortage.
+    #[must_use]
+    pub const fn exceeded_by(&self) -> Option<Party> {
+        self.exceeded_by
+    }
+
     /// When to come again, where that helps.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -52,7 +86,13 @@ impl Refusal {
     /// A refusal of the carrier: `wire` and the VAPID checks make theirs by this.
     #[must_use]
     pub const fn new(status: u16, reason: &'static str, section: &'static str, detail: &'static str) -> Self {
-        Self { status, reason, section, detail, retry_after: None }
+        Self { status, reason, section, detail, exceeded_by: None, retry_after: None }
+    }
+
+    /// The same, which blames that party.
+    #[must_use]
+    pub const fn blaming(self, party: Party) -> Self {
+        Self { exceeded_by: Some(party), ..self }
     }
 
     // Decided by the core.
@@ -102,14 +142,66 @@ impl Refusal {
         "queue-full",
         "RFC 8030 §8.4",
         "Too many messages wait for this user agent; try again later.",
-    );
+    )
+    .blaming(Party::Agent);
     /// `8030-8.4-1`
     pub const RATE_EXCEEDED: Self = Self::new(
         429,
         "rate-exceeded",
         "RFC 8030 §8.4",
         "Messages come faster than this user agent is to get them; try again later.",
-    );
+    )
+    .blaming(Party::Agent);
+    /// `8030-8.4-1`
+    pub const SUBSCRIPTION_RATE_EXCEEDED: Self = Self::new(
+        429,
+        "subscription-rate-exceeded",
+        "RFC 8030 §8.4",
+        "Messages come faster than this subscription is to get them; others are not affected. Try again later.",
+    )
+    .blaming(Party::Subscription);
+    /// Of one sender.
+    pub const SENDER_RATE_EXCEEDED: Self = Self::new(
+        429,
+        "sender-rate-exceeded",
+        "RFC 8030 §8.4",
+        "Messages signed with this key come too fast, whomever they are for; try again later.",
+    )
+    .blaming(Party::Key);
+    /// Of all who share an address.
+    pub const ADDRESS_RATE_EXCEEDED: Self = Self::new(
+        429,
+        "address-rate-exceeded",
+        "RFC 8030 §8.4",
+        "Requests come too fast from this address; try again later.",
+    )
+    .blaming(Party::Address);
+    /// Of all unsigned messages from an address.
+    pub const UNSIGNED_RATE_EXCEEDED: Self = Self::new(
+        429,
+        "unsigned-rate-exceeded",
+        "RFC 8030 §8.4",
+        "Unsigned messages come too fast from this address; sign them (RFC 8292) to be counted by your key, or try \
+         again later.",
+    )
+    .blaming(Party::Address);
+    /// Of one user agent.
+    pub const MONITORS_EXCEEDED: Self = Self::new(
+        429,
+        "monitors-exceeded",
+        "RFC 8030 §6",
+        "This user agent monitors as many of its resources as it can; monitor the set instead of each subscription.",
+    )
+    .blaming(Party::Agent);
+    /// `8030-4.1-6`, of all who share an address.
+    pub const ADDRESS_AGENTS_EXCEEDED: Self = Self::new(
+        429,
+        "address-agents-exceeded",
+        "RFC 8030 §4.1",
+        "New subscription sets and receipt subscriptions are made too fast from this address; name one that you have, \
+         or try again later.",
+    )
+    .blaming(Party::Address);
     /// `8030-4.1-6`
     pub const AGENTS_EXCEEDED: Self = Self::new(
         429,
@@ -123,7 +215,8 @@ impl Refusal {
         "set-full",
         "RFC 8030 §4.1",
         "This subscription set has as many subscriptions as it can have; remove one first.",
-    );
+    )
+    .blaming(Party::Agent);
     /// A bound of the whole store.
     pub const CROWDED: Self = Self::new(
         503,
@@ -134,6 +227,13 @@ impl Refusal {
     /// A named limit of this service is reached.
     pub const OVERLOADED: Self =
         Self::new(503, "overloaded", "RFC 8030 §7.1", "The push service is busy; try again later.");
+    /// What its peers make it hold is as much as it can.
+    pub const MEMORY_SHORT: Self = Self::new(
+        503,
+        "memory-short",
+        "RFC 8030 §7.1",
+        "The push service has no memory for the body of this request now; try again later.",
+    );
     /// `G7`
     pub const STORE_UNAVAILABLE: Self = Self::new(
         503,

@@ -228,6 +228,15 @@ impl Item {
         }
     }
 
+    /// Octets of its body, which is what it takes in memory; a receipt has none.
+    #[must_use]
+    pub fn body_octets(&self) -> usize {
+        match self {
+            Self::Message(message) => message.content.body.len(),
+            Self::Receipt(_) => 0,
+        }
+    }
+
     /// The first second at which it must not be delivered any more.
     #[must_use]
     pub fn expires(&self) -> UnixTime {

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, client};
 use http::{HeaderMap, Method, Request, StatusCode};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 /// The connection ended, or the request on it did.
 #[derive(Debug)]
@@ -17,7 +20,7 @@ impl From<h2::Error> for Broken {
     }
 }
 
-/// One cleartext connection.
+/// One connection.
 #[derive(Clone)]
 pub(crate) struct Peer(client::SendRequest<Bytes>);
 
@@ -48,12 +51,19 @@ impl Peer {
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self, Broken> {
         let socket = TcpStream::connect(address).await.map_err(|_| Broken)?;
         socket.set_nodelay(true).unwrap();
+        Self::over(socket).await
+    }
+
+    /// One over any transport.
+    pub(crate) async fn over(
+        transport: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, Broken> {
         let mut builder = client::Builder::new();
         builder
             .initial_window_size(1 << 20)
             .initial_connection_window_size(1 << 24)
             .max_concurrent_streams(100);
-        let (sender, connection) = builder.handshake(socket).await?;
+        let (sender, connection) = builder.handshake(transport).await?;
         tokio::spawn(async move { drop(connection.await) });
         Ok(Self(sender))
     }

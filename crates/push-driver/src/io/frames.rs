@@ -6,7 +6,7 @@
 //! plain in the nine octets in front of each frame (RFC 9113 §4.1), so the transport reads along.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     task::{Context, Poll, Waker},
 };
 
@@ -28,6 +28,12 @@ pub(crate) struct Seen {
     pub(crate) written: VecDeque<(u32, Ending)>,
     /// Even streams that the peer reset, in order.
     pub(crate) reset: VecDeque<u32>,
+    /// Awaited streams that have ended: their last frame was written, or the peer has reset them.
+    pub(crate) ended: VecDeque<u32>,
+    /// Streams whose end is awaited.
+    awaited: BTreeSet<u32>,
+    /// The peer's streams that it reset and nobody awaited then: h2 may not have looked at that yet.
+    gone: BTreeSet<u32>,
     /// DATA octets written of the streams that are followed.
     followed: BTreeMap<u32, u64>,
     /// The peer's `ENABLE_PUSH`.
@@ -50,6 +56,9 @@ impl Seen {
             outgoing: Reader::new(0),
             written: VecDeque::new(),
             reset: VecDeque::new(),
+            ended: VecDeque::new(),
+            awaited: BTreeSet::new(),
+            gone: BTreeSet::new(),
             followed: BTreeMap::new(),
             push_enabled: true,
             goes_away: false,
@@ -62,6 +71,11 @@ impl Seen {
     /// A promise was handed to h2.
     pub(crate) const fn promised(&mut self) {
         self.promises += 1;
+    }
+
+    /// Tells the end of this stream of the peer, which was handed its last frame; not if the peer has reset it already.
+    pub(crate) fn await_end(&mut self, stream: u32) -> bool {
+        !self.gone.remove(&stream) && self.awaited.insert(stream)
     }
 
     /// Counts what is written of this stream from here on.
@@ -96,9 +110,13 @@ impl Seen {
 
     /// These octets came from the peer.
     pub(crate) fn read(&mut self, octets: &[u8]) {
-        let Self { incoming, reset, push_enabled, goes_away, .. } = self;
+        let Self { incoming, reset, push_enabled, goes_away, ended, awaited, gone, .. } = self;
         incoming.take(octets, |frame, setting| match frame.kind {
             RST_STREAM if frame.stream.is_multiple_of(2) => reset.push_back(frame.stream),
+            RST_STREAM if awaited.remove(&frame.stream) => ended.push_back(frame.stream),
+            RST_STREAM => {
+                gone.insert(frame.stream);
+            }
             GOAWAY => *goes_away = true,
             SETTINGS => {
                 if let Some((ENABLE_PUSH, value)) = setting {
@@ -111,11 +129,14 @@ impl Seen {
         while self.reset.len() > RESETS_MAX {
             self.reset.pop_front();
         }
+        while self.gone.len() > RESETS_MAX {
+            self.gone.pop_first();
+        }
     }
 
     /// These octets were written to the transport.
     pub(crate) fn wrote(&mut self, octets: &[u8]) {
-        let Self { outgoing, written, promises, followed, .. } = self;
+        let Self { outgoing, written, promises, followed, ended, awaited, .. } = self;
         outgoing.take(octets, |frame, _setting| {
             if frame.kind == DATA
                 && let Some(octets) = followed.get_mut(&frame.stream)
@@ -133,6 +154,8 @@ impl Seen {
             };
             if frame.stream.is_multiple_of(2) {
                 written.push_back((frame.stream, ending));
+            } else if awaited.remove(&frame.stream) {
+                ended.push_back(frame.stream);
             }
         });
         if self.promises == 0
@@ -329,6 +352,20 @@ mod tests {
     }
 
     #[test]
+    fn an_awaited_stream_ends_once_whoever_ends_it() {
+        let mut seen = Seen::new(0);
+        let reset = |stream| frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+        seen.read(&reset(9));
+        assert!([1, 3, 5, 7].into_iter().all(|stream| seen.await_end(stream)));
+        assert!(!seen.await_end(9), "it has ended already");
+        seen.wrote(&[frame(HEADERS, 0, 1, b"head"), frame(DATA, 0, 1, b"more"), reset(3)].concat());
+        assert_eq!(seen.ended, [3]);
+        seen.wrote(&frame(DATA, END_STREAM, 1, b"end"));
+        seen.read(&[reset(5), reset(5), reset(1)].concat());
+        assert_eq!(seen.ended, [3, 1, 5], "7 has not ended");
+    }
+
+    #[test]
     fn nothing_is_read_while_a_promise_is_unwritten() {
         let mut seen = Seen::new(0);
         let context = Context::from_waker(Waker::noop());
@@ -360,7 +397,8 @@ mod tests {
         let mut seen = Seen::new(0);
         for stream in 0..2 * RESETS_MAX as u32 {
             seen.read(&frame(RST_STREAM, 0, 2 * stream, &[0; 4]));
+            seen.read(&frame(RST_STREAM, 0, 2 * stream + 1, &[0; 4]));
         }
-        assert_eq!(seen.reset.len(), RESETS_MAX);
+        assert_eq!((seen.reset.len(), seen.gone.len()), (RESETS_MAX, RESETS_MAX));
     }
 }

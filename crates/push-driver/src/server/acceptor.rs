@@ -1,6 +1,6 @@
 //! Accepts connections and deals them to the shards, round robin.
 
-use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, convert::Infallible, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     Listen,
+    clients::Clients,
     connection::{Incoming, Transport},
 };
 use crate::{Runtime, runtime::sleep};
@@ -23,14 +24,15 @@ pub(super) struct Door {
 }
 
 /// Deals to all shards in turn.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Dealer {
     doors: Arc<[Door]>,
+    clients: Arc<Clients>,
 }
 
 impl Dealer {
-    pub(super) const fn new(doors: Arc<[Door]>) -> Self {
-        Self { doors }
+    pub(super) const fn new(doors: Arc<[Door]>, clients: Arc<Clients>) -> Self {
+        Self { doors, clients }
     }
 
     /// Open connections, of all shards.
@@ -38,9 +40,12 @@ impl Dealer {
         self.doors.iter().map(|door| door.places_max.saturating_sub(door.places.available_permits())).sum()
     }
 
-    /// Deals to the shard whose turn it is, or the next that has a place. Without any, the transport is dropped, which
-    /// closes the connection.
-    pub(super) fn deal(&self, turn: usize, transport: Transport) {
+    /// Deals to the shard whose turn it is, or the next that has a place. Without any, or if its address has as many
+    /// connections as it may have, the transport is dropped, which closes the connection.
+    pub(super) fn deal(&self, turn: usize, transport: Transport, address: Option<IpAddr>) {
+        let Some(client) = self.clients.connect(address) else {
+            return tracing::debug!("a connection was closed: its address has as many as it can have");
+        };
         let turn = turn.checked_rem(self.doors.len()).unwrap_or(0);
         let (after, first) = self.doors.split_at_checked(turn).unwrap_or_default();
         let place = |door: &Door| Arc::clone(&door.places).try_acquire_owned().ok();
@@ -48,14 +53,18 @@ impl Dealer {
         let Some((door, place)): Option<(&Door, OwnedSemaphorePermit)> = free else {
             return tracing::warn!("a connection was closed: every shard has as many as it can have");
         };
-        drop(door.deal.send(Incoming { transport, place }));
+        drop(door.deal.send(Incoming { transport, place, client }));
     }
 
     /// Deals a transport that the caller brought along, to the shard with most places; comes back at its end.
-    pub(super) async fn deal_given(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    pub(super) async fn deal_given(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        address: Option<IpAddr>,
+    ) {
         let (ended, end) = oneshot::channel();
         let freest = self.doors.iter().enumerate().max_by_key(|(_, door)| door.places.available_permits());
-        self.deal(freest.map_or(0, |(index, _)| index), Transport::Given(Box::new(io), ended));
+        self.deal(freest.map_or(0, |(index, _)| index), Transport::Given(Box::new(io), ended), address);
         drop(end.await);
     }
 }
@@ -99,7 +108,9 @@ async fn accept<R: Runtime>(runtime: R, listen: Listen, dealer: Dealer, turn: Rc
     loop {
         match runtime.accept(&mut listener).await {
             Ok(socket) => {
-                dealer.deal(turn.get(), Transport::Socket(socket, tls.clone()));
+                // What speaks cleartext is a proxy, or somebody who develops: neither is a client with an address.
+                let address = tls.as_ref().and_then(|_| socket.peer_addr().ok()).map(|address| address.ip());
+                dealer.deal(turn.get(), Transport::Socket(socket, tls.clone()), address);
                 turn.set(turn.get().wrapping_add(1));
             }
             // Usually there are no file descriptors left. Some connection will end.

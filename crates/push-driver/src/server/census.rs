@@ -21,9 +21,23 @@ pub struct Census {
     pub pushes: usize,
     /// What their bodies take.
     pub push_octets: usize,
+    /// What the bodies of requests take that are read, or wait for their answer; one that is read counts by the length
+    /// it may have.
+    pub request_octets: usize,
+    /// What the bodies of responses take that were not written to their end.
+    pub response_octets: usize,
+    /// What messages take that wait until a monitor's connection has room.
+    pub waiting_octets: usize,
 }
 
 impl Census {
+    /// All octets that bodies take, whatever they wait for.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        let handed_out = self.push_octets.saturating_add(self.response_octets);
+        handed_out.saturating_add(self.request_octets).saturating_add(self.waiting_octets)
+    }
+
     pub(super) fn of<'a>(connections: usize, tallies: impl Iterator<Item = &'a Tally>) -> Self {
         let empty = Self { connections, ..Self::default() };
         tallies.fold(empty, |sum, tally| Self {
@@ -32,9 +46,20 @@ impl Census {
             commands: sum.commands.saturating_add(tally.commands.load(Relaxed)),
             pushes: sum.pushes.saturating_add(tally.pushes.load(Relaxed)),
             push_octets: sum.push_octets.saturating_add(tally.push_octets.load(Relaxed)),
+            request_octets: sum.request_octets.saturating_add(tally.request_octets.load(Relaxed)),
+            response_octets: sum.response_octets.saturating_add(tally.response_octets.load(Relaxed)),
+            waiting_octets: sum.waiting_octets.saturating_add(tally.waiting_octets.load(Relaxed)),
             ..sum
         })
     }
+}
+
+/// What octets are held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Push,
+    Response,
 }
 
 /// The counts of one shard, where others can read them.
@@ -45,19 +70,36 @@ pub(super) struct Tally {
     commands: AtomicUsize,
     pushes: AtomicUsize,
     push_octets: AtomicUsize,
+    request_octets: AtomicUsize,
+    response_octets: AtomicUsize,
+    waiting_octets: AtomicUsize,
 }
 
 impl Tally {
     /// A push was handed out to a connection.
-    pub(super) fn push_begins(&self, octets: usize) {
+    pub(super) fn push_begins(&self) {
         self.pushes.fetch_add(1, Relaxed);
-        self.push_octets.fetch_add(octets, Relaxed);
     }
 
     /// A push has ended, one way or another.
-    pub(super) fn push_ends(&self, octets: usize) {
+    pub(super) fn push_ends(&self) {
         self.pushes.fetch_sub(1, Relaxed);
-        self.push_octets.fetch_sub(octets, Relaxed);
+    }
+
+    /// A connection holds so many octets more.
+    pub(super) fn hold(&self, kind: Kind, octets: usize) {
+        self.octets_of(kind).fetch_add(octets, Relaxed);
+    }
+
+    /// A connection holds so many octets less.
+    pub(super) fn release(&self, kind: Kind, octets: usize) {
+        self.octets_of(kind).fetch_sub(octets, Relaxed);
+    }
+
+    /// All octets of the shard.
+    pub(super) fn octets(&self) -> usize {
+        let held = [&self.push_octets, &self.request_octets, &self.response_octets, &self.waiting_octets];
+        held.into_iter().fold(0, |sum, octets| sum.saturating_add(octets.load(Relaxed)))
     }
 
     /// What the shard's service holds, at the end of a turn.
@@ -65,5 +107,14 @@ impl Tally {
         self.exchanges.store(census.exchanges, Relaxed);
         self.monitors.store(census.monitors, Relaxed);
         self.commands.store(census.commands, Relaxed);
+        self.waiting_octets.store(census.waiting_octets, Relaxed);
+    }
+
+    const fn octets_of(&self, kind: Kind) -> &AtomicUsize {
+        match kind {
+            Kind::Request => &self.request_octets,
+            Kind::Push => &self.push_octets,
+            Kind::Response => &self.response_octets,
+        }
     }
 }

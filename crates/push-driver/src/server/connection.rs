@@ -9,8 +9,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    clients::Client,
     exchange::{Local, drained},
     http1, http2,
+    memory::{Account, Opened},
 };
 use crate::{Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
 
@@ -18,6 +20,20 @@ use crate::{Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
 pub(super) struct Incoming {
     pub(super) transport: Transport,
     pub(super) place: OwnedSemaphorePermit,
+    pub(super) client: Client,
+}
+
+/// One connection, as its requests see it: in whose name they ask, and what it holds.
+pub(super) struct Caller {
+    pub(super) client: Client,
+    opened: Opened,
+}
+
+impl Caller {
+    /// What is held for it.
+    pub(super) const fn account(&self) -> &Rc<Account> {
+        self.opened.account()
+    }
 }
 
 /// What it is made of.
@@ -45,11 +61,12 @@ pub(super) async fn take<R: Runtime>(
             () = drained(Rc::clone(&local)) => return,
             incoming = dealt.recv() => incoming,
         };
-        let Some(Incoming { transport, place }) = incoming else { return };
+        let Some(Incoming { transport, place, client }) = incoming else { return };
         let (local, open) = (Rc::clone(&local), open.clone());
         let runtime = local.runtime.clone();
         runtime.spawn_local(async move {
-            if let Err(error) = serve(local, transport).await {
+            let caller = Rc::new(Caller { client, opened: local.memory.open() });
+            if let Err(error) = serve(local, transport, caller).await {
                 tracing::debug!(kind = ?error.kind(), "connection ended before its first request");
             }
             drop((place, open));
@@ -57,10 +74,10 @@ pub(super) async fn take<R: Runtime>(
     }
 }
 
-async fn serve<R: Runtime>(local: Rc<Local<R>>, transport: Transport) -> io::Result<()> {
+async fn serve<R: Runtime>(local: Rc<Local<R>>, transport: Transport, caller: Rc<Caller>) -> io::Result<()> {
     match transport {
         Transport::Socket(socket, None) => {
-            serve_cleartext(Rc::clone(&local), local.runtime.adopt(socket)?).await
+            serve_cleartext(Rc::clone(&local), local.runtime.adopt(socket)?, caller).await
         }
         Transport::Socket(socket, Some(tls)) => {
             let io = local.runtime.adopt(socket)?;
@@ -69,18 +86,18 @@ async fn serve<R: Runtime>(local: Rc<Local<R>>, transport: Transport) -> io::Res
                 .await
                 .ok_or(io::ErrorKind::TimedOut)??;
             if io.get_ref().1.alpn_protocol() == Some(H2) {
-                http2::serve(local, Rewind::fresh(io)).await;
+                http2::serve(local, Rewind::fresh(io), caller).await;
             } else {
-                http1::serve(local, Rewind::fresh(io)).await;
+                http1::serve(local, Rewind::fresh(io), caller).await;
             }
             Ok(())
         }
-        Transport::Given(io, _ended) => serve_cleartext(local, io).await,
+        Transport::Given(io, _ended) => serve_cleartext(local, io, caller).await,
     }
 }
 
 /// HTTP/2 if the peer begins with its preface, HTTP/1.1 otherwise (RFC 9113 §3.3).
-async fn serve_cleartext<R: Runtime, Io>(local: Rc<Local<R>>, io: Io) -> io::Result<()>
+async fn serve_cleartext<R: Runtime, Io>(local: Rc<Local<R>>, io: Io, caller: Rc<Caller>) -> io::Result<()>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -88,9 +105,9 @@ where
     let (io, http2) =
         within(&local.runtime, local.limits.handshake, detect).await.ok_or(io::ErrorKind::TimedOut)??;
     if http2 {
-        http2::serve(local, io).await;
+        http2::serve(local, io, caller).await;
     } else {
-        http1::serve(local, io).await;
+        http1::serve(local, io, caller).await;
     }
     Ok(())
 }

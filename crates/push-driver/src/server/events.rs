@@ -13,6 +13,7 @@ use push_proto::{
 use tokio::sync::mpsc;
 
 use super::{
+    connection::Caller,
     exchange::Local,
     mailbox::{Admitted, Effect, Effects},
     push::Push,
@@ -30,6 +31,7 @@ pub(super) enum Begun<R> {
 /// An open monitor. Dropped before its end, the service is told that its peer has gone.
 pub(super) struct EventStream<R> {
     local: Rc<Local<R>>,
+    caller: Rc<Caller>,
     admitted: Admitted,
     /// Bounded as [`Effects::Monitor`] says.
     effected: mpsc::UnboundedReceiver<(Exchange, Effect)>,
@@ -49,14 +51,14 @@ pub(super) struct Piece {
 
 impl<R: Runtime> EventStream<R> {
     /// Asks for a monitor, and waits until it is open or is not to be.
-    pub(super) async fn open(local: Rc<Local<R>>, monitor: Monitor) -> Begun<R> {
+    pub(super) async fn open(local: Rc<Local<R>>, caller: Rc<Caller>, monitor: Monitor) -> Begun<R> {
         let (effects, effected) = mpsc::unbounded_channel();
         let admitted = match local.submit(Request::Monitor(monitor), Effects::Monitor(effects)) {
             Ok(admitted) => admitted,
             Err(refusal) => return Begun::Response(local.refuse(&refusal)),
         };
         let waiting = VecDeque::new();
-        let mut stream = Self { local, admitted, effected, waiting, end: None, ended: false };
+        let mut stream = Self { local, caller, admitted, effected, waiting, end: None, ended: false };
         loop {
             match stream.effected.recv().await {
                 Some((_, Effect::Opened)) => return Begun::Stream(stream),
@@ -116,7 +118,8 @@ impl<R: Runtime> EventStream<R> {
             Effect::Opened => {}
             Effect::Push(delivery, item) => {
                 let (exchange, mailbox) = (self.admitted.exchange, self.admitted.mailbox.clone());
-                self.waiting.push_back((Push::new(exchange, delivery, mailbox, &item), item));
+                let push = Push::new(exchange, delivery, mailbox, &item, self.caller.account());
+                self.waiting.push_back((push, item));
             }
             // What was begun is written whole: an event cannot be taken back.
             Effect::Retract(delivery) => {

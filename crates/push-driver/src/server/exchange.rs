@@ -7,17 +7,19 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{Request as HttpRequest, Response as HttpResponse, request::Parts};
+use http::{Request as HttpRequest, Response as HttpResponse, header, request::Parts};
 use push_proto::{
     Refusal, Via,
-    service::{Exchange, Monitor, Request},
+    service::{Exchange, Monitor, Request, Response},
     wire::{BodyLimit, Door},
 };
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    connection::Caller,
     health::Health,
     mailbox::{Admitted, Effects, Mailboxes},
+    memory::{Body as Held, Memory},
     verified::Verified,
 };
 use crate::{Limits, Runtime, runtime::within};
@@ -28,6 +30,8 @@ pub(super) struct Local<R> {
     pub(super) limits: Limits,
     pub(super) door: Door,
     pub(super) mailboxes: Mailboxes,
+    /// What the connections of this shard hold.
+    pub(super) memory: Rc<Memory>,
     pub(super) origin: u16,
     pub(super) numbers: Cell<u64>,
     pub(super) verified: RefCell<Verified>,
@@ -40,8 +44,8 @@ pub(super) struct Local<R> {
 pub(super) enum Wanted {
     /// Messages as they come, by this.
     Monitor(Monitor, Via),
-    /// One answer.
-    Answer(Request),
+    /// One answer; the memory of its body is held until that is made.
+    Answer(Request, Held),
     /// How the server is: this is it.
     Health(HttpResponse<Bytes>),
 }
@@ -50,6 +54,9 @@ pub(super) enum Wanted {
 pub(super) trait Body {
     /// The next piece; `None` at its end, an error if the peer cut it short. Not cancel safe.
     async fn next(&mut self) -> Option<Result<Bytes, Broken>>;
+
+    /// How long it is, where that is known without its head.
+    fn octets(&self) -> Option<usize>;
 
     /// Whether the peer sends it without waiting to be asked (`Expect: 100-continue`, RFC 9110 §10.1.1).
     fn is_coming(&self) -> bool {
@@ -65,10 +72,19 @@ impl<R: Runtime> Local<R> {
     /// Reads and understands a request. `Ok(Err(..))` is what it is refused by; the peer is ready to hear it then.
     pub(super) async fn understand(
         &self,
+        caller: &Caller,
         head: Parts,
         body: &mut impl Body,
     ) -> Result<Result<Wanted, Refusal>, Broken> {
-        let understood = self.read(head, body).await?;
+        let now = self.runtime.now();
+        // A supervisor's question counts for nobody.
+        let understood = match self.health.answer(&head, &self.door, now) {
+            Some(health) => health.map(Wanted::Health),
+            None => match caller.client.requested(now.mono) {
+                Ok(()) => self.read(head, body).await?,
+                Err(refusal) => Err(refusal),
+            },
+        };
         if understood.as_ref().is_err_and(|refusal| *refusal != BODY_SLOW) && body.is_coming() {
             within(&self.runtime, self.limits.body, read_on(body, self.limits.refused_octets)).await;
         }
@@ -76,11 +92,16 @@ impl<R: Runtime> Local<R> {
     }
 
     async fn read(&self, head: Parts, body: &mut impl Body) -> Result<Result<Wanted, Refusal>, Broken> {
-        if let Some(answer) = self.health.answer(&head, &self.door, self.runtime.now()) {
-            return Ok(answer.map(Wanted::Health));
-        }
         let admitted = match self.door.admit(&head) {
             Ok(admitted) => admitted,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let octets_max = match admitted.body_limit() {
+            BodyLimit::Ignored => 0,
+            BodyLimit::AtMost(octets_max) => octets_max.min(told(&head, body).unwrap_or(octets_max)),
+        };
+        let mut held = match self.memory.admit(octets_max) {
+            Ok(held) => held,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let body = match admitted.body_limit() {
@@ -94,6 +115,7 @@ impl<R: Runtime> Local<R> {
                 }
             }
         };
+        held.is_whole(body.len());
         let request = HttpRequest::from_parts(head, body);
         let now = self.runtime.now().wall;
         let request = self.door.request(admitted, request, &mut *self.verified.borrow_mut(), now);
@@ -101,7 +123,7 @@ impl<R: Runtime> Local<R> {
             if let Request::Monitor(monitor) = request {
                 Wanted::Monitor(monitor, admitted.via())
             } else {
-                Wanted::Answer(request)
+                Wanted::Answer(request, held)
             }
         }))
     }
@@ -115,19 +137,29 @@ impl<R: Runtime> Local<R> {
     }
 
     /// The response to a request that has one. Dropping the future tells the service that nobody waits any more.
-    pub(super) async fn answer(&self, request: Request) -> HttpResponse<Bytes> {
+    pub(super) async fn answer(&self, caller: &Caller, request: Request) -> HttpResponse<Bytes> {
+        let asked = match caller.client.asks(&request, self.runtime.now().mono) {
+            Ok(asked) => asked,
+            Err(refusal) => return self.refuse(&refusal),
+        };
         let (sender, response) = oneshot::channel();
         let mut admitted = match self.submit(request, Effects::Once(sender)) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.refuse(&refusal),
+            Err(refusal) => {
+                asked.answered(&Response::Refused(refusal));
+                return self.refuse(&refusal);
+            }
         };
         let response = response.await;
         admitted.answered();
-        match response {
-            Ok(response) => self.door.respond(&response, self.runtime.now().wall),
-            // The shard ended at the deadline of its drain.
-            Err(_ended) => self.refuse(&Refusal::DRAINING.retry_in(self.limits.retry_after)),
+        // Without one the shard ended at the deadline of its drain.
+        let draining = |_ended| Response::Refused(Refusal::DRAINING.retry_in(self.limits.retry_after));
+        let response = response.unwrap_or_else(draining);
+        asked.answered(&response);
+        if let Response::Refused(refusal) = &response {
+            return self.refuse(refusal);
         }
+        self.door.respond(&response, self.runtime.now().wall)
     }
 
     /// The response to a request that did not get as far as the service.
@@ -142,6 +174,11 @@ pub(super) async fn drained<R>(local: Rc<Local<R>>) {
     let mut draining = local.draining.clone();
     // The server itself has gone: that drains as well.
     drop(draining.wait_for(|draining| *draining).await);
+}
+
+/// How long a body is, as far as that is known before it is read.
+fn told(head: &Parts, body: &impl Body) -> Option<usize> {
+    body.octets().or_else(|| head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok())
 }
 
 /// The whole body, if it is no longer than `octets_max`. One piece, the usual case, is not copied.

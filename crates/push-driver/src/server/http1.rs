@@ -17,22 +17,28 @@ use self::{
     patience::Patience,
 };
 use super::{
+    connection::Caller,
     events::{Begun, EventStream},
     exchange::{Body, Broken, Local, Wanted, drained},
 };
-use crate::{Runtime, io::HyperIo, runtime::yield_now};
+use crate::{
+    Runtime,
+    io::HyperIo,
+    runtime::{sleep_until, yield_now},
+};
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of a request that was open.
 pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(
     local: Rc<Local<R>>,
     io: Io,
+    caller: Rc<Caller>,
 ) {
-    let patience = Rc::new(Patience::new(local.runtime.now().mono));
+    let begun = local.runtime.now().mono;
+    let (patience, end) = (Rc::new(Patience::new(begun)), begun.after(local.limits.age));
     let respond = {
-        let (local, patience) = (Rc::clone(&local), Rc::clone(&patience));
+        let (local, caller, patience) = (Rc::clone(&local), Rc::clone(&caller), Rc::clone(&patience));
         service_fn(move |request| {
-            let (local, patience) = (Rc::clone(&local), Rc::clone(&patience));
-            async move { respond(local, patience, request).await }
+            respond(Rc::clone(&local), Rc::clone(&caller), Rc::clone(&patience), request)
         })
     };
     let io = {
@@ -46,7 +52,11 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     let connection = RefCell::new(Box::pin(builder.serve_connection(io, respond)));
     let served = poll_fn(|context| connection.borrow_mut().as_mut().poll(context));
     let shut = async {
-        drained(Rc::clone(&local)).await;
+        tokio::select! {
+            biased;
+            () = drained(Rc::clone(&local)) => {}
+            () = sleep_until(local.runtime.clone(), end) => {}
+        }
         connection.borrow_mut().as_mut().graceful_shutdown();
         // hyper closes an idle connection when it is polled, and nothing else may come to wake it.
         yield_now().await;
@@ -58,6 +68,7 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
             tracing::debug!(%error, "connection failed");
         },
         () = patience.end(&local.runtime, &local.limits) => tracing::debug!("idle, or not read"),
+        () = caller.account().is_cut_off() => {}
         () = shut => {}
     }
 }
@@ -65,16 +76,17 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
 /// Answers one request; an error closes the connection.
 async fn respond<R: Runtime>(
     local: Rc<Local<R>>,
+    caller: Rc<Caller>,
     patience: Rc<Patience>,
     request: HttpRequest<Incoming>,
 ) -> Result<HttpResponse<ResponseBody>, CutShort> {
     let busy = patience.busy();
     let (head, body) = request.into_parts();
     let mut body = Invited { is_coming: !head.headers.contains_key(header::EXPECT), body };
-    let response = match local.understand(head, &mut body).await {
+    let response = match local.understand(&caller, head, &mut body).await {
         Ok(Ok(Wanted::Monitor(_, Via::Push))) => local.refuse(&Refusal::PUSH_UNSUPPORTED),
         Ok(Ok(Wanted::Monitor(monitor, Via::Stream))) => {
-            match EventStream::open(Rc::clone(&local), monitor).await {
+            match EventStream::open(Rc::clone(&local), Rc::clone(&caller), monitor).await {
                 Begun::Response(response) => response,
                 Begun::Stream(events) => {
                     let head = local.door.event_stream(local.runtime.now().wall);
@@ -82,13 +94,13 @@ async fn respond<R: Runtime>(
                 }
             }
         }
-        Ok(Ok(Wanted::Answer(request))) => local.answer(request).await,
+        Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&caller, request).await,
         Ok(Ok(Wanted::Health(response))) => response,
         Ok(Err(refusal)) => local.refuse(&refusal),
         Err(Broken) => return Err(CutShort),
     };
     busy.done(local.runtime.now().mono);
-    Ok(response.map(ResponseBody::whole))
+    Ok(response.map(|body| ResponseBody::whole(body, caller.account(), patience)))
 }
 
 /// The peer cut its request short.
@@ -122,6 +134,10 @@ impl Body for Invited {
                 Err(_) => return Some(Err(Broken)),
             }
         }
+    }
+
+    fn octets(&self) -> Option<usize> {
+        hyper::body::Body::size_hint(&self.body).exact().and_then(|octets| usize::try_from(octets).ok())
     }
 
     fn is_coming(&self) -> bool {

@@ -18,6 +18,7 @@
 
 mod acceptor;
 mod census;
+mod clients;
 mod connection;
 mod events;
 mod exchange;
@@ -25,6 +26,7 @@ mod health;
 mod http1;
 mod http2;
 pub(crate) mod mailbox;
+mod memory;
 mod push;
 mod shard;
 mod verified;
@@ -33,7 +35,7 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     fmt,
-    net::TcpListener,
+    net::{IpAddr, TcpListener},
     rc::Rc,
     sync::{
         Arc,
@@ -56,9 +58,11 @@ use tokio::{
 pub use self::census::Census;
 use self::{
     acceptor::Dealer,
+    clients::Clients,
     exchange::Local,
     health::Health,
     mailbox::{Effects, Letter, Mailbox, Mailboxes},
+    memory::Memory,
     verified::Verified,
 };
 use crate::{Fault, Limits, Runtime, ServerTls};
@@ -173,7 +177,7 @@ impl Server {
         }
         let (on, store, of) = (runtime.clone(), Arc::clone(&config.store), Arc::clone(&health));
         runtime.start_thread("push-health".to_owned(), move || health::rounds::run(on, store, of))?;
-        let dealer = Dealer::new(doors.into());
+        let dealer = Dealer::new(doors.into(), Clients::new(&config.limits));
         if !listens.is_empty() {
             let (on, dealer) = (runtime.clone(), dealer.clone());
             let accept = move || acceptor::run(on, listens, dealer, drained, open);
@@ -194,12 +198,21 @@ impl Server {
     }
 
     /// Serves a connection that the caller accepted, by HTTP/2 with prior knowledge or HTTP/1.1: whatever it takes to
-    /// get there, such as TLS, is done. Comes back when it has ended. It counts like any other connection, and is
-    /// dropped where there is no place for it.
+    /// get there, such as TLS, is done. Comes back when it has ended. It counts like any other connection, but for no
+    /// address, and is dropped where there is no place for it.
     ///
     /// Cancel safe: dropping the future leaves the connection to the service.
     pub async fn serve_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        self.0.dealer.deal_given(io).await;
+        self.0.dealer.deal_given(io, None).await;
+    }
+
+    /// The same, for a client whose address the caller knows: its connections, requests and new agents count for it.
+    pub async fn serve_connection_from(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        client: IpAddr,
+    ) {
+        self.0.dealer.deal_given(io, Some(client)).await;
     }
 
     /// Whether it can keep a promise, as `/readyz` has it (G7): the store takes writes, every shard turns, the clock is
@@ -330,11 +343,13 @@ impl Start {
     async fn run<R: Runtime>(self, runtime: R) {
         let Self { parts, door, mailboxes, origin, dealt, open, running, draining, health } = self;
         let limits = parts.limits;
+        let memory = Memory::new(limits, Arc::clone(&parts.tally));
         let local = Rc::new(Local {
             runtime: runtime.clone(),
             limits,
             door,
             mailboxes,
+            memory,
             origin,
             numbers: Cell::new(0),
             verified: RefCell::new(Verified::new(limits.verified)),

@@ -1,32 +1,42 @@
 //! One push on its way, whatever carries it: reported once, and counted as long as it is there.
 
+use std::rc::Rc;
+
 use push_proto::{
     service::{Delivery, Exchange, Transfer},
     store::Item,
 };
 
-use super::mailbox::Mailbox;
+use super::{
+    census::Kind,
+    mailbox::Mailbox,
+    memory::{Account, Unread},
+};
 
 /// One push, and whom to report to.
 pub(super) struct Push {
     pub(super) exchange: Exchange,
     pub(super) delivery: Delivery,
     mailbox: Mailbox,
-    /// What its body takes.
-    octets: usize,
+    body: Unread,
 }
 
 impl Push {
-    /// A push that has not been reported.
-    pub(super) fn new(exchange: Exchange, delivery: Delivery, mailbox: Mailbox, item: &Item) -> Self {
-        let octets = octets(item);
-        mailbox.tally.push_begins(octets);
-        Self { exchange, delivery, mailbox, octets }
+    /// A push that has not been reported, held by the connection of that account.
+    pub(super) fn new(
+        exchange: Exchange,
+        delivery: Delivery,
+        mailbox: Mailbox,
+        item: &Item,
+        account: &Rc<Account>,
+    ) -> Self {
+        mailbox.tally.push_begins();
+        Self { exchange, delivery, mailbox, body: account.hold(Kind::Push, item.body_octets()) }
     }
 
     /// What its body takes.
     pub(super) const fn octets(&self) -> usize {
-        self.octets
+        self.body.octets()
     }
 
     /// Says what became of it, which gives the monitor the credit back.
@@ -37,14 +47,6 @@ impl Push {
 
 impl Drop for Push {
     fn drop(&mut self) {
-        self.mailbox.tally.push_ends(self.octets);
-    }
-}
-
-/// What an item's body takes.
-fn octets(item: &Item) -> usize {
-    match item {
-        Item::Message(message) => message.content.body.len(),
-        Item::Receipt(_) => 0,
+        self.mailbox.tally.push_ends();
     }
 }

@@ -82,7 +82,8 @@ struct Crowd {
 impl Crowd {
     fn new() -> Self {
         let clock = Clocked::new();
-        let limits = ServiceLimits { messages: None, ..ServiceLimits::default() };
+        let limits =
+            ServiceLimits { messages: None, subscription_messages: None, ..ServiceLimits::default() };
         let service = Setup { tls: true, service: limits, ..Setup::default() }.start_on(clock.clone());
         let signers = [0, 1].map(|_| Signer::new(SigningKey::generate(&provider()).unwrap(), None));
         let options = SenderOptions::new(provider(), Some(signers[0].clone()), tls(&service));

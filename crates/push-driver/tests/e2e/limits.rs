@@ -7,7 +7,7 @@ use super::support::{
     clocked::Clocked,
     connect,
     peer::{Peer, collect},
-    raw::{ACK, GOAWAY, PING, RST_STREAM, Raw},
+    raw::{ACK, GOAWAY, PING, PUSH_PROMISE, RST_STREAM, Raw},
     run, spawn, yield_now,
 };
 use bytes::Bytes;
@@ -215,6 +215,32 @@ fn an_idle_connection_is_closed() {
         let mut rest = Vec::new();
         socket.read_to_end(&mut rest).await.unwrap();
         ticking.stop();
+    });
+}
+
+/// Whoever stays is told to go in the end, and keeps what it asked for until then.
+#[test]
+fn a_connection_has_an_age() {
+    run(async {
+        let clock = Clocked::new();
+        let never = Duration::from_secs(u64::from(u32::MAX));
+        let age = Duration::from_secs(1000);
+        let limits = Limits { age, keepalive: never, idle: never, head: never, ..Limits::default() };
+        let service = Setup { limits, shards: 1, ..Setup::default() }.start_on(clock.clone());
+        let mut socket = connect(service.address).await;
+        socket.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut response = [0; 12];
+        socket.read_exact(&mut response).await.unwrap();
+        let subscription = Peer::connect(&service).await.subscribe().await;
+        let mut raw = Raw::connect(&service, &[]).await;
+        raw.get(1, &subscription.set).await;
+        raw.settle().await;
+        clock.advance(age);
+        assert_eq!(raw.until(|frame| frame.kind == GOAWAY).await.error(), 0);
+        let mut rest = Vec::new();
+        socket.read_to_end(&mut rest).await.unwrap();
+        Peer::connect(&service).await.send(&subscription.push, b"still here").await;
+        assert_eq!(raw.until(|frame| frame.kind == PUSH_PROMISE).await.stream, 1);
     });
 }
 

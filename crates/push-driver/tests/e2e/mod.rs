@@ -12,6 +12,7 @@
 )]
 
 mod abuse;
+mod addresses;
 mod clients;
 mod crowd;
 mod delivery;
@@ -19,6 +20,7 @@ mod drain;
 mod event_stream;
 mod health;
 mod limits;
+mod memory;
 mod operator;
 mod pushing;
 mod support;

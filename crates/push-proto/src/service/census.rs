@@ -12,6 +12,8 @@ pub struct Census {
     pub monitors: usize,
     /// Commands that the store has not answered.
     pub commands: usize,
+    /// Body octets of what monitors have no room for yet: pages that were loaded, and transient messages.
+    pub waiting_octets: usize,
 }
 
 impl Service {
@@ -22,6 +24,7 @@ impl Service {
             exchanges: self.effects.exchanges.len(),
             monitors: self.watched.len(),
             commands: self.effects.pending.len(),
+            waiting_octets: self.watched.waiting_octets(),
         }
     }
 }

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use super::{
     Accepted, Exchange, ReceiptRequest, Response, Send, Service,
+    rates::Parties,
     turn::{Arriving, Asked, Pending},
 };
 use crate::{
@@ -15,6 +16,7 @@ impl Service {
     /// Takes a message on its way: pushes it early where its subscription is known and monitored, and gives it to the
     /// store.
     pub(super) fn accept(&mut self, exchange: Exchange, send: Send, now: Now) {
+        let parties = Parties::of(&send);
         let id = MessageId::from_octets(self.entropy.id());
         let slot = send.topic.unwrap_or_else(|| Slot::from_octets(self.entropy.id()));
         let handle = Handle { agent: send.agent, subscription: send.subscription, slot, id };
@@ -38,7 +40,7 @@ impl Service {
         let pushed = watched.push_early(&message, sender.as_ref(), &mut turn);
         let new_receipt_subscription = send.receipt == ReceiptRequest::New;
         let put = Put { message: Arc::clone(&message), sender, new_receipt_subscription };
-        let arriving = Arriving { message, pushed, receipt_sealed_by };
+        let arriving = Arriving { message, parties, pushed, receipt_sealed_by };
         self.effects.apply(Pending::Asked(exchange, Asked::Send(arriving)), Operation::Put(put));
     }
 
@@ -46,7 +48,7 @@ impl Service {
     pub(super) fn placed(
         &mut self,
         exchange: Exchange,
-        Arriving { message, pushed, receipt_sealed_by }: &Arriving,
+        Arriving { message, parties, pushed, receipt_sealed_by }: &Arriving,
         completion: Completion,
         now: Now,
     ) {
@@ -70,7 +72,10 @@ impl Service {
             }
             Some(Err(unmet)) => {
                 let refusal = self.refused_put(*unmet);
-                self.rates.refused(message.handle.agent, &self.config.limits);
+                self.rates.spare_receiver(parties);
+                if !is_senders_fault(*unmet) {
+                    self.rates.spare_sender(parties);
+                }
                 let (watched, mut turn) = self.turn(now);
                 watched.ended(&message.handle, &mut turn);
                 self.effects.refuse(exchange, refusal);
@@ -107,5 +112,13 @@ impl Service {
             Unmet::Crowded => Refusal::CROWDED.retry_in(retry),
             Unmet::Exists | Unmet::NotLive => Refusal::OVERLOADED.retry_in(retry),
         }
+    }
+}
+
+/// Whether a message was refused for what its sender asked, rather than for want of room.
+const fn is_senders_fault(unmet: Unmet) -> bool {
+    match unmet {
+        Unmet::NoAgent | Unmet::NoSubscription | Unmet::Credentials(_) | Unmet::NoReceiptSubscription => true,
+        Unmet::Full | Unmet::Crowded | Unmet::Exists | Unmet::NotLive => false,
     }
 }

@@ -25,7 +25,7 @@ mod watched;
 
 pub use census::Census;
 pub use limits::Limits;
-pub use rates::Rate;
+pub use rates::{Buckets, Rate};
 pub use request::{
     Accepted, Delivery, Exchange, Input, Monitor, Named, Output, Reason, ReceiptRequest, Request, Response,
     Send, Subscribe, Subscribed, Target, Transfer,
@@ -34,7 +34,7 @@ pub use request::{
 use alloc::vec::Vec;
 
 use self::{
-    rates::Rates,
+    rates::{Parties, Rates},
     sweeper::Sweeper,
     turn::{Asked, Effects, Pending, Standing, Turn},
     watched::Watched,
@@ -97,7 +97,7 @@ impl Service {
             effects: Effects::default(),
             watched: Watched::default(),
             sweeper: Sweeper::new(config.sweeper),
-            rates: Rates::default(),
+            rates: Rates::new(&config.limits),
             latest: UnixTime::from_secs(0),
             ahead: 0,
             leapt: false,
@@ -186,23 +186,16 @@ impl Service {
 
     /// Counts a request against the rates that it falls under (RFC 8030 §8.4).
     fn paced(&mut self, request: &Request, now: Now) -> Result<(), Refusal> {
-        let Self { rates, config: Config { limits, .. }, .. } = self;
-        let makes_agent = match request {
-            Request::Subscribe(subscribe) => subscribe.set.is_none(),
-            Request::Send(send) => send.receipt == ReceiptRequest::New,
-            Request::Monitor(_)
-            | Request::Acknowledge(_)
-            | Request::Drop(_)
-            | Request::Read(_)
-            | Request::Unsubscribe(_) => return Ok(()),
-        };
         if let Request::Send(send) = request {
-            let paced = rates.message(send.agent, limits, now.mono);
-            paced.map_err(|wait| Refusal::RATE_EXCEEDED.retry_in(wait))?;
+            self.rates.message(&Parties::of(send), now.mono)?;
         }
-        if makes_agent {
-            let paced = rates.new_agent(limits, now.mono);
-            paced.map_err(|wait| Refusal::AGENTS_EXCEEDED.retry_in(wait))?;
+        if request.makes_agent()
+            && let Err(refusal) = self.rates.new_agent(now.mono)
+        {
+            if let Request::Send(send) = request {
+                self.rates.spare_receiver(&Parties::of(send));
+            }
+            return Err(refusal);
         }
         Ok(())
     }

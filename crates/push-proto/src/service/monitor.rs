@@ -68,6 +68,8 @@ pub(super) struct Monitor {
     ends_at: Mono,
     opened: bool,
     pushed: bool,
+    /// Body octets of what waits, when it was last counted.
+    pub(super) waiting_octets: usize,
     /// Its entry in the table of timers.
     pub(super) wake: Option<Mono>,
 }
@@ -99,6 +101,7 @@ impl Monitor {
             ends_at: turn.now.mono.after(wait),
             opened: wanted.wait == Some(Duration::ZERO),
             pushed: false,
+            waiting_octets: 0,
             wake: None,
         }
     }
@@ -305,6 +308,13 @@ impl Monitor {
         if self.loading.is_none() {
             self.load(self.room(turn).max(1), turn);
         }
+    }
+
+    /// Counts the body octets of what waits. There is little of it: see the bounds of `queue` and `transient`.
+    pub(super) fn count(&mut self) -> usize {
+        let queued = self.queue.iter().map(|entry| &entry.item);
+        self.waiting_octets = queued.chain(&self.transient).map(Item::body_octets).sum();
+        self.waiting_octets
     }
 
     /// The next time at which [`Monitor::elapse`] has something to do.

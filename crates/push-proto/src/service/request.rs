@@ -85,6 +85,20 @@ impl Request {
             Self::Monitor(Monitor { target, .. }) | Self::Unsubscribe(target) => Some(target.agent()),
         }
     }
+
+    /// Whether it makes a new user agent or receipt subscription, if it is carried out (`8030-4.1-6`).
+    #[must_use]
+    pub fn makes_agent(&self) -> bool {
+        match self {
+            Self::Subscribe(subscribe) => subscribe.set.is_none(),
+            Self::Send(send) => send.receipt == ReceiptRequest::New,
+            Self::Monitor(_)
+            | Self::Acknowledge(_)
+            | Self::Drop(_)
+            | Self::Read(_)
+            | Self::Unsubscribe(_) => false,
+        }
+    }
 }
 
 /// An agent that a peer named by its URL. The answer names it by the same URL, so it is sealed with the same key.

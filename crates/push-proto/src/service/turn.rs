@@ -6,7 +6,7 @@ use alloc::{
     vec,
 };
 
-use super::{Delivery, Exchange, Limits, Output, Response, Subscribed, Target};
+use super::{Delivery, Exchange, Limits, Output, Response, Subscribed, Target, rates::Parties};
 use crate::{
     AgentId, Handle, Message, Now, Refusal, SealingKeyId,
     store::{Command, Item, Operation, SubscriptionRecord, Ticket},
@@ -42,6 +42,8 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub(super) struct Arriving {
     pub(super) message: Arc<Message>,
+    /// Whose rates it counts for.
+    pub(super) parties: Parties,
     /// Whether somebody got it early.
     pub(super) pushed: bool,
     /// [`Accepted::receipt_sealed_by`](super::Accepted::receipt_sealed_by).

@@ -32,6 +32,8 @@ pub(super) struct Watched {
     agents: BTreeMap<AgentId, Agent>,
     monitors: BTreeMap<Target, Monitor>,
     timers: BTreeSet<(Mono, Target)>,
+    /// Body octets of what waits in the monitors.
+    waiting_octets: usize,
 }
 
 impl Watched {
@@ -42,6 +44,9 @@ impl Watched {
             self.end(target, None, turn);
         } else if self.monitors.len() >= turn.limits.monitors {
             return turn.effects.refuse(exchange, Refusal::OVERLOADED.retry_in(turn.limits.retry_after));
+        } else if self.targets(target.agent()).len() >= turn.limits.agent_monitors {
+            let refusal = Refusal::MONITORS_EXCEEDED.retry_in(turn.limits.retry_after);
+            return turn.effects.refuse(exchange, refusal);
         }
         turn.effects.exchanges.insert(exchange, Standing::Monitoring(target));
         let mut monitor = Monitor::new(exchange, wanted, turn);
@@ -249,6 +254,11 @@ impl Watched {
         self.monitors.len()
     }
 
+    /// Body octets of what waits in the monitors.
+    pub(super) const fn waiting_octets(&self) -> usize {
+        self.waiting_octets
+    }
+
     /// The first timer.
     pub(super) fn next_wake(&self) -> Option<Mono> {
         self.timers.first().map(|(at, _)| *at)
@@ -281,6 +291,8 @@ impl Watched {
 
     fn reschedule(&mut self, target: Target, turn: &Turn<'_>) {
         let Some(monitor) = self.monitors.get_mut(&target) else { return };
+        let counted = monitor.waiting_octets;
+        self.waiting_octets = self.waiting_octets.saturating_sub(counted).saturating_add(monitor.count());
         let wake = Some(monitor.next_wake(turn));
         if monitor.wake != wake {
             if let Some(at) = monitor.wake {
@@ -301,6 +313,7 @@ impl Watched {
 
     fn remove(&mut self, target: Target, turn: &mut Turn<'_>) -> Option<Monitor> {
         let monitor = self.monitors.remove(&target)?;
+        self.waiting_octets = self.waiting_octets.saturating_sub(monitor.waiting_octets);
         if let Some(at) = monitor.wake {
             self.timers.remove(&(at, target));
         }

@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use push_crypto::vapid::CHALLENGE;
 use serde::Serialize;
 
-use crate::Refusal;
+use crate::{Party, Refusal};
 
 /// The response to a refused request, without `Date`.
 pub(super) fn response(refusal: &Refusal) -> Response<Bytes> {
@@ -17,6 +17,7 @@ pub(super) fn response(refusal: &Refusal) -> Response<Bytes> {
         detail: refusal.detail(),
         reason: refusal.reason(),
         section: refusal.section(),
+        exceeded_by: refusal.exceeded_by().map(Party::name),
     };
     let mut response = Response::new(serde_json::to_vec(&problem).unwrap_or_default().into());
     *response.status_mut() = status;
@@ -50,4 +51,6 @@ struct Problem {
     detail: &'static str,
     reason: &'static str,
     section: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exceeded_by: Option<&'static str>,
 }

@@ -32,6 +32,7 @@ pub(crate) static PROVIDER: LazyLock<Provider> = LazyLock::new(rustcrypto::provi
 pub(crate) const LIMITS: Limits = Limits {
     requests_in_flight: 24,
     monitors: 16,
+    agent_monitors: 16,
     unacknowledged: 4,
     page_entries: 2,
     transient: 2,
@@ -43,6 +44,9 @@ pub(crate) const LIMITS: Limits = Limits {
     sweep: Duration::from_secs(1),
     retry_after: Duration::from_secs(5),
     messages: None,
+    subscription_messages: None,
+    sender_messages: None,
+    rated_senders: 0,
     rated_agents: 0,
     new_agents: None,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use push_proto::{
-    Refusal,
+    Party, Refusal, Ttl,
     service::{Input, Limits, ReceiptRequest, Request, Response, Send, Subscribe, Target},
 };
 use push_store::Quotas;
@@ -37,6 +37,42 @@ fn monitors() {
     assert_eq!(refusal(&world.response(over).expect("refused")).status(), 503);
     let again = world.monitor(Target::Set(first.0), 8);
     assert!(world.response(monitor).is_some() && world.response(again).is_none(), "replacing one is no more");
+}
+
+/// G5, 8030-6.1-1: one user agent cannot take up the monitors of a shard by monitoring each of its subscriptions.
+#[test]
+fn agent_monitors() {
+    let mut world = World::with(Limits { agent_monitors: 2, ..Limits::default() }, Quotas::default());
+    let first = world.subscribe(None);
+    let members: Vec<_> = (0..2).map(|_| world.subscribe(Some(first.0))).collect();
+    let whole = world.monitor(Target::Set(first.0), 8);
+    let member = world.monitor(Target::Subscription(members[0].0, members[0].1), 8);
+    let over = world.monitor(Target::Subscription(members[1].0, members[1].1), 8);
+    let over = refusal(&world.response(over).expect("refused"));
+    assert_eq!((over.status(), over.exceeded_by()), (429, Some(Party::Agent)));
+    assert!(over.retry_after().is_some() && world.response(member).is_none());
+    let again = world.monitor(Target::Set(first.0), 8);
+    assert!(world.response(whole).is_some() && world.response(again).is_none(), "replacing one is no more");
+    let other = world.subscribe(None);
+    let other = world.monitor(Target::Set(other.0), 8);
+    assert!(world.response(other).is_none(), "others are not affected");
+}
+
+/// G5: what waits in monitors for want of credit is counted, and is nothing when they have gone.
+#[test]
+fn waiting_octets() {
+    let mut world = World::with(Limits { transient: 3, ..Limits::default() }, Quotas::default());
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 1);
+    let fleeting = |body: &str| Send { ttl: Ttl::from_secs(0), ..message(to, body) };
+    for (body, waiting) in [("12345", 0), ("123", 3), ("12", 5), ("1", 6), ("1234", 6)] {
+        world.send(fleeting(body));
+        assert_eq!(world.service.census().waiting_octets, waiting, "{body}");
+    }
+    world.write_all(monitor);
+    assert_eq!(world.service.census().waiting_octets, 3, "credit takes one out");
+    world.handle(Input::Cancelled(monitor));
+    assert_eq!(world.service.census().waiting_octets, 0);
 }
 
 #[test]

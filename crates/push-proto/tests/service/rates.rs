@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use push_crypto::vapid::SigningKey;
+use push_crypto::vapid::{self, Credentials, Signer, SigningKey, Verified};
 use push_proto::{
-    Refusal,
+    AgentId, Party, Refusal, SubscriptionId, Ttl, UnixTime,
     service::{Input, Limits, Rate, ReceiptRequest, Request, Response, Send, Subscribe, Target},
 };
 use push_store::Quotas;
 
-use crate::world::{World, message, named, refusal};
+use crate::world::{START, World, message, named, refusal};
 
 fn world(limits: Limits) -> World {
     World::with(limits, Quotas::default())
@@ -102,7 +102,12 @@ fn rfc8030_4_1_6_new_agents_have_a_rate() {
 
 #[test]
 fn without_a_rate_there_is_no_bound() {
-    let mut world = world(Limits { messages: None, new_agents: Rate::new(0, 5), ..Limits::default() });
+    let mut world = world(Limits {
+        messages: None,
+        subscription_messages: None,
+        new_agents: Rate::new(0, 5),
+        ..Limits::default()
+    });
     let to = world.subscribe(None);
     for _ in 0..9000 {
         assert!(is_accepted(&mut world, message(to, "x")));
@@ -139,4 +144,137 @@ fn what_is_refused_does_not_count() {
     }
     let accepted = (0..4).filter(|_| is_accepted(&mut world, message(first, "x"))).count();
     assert_eq!(accepted, 2, "the whole burst is there for those who may send");
+}
+
+/// A VAPID key that proved itself, as the carrier found.
+fn verified(signer: &Signer) -> Verified {
+    let (provider, audience) =
+        (push_crypto::rustcrypto::provider(), "https://push.example.net".parse().unwrap());
+    let now = UnixTime::from_secs(START);
+    let token = signer.sign(&provider, &audience, now.saturating_add_secs(60), now).unwrap();
+    let credentials = Credentials::parse(token.authorization()).unwrap();
+    vapid::verify(&provider, &credentials, &audience, now, 0).unwrap()
+}
+
+fn signer() -> Signer {
+    Signer::new(SigningKey::generate(&push_crypto::rustcrypto::provider()).unwrap(), None)
+}
+
+fn signed(to: (AgentId, SubscriptionId), by: &Verified) -> Request {
+    Request::Send(Send { sender: Some(by.clone()), ..message(to, "x") })
+}
+
+/// 429, by whom, and how long until the next.
+#[track_caller]
+fn is_blamed(response: &Response, party: Party, wait_millis: u64) {
+    let over = refusal(response);
+    assert_eq!((over.status(), over.exceeded_by()), (429, Some(party)), "{over:?}");
+    assert_eq!(over.retry_after(), Some(Duration::from_millis(wait_millis)), "8030-8.4-3");
+}
+
+/// 8030-8.4-1: one application that floods its subscription leaves room for the others of its user agent.
+#[test]
+fn a_subscription_has_a_rate_of_its_own() {
+    let limits =
+        Limits { subscription_messages: Rate::new(1, 2), messages: Rate::new(1, 3), ..Limits::default() };
+    let mut world = world(limits);
+    let noisy = world.subscribe(None);
+    let other = world.subscribe(Some(noisy.0));
+    for _ in 0..2 {
+        assert!(is_accepted(&mut world, message(noisy, "x")));
+    }
+    for _ in 0..10 {
+        is_blamed(&world.ask(Request::Send(message(noisy, "x"))), Party::Subscription, 1000);
+    }
+    assert!(
+        is_accepted(&mut world, message(other, "x")),
+        "what was refused took nothing of the user agent's"
+    );
+    for _ in 0..10 {
+        is_blamed(&world.ask(Request::Send(message(other, "x"))), Party::Agent, 1000);
+    }
+    world.pass(1);
+    assert!(is_accepted(&mut world, message(other, "x")), "nor of the subscription's");
+}
+
+/// 8030-8.4-1: whoever sends too much is told so by name, and uses up nothing of those it sends to.
+#[test]
+fn a_sender_over_its_rate_does_not_use_up_its_receivers() {
+    let limits = Limits { sender_messages: Rate::new(2, 2), messages: Rate::new(1, 3), ..Limits::default() };
+    let mut world = world(limits);
+    let (wild, calm) = (verified(&signer()), verified(&signer()));
+    let (first, second) = (world.subscribe(None), world.subscribe(None));
+    for to in [first, second] {
+        assert!(matches!(world.ask(signed(to, &wild)), Response::Accepted(_)));
+    }
+    for _ in 0..10 {
+        is_blamed(&world.ask(signed(first, &wild)), Party::Key, 500);
+    }
+    for _ in 0..2 {
+        assert!(
+            matches!(world.ask(signed(first, &calm)), Response::Accepted(_)),
+            "the receiver's rate is whole"
+        );
+    }
+    is_blamed(&world.ask(Request::Send(message(first, "x"))), Party::Agent, 1000);
+}
+
+/// 8030-8.4-1: and a receiver over its rate, or with a full queue, uses up nothing of who sends to it.
+#[test]
+fn a_receiver_over_its_rate_does_not_use_up_its_senders() {
+    let limits = Limits { sender_messages: Rate::new(1, 4), messages: Rate::new(1, 2), ..Limits::default() };
+    let quotas = Quotas { entries: 1, dropped: 0, ..Quotas::default() };
+    let mut world = World::with(limits, quotas);
+    let sender = verified(&signer());
+    let (full, other, third) = (world.subscribe(None), world.subscribe(None), world.subscribe(None));
+    assert!(matches!(world.ask(signed(full, &sender)), Response::Accepted(_)));
+    for _ in 0..10 {
+        let over = refusal(&world.ask(signed(full, &sender)));
+        assert_eq!((over.reason(), over.exceeded_by()), ("queue-full", Some(Party::Agent)));
+    }
+    let fleeting = |to| Request::Send(Send { ttl: Ttl::from_secs(0), sender: None, ..message(to, "x") });
+    for _ in 0..2 {
+        assert!(matches!(world.ask(fleeting(other)), Response::Accepted(_)));
+    }
+    for _ in 0..10 {
+        is_blamed(&world.ask(signed(other, &sender)), Party::Agent, 1000);
+    }
+    // Its own mistakes are its own: nobody's subscription was asked for.
+    let unknown = (third.0, SubscriptionId::from_octets([9; 16]));
+    for to in [unknown, unknown] {
+        assert_eq!(refusal(&world.ask(signed(to, &sender))).status(), 404);
+    }
+    assert!(matches!(world.ask(signed(third, &sender)), Response::Accepted(_)));
+    is_blamed(&world.ask(signed(third, &sender)), Party::Key, 1000);
+}
+
+/// G5: keys can be made up without end, but that neither fills the table nor makes it forget who is far over.
+#[test]
+fn rated_senders() {
+    let limits = Limits { sender_messages: Rate::new(1, 2), rated_senders: 2, ..Limits::default() };
+    let mut world = world(limits);
+    let to = world.subscribe(None);
+    let wild = verified(&signer());
+    for _ in 0..2 {
+        assert!(matches!(world.ask(signed(to, &wild)), Response::Accepted(_)));
+    }
+    for _ in 0..8 {
+        assert!(matches!(world.ask(signed(to, &verified(&signer()))), Response::Accepted(_)));
+    }
+    is_blamed(&world.ask(signed(to, &wild)), Party::Key, 1000);
+}
+
+/// 8030-4.1-6: a message that is refused because its receipt subscription may not be made uses up nothing of its
+/// receiver's.
+#[test]
+fn a_receipt_subscription_too_many_does_not_use_up_the_receiver() {
+    let limits = Limits { new_agents: Rate::new(1, 1), messages: Rate::new(1, 1), ..Limits::default() };
+    let mut world = world(limits);
+    let to = world.subscribe(None);
+    let asking = Send { receipt: ReceiptRequest::New, ..message(to, "x") };
+    for _ in 0..3 {
+        let over = refusal(&world.ask(Request::Send(asking.clone())));
+        assert_eq!((over.status(), over.reason()), (429, Refusal::AGENTS_EXCEEDED.reason()));
+    }
+    assert!(is_accepted(&mut world, message(to, "x")));
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, Response as HttpResponse};
 use push_proto::{
-    Refusal, Ttl, UnixTime,
+    Party, Refusal, Ttl, UnixTime,
     service::{Accepted, Response},
     wire::{Limits, Relation, link},
 };
@@ -110,7 +110,17 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::CREDENTIALS_DIFFERENT,
         Refusal::PUSH_UNSUPPORTED,
         Refusal::QUEUE_FULL,
+        Refusal::RATE_EXCEEDED,
+        Refusal::SUBSCRIPTION_RATE_EXCEEDED,
+        Refusal::SENDER_RATE_EXCEEDED,
+        Refusal::ADDRESS_RATE_EXCEEDED,
+        Refusal::UNSIGNED_RATE_EXCEEDED,
+        Refusal::ADDRESS_AGENTS_EXCEEDED,
+        Refusal::AGENTS_EXCEEDED,
         Refusal::SET_FULL,
+        Refusal::CROWDED,
+        Refusal::MONITORS_EXCEEDED,
+        Refusal::MEMORY_SHORT,
         Refusal::OVERLOADED,
         Refusal::STORE_UNAVAILABLE,
         Refusal::DRAINING,
@@ -146,6 +156,11 @@ fn refusals_are_problem_details() {
         assert_eq!(problem["detail"], refusal.detail());
         assert_eq!(problem["reason"], refusal.reason());
         assert_eq!(problem["section"], refusal.section());
+        assert_eq!(
+            problem.get("exceeded_by").and_then(|party| party.as_str()),
+            refusal.exceeded_by().map(Party::name)
+        );
+        assert!(refusal.exceeded_by().is_none() || refusal.status() == 429, "blame is for excess: {refusal}");
         let again = door().refuse(&refusal, NOW);
         assert_eq!((again.headers(), again.body()), (response.headers(), response.body()));
     }

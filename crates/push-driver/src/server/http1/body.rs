@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -10,23 +11,46 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::patience::Busy;
+use super::patience::{Busy, Patience};
 use crate::{
     Runtime,
-    server::events::{EventStream, Piece},
+    server::{
+        census::Kind,
+        events::{EventStream, Piece},
+        memory::{Account, Unread},
+    },
 };
 
 /// A response's body.
 pub(super) enum ResponseBody {
     /// In one piece.
-    Whole(Option<Bytes>),
+    Whole(Option<Whole>),
     /// Event by event.
     Events(Events),
 }
 
 impl ResponseBody {
-    pub(super) fn whole(body: Bytes) -> Self {
-        Self::Whole(Some(body).filter(|body| !body.is_empty()))
+    /// One that is held until it is written.
+    pub(super) fn whole(body: Bytes, account: &Rc<Account>, patience: Rc<Patience>) -> Self {
+        if body.is_empty() {
+            return Self::Whole(None);
+        }
+        let unread = account.hold(Kind::Response, body.len());
+        Self::Whole(Some(Whole { body, unread, patience }))
+    }
+}
+
+/// A body in one piece, and who is to know when it is written.
+pub(super) struct Whole {
+    body: Bytes,
+    unread: Unread,
+    patience: Rc<Patience>,
+}
+
+impl Whole {
+    fn hand(self) -> Bytes {
+        self.patience.hold(self.unread);
+        self.body
     }
 }
 
@@ -56,7 +80,7 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = match &mut *self {
-            Self::Whole(body) => body.take(),
+            Self::Whole(body) => body.take().map(Whole::hand),
             Self::Events(Events(pieces)) => ready!(pieces.as_mut().poll_next(context)),
         };
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
@@ -69,7 +93,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => {
-                let octets = body.as_ref().map_or(0, Bytes::len);
+                let octets = body.as_ref().map_or(0, |whole| whole.body.len());
                 SizeHint::with_exact(u64::try_from(octets).unwrap_or(u64::MAX))
             }
             Self::Events(_) => SizeHint::new(),

@@ -7,7 +7,11 @@ use std::{
 
 use push_proto::{Mono, service::Transfer};
 
-use crate::{Limits, Runtime, runtime::sleep_until, server::push::Push};
+use crate::{
+    Limits, Runtime,
+    runtime::sleep_until,
+    server::{memory::Unread, push::Push},
+};
 
 /// The times of one connection.
 #[derive(Default)]
@@ -19,6 +23,8 @@ pub(super) struct Patience {
     unwritten_since: Cell<Option<Mono>>,
     /// To be reported when everything that hyper has is written.
     unwritten: RefCell<Vec<Push>>,
+    /// Response bodies that hyper has.
+    responses: RefCell<Vec<Unread>>,
 }
 
 impl Patience {
@@ -38,9 +44,15 @@ impl Patience {
         self.unwritten.borrow_mut().extend(push);
     }
 
+    /// hyper has a response's body.
+    pub(super) fn hold(&self, unread: Unread) {
+        self.responses.borrow_mut().push(unread);
+    }
+
     /// Everything that hyper had was written to the transport.
     pub(super) fn flushed(&self) {
         self.unwritten_since.set(None);
+        self.responses.borrow_mut().clear();
         for push in self.unwritten.take() {
             push.report(Transfer::Written);
         }

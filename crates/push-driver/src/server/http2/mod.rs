@@ -21,6 +21,7 @@
 mod alive;
 mod pushes;
 mod request;
+mod responses;
 mod streams;
 
 use std::{
@@ -52,9 +53,11 @@ use tokio::{
 use self::{
     alive::{Activity, Verdict},
     pushes::Pushes,
+    responses::Responses,
     streams::Streams,
 };
 use super::{
+    connection::Caller,
     exchange::{Local, drained},
     mailbox::{Admitted, Effect, Effects},
     push::Push,
@@ -62,13 +65,14 @@ use super::{
 use crate::{
     Limits, Runtime,
     io::{Ending, PREFACE, Seen, Watched},
-    runtime::{sleep, within},
+    runtime::{sleep, sleep_until, within},
 };
 
 /// Serves a connection until it ends. Dropping the future closes it; the service is told of everything that was open.
 pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(
     local: Rc<Local<R>>,
     io: Io,
+    caller: Rc<Caller>,
 ) {
     let seen = Rc::new(RefCell::new(Seen::new(PREFACE.len())));
     let handshake = builder(&local.limits).handshake(Watched::new(io, Rc::clone(&seen)));
@@ -82,6 +86,16 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         draining.await;
         Event::Drain
     }));
+    let end = local.runtime.now().mono.after(local.limits.age);
+    let (late, account) = (sleep_until(local.runtime.clone(), end), Rc::clone(caller.account()));
+    tasks.push(Box::pin(async move {
+        late.await;
+        Event::Drain
+    }));
+    tasks.push(Box::pin(async move {
+        account.is_cut_off().await;
+        Event::Cut
+    }));
     if let Some(ping) = h2.ping_pong() {
         let alive = alive::watch(local.runtime.clone(), local.limits, ping, Rc::clone(&activity));
         tasks.push(Box::pin(async move { Event::Alive(alive.await) }));
@@ -90,7 +104,7 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     let pushes = Pushes::new(&local.limits);
     let monitors = BTreeMap::new();
     let mut connection = Connection {
-        local,
+        shared: Shared { responses: Responses::new(&seen, caller.account()), local, caller },
         h2,
         seen,
         tasks,
@@ -127,8 +141,10 @@ enum Event {
     Monitor(Box<(Monitor, Via, SendResponse<Bytes>)>),
     /// The peer is gone, or of no more use.
     Alive(Verdict),
-    /// The server drains.
+    /// The server drains, or the connection has lasted long enough.
     Drain,
+    /// Its peer does not read, and memory is short.
+    Cut,
 }
 
 /// An open monitor.
@@ -139,8 +155,22 @@ struct Monitored {
     response: Option<Response>,
 }
 
-struct Connection<R, Io> {
+/// What a connection shares with its requests.
+struct Shared<R> {
     local: Rc<Local<R>>,
+    caller: Rc<Caller>,
+    responses: Responses,
+}
+
+impl<R> Clone for Shared<R> {
+    fn clone(&self) -> Self {
+        let Self { local, caller, responses } = self;
+        Self { local: Rc::clone(local), caller: Rc::clone(caller), responses: responses.clone() }
+    }
+}
+
+struct Connection<R, Io> {
+    shared: Shared<R>,
     h2: h2::server::Connection<Watched<Io>, Bytes>,
     seen: Rc<RefCell<Seen>>,
     tasks: FuturesUnordered<Task>,
@@ -204,7 +234,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
 
     fn accept(&mut self, request: HttpRequest<RecvStream>, respond: SendResponse<Bytes>) {
         self.activity.requested();
-        let answer = request::serve(Rc::clone(&self.local), request, respond);
+        let answer = request::serve(self.shared.clone(), request, respond);
         self.tasks.push(Box::pin(async move {
             match answer.await {
                 Some(monitor) => Event::Monitor(Box::new(monitor)),
@@ -230,6 +260,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             self.pushes.end(stream, Transfer::Reset);
         }
         self.streams.observe(&seen);
+        self.shared.responses.observe(&mut seen);
         self.leave(context);
         if seen.goes_away {
             self.go();
@@ -269,7 +300,8 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         match (effect, monitor) {
             (Effect::Push(delivery, item), Some(monitor)) => {
                 let mailbox = monitor.admitted.mailbox.clone();
-                self.pushes.wait(Push::new(exchange, delivery, mailbox, &item), item);
+                let account = self.shared.caller.account();
+                self.pushes.wait(Push::new(exchange, delivery, mailbox, &item, account), item);
             }
             (Effect::Respond(response), Some(monitor)) => {
                 monitor.admitted.answered();
@@ -293,11 +325,12 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         match event {
             Event::Answered => {}
             Event::Monitor(monitor) => self.monitor(*monitor),
+            Event::Cut => return ControlFlow::Break(()),
             Event::Drain => self.h2.graceful_shutdown(),
             Event::Alive(Verdict::Idle) => {
                 self.h2.graceful_shutdown();
                 // A peer that does not take part in that is cut off.
-                let late = sleep(self.local.runtime.clone(), self.local.limits.pong);
+                let late = sleep(self.shared.local.runtime.clone(), self.shared.local.limits.pong);
                 self.tasks.push(Box::pin(async move {
                     late.await;
                     Event::Alive(Verdict::Dead)
@@ -315,17 +348,18 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
     fn monitor(&mut self, (monitor, via, mut respond): (Monitor, Via, SendResponse<Bytes>)) {
         let refusal = if via == Via::Push && !self.pushable() {
             Refusal::PUSH_UNSUPPORTED
-        } else if self.open_monitors() >= self.local.limits.monitors {
-            Refusal::OVERLOADED.retry_in(self.local.limits.retry_after)
+        } else if self.open_monitors() >= self.shared.local.limits.monitors {
+            Refusal::OVERLOADED.retry_in(self.shared.local.limits.retry_after)
         } else if via == Via::Stream {
             let open = self.streams.enter(&self.seen);
-            let events = streams::serve(Rc::clone(&self.local), monitor, respond, open);
+            let events = streams::serve(self.shared.clone(), monitor, respond, open);
             return self.tasks.push(Box::pin(async move {
                 events.await;
                 Event::Answered
             }));
         } else {
-            match self.local.submit(Request::Monitor(monitor), Effects::Monitor(self.effects.clone())) {
+            match self.shared.local.submit(Request::Monitor(monitor), Effects::Monitor(self.effects.clone()))
+            {
                 Ok(admitted) => {
                     self.monitors.insert(admitted.exchange, Monitored { respond, admitted, response: None });
                     return;
@@ -333,7 +367,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 Err(refusal) => refusal,
             }
         };
-        request::send(&mut respond, self.local.refuse(&refusal));
+        self.shared.responses.send(&mut respond, self.shared.local.refuse(&refusal));
     }
 
     /// Whether the peer takes pushes at all (`9113-8.4-1`).
@@ -373,7 +407,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             push.report(Transfer::Reset);
             return Ok(());
         };
-        let promise = self.local.door.promise(item, self.local.runtime.now().wall);
+        let promise = self.shared.local.door.promise(item, self.shared.local.runtime.now().wall);
         let begun = monitor.respond.push_request(promise.request).and_then(|mut pushed| {
             let mut stream = pushed.send_response(promise.response, promise.body.is_empty())?;
             if !promise.body.is_empty() {
@@ -405,8 +439,8 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         for (_, mut monitor) in ended {
             let Some(response) = &monitor.response else { continue };
             let response: HttpResponse<Bytes> =
-                self.local.door.respond(response, self.local.runtime.now().wall);
-            request::send(&mut monitor.respond, response);
+                self.shared.local.door.respond(response, self.shared.local.runtime.now().wall);
+            self.shared.responses.send(&mut monitor.respond, response);
         }
         self.activity.monitors(self.open_monitors());
     }

@@ -134,7 +134,10 @@ mod tests {
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::*;
-    use crate::server::mailbox::{Letter, Mailbox};
+    use crate::server::{
+        mailbox::{Letter, Mailbox},
+        memory::Memory,
+    };
 
     const MONITOR: Exchange = Exchange { origin: 0, number: 1 };
     const OTHER: Exchange = Exchange { origin: 0, number: 2 };
@@ -162,6 +165,11 @@ mod tests {
         (Pushes::new(limits), mailbox, letters)
     }
 
+    fn push(exchange: Exchange, delivery: u64, mailbox: &Mailbox, item: &Item) -> Push {
+        let memory = Memory::new(Limits::default(), Arc::clone(&mailbox.tally));
+        Push::new(exchange, Delivery(delivery), mailbox.clone(), item, memory.open().account())
+    }
+
     fn reports(letters: &mut UnboundedReceiver<Letter>) -> Vec<(u64, Transfer)> {
         std::iter::from_fn(|| letters.try_recv().ok())
             .filter_map(|letter| {
@@ -178,7 +186,7 @@ mod tests {
             let (mut pushes, mailbox, _letters) = pushes(&limits);
             for delivery in 0..8 {
                 let item = message(1);
-                pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone(), &item), item);
+                pushes.wait(push(MONITOR, delivery, &mailbox, &item), item);
             }
             let mut begun = 0;
             while let Some((push, _)) = pushes.next(streams, None) {
@@ -199,7 +207,7 @@ mod tests {
         let (mut pushes, mailbox, _letters) = pushes(&Limits::default());
         for (delivery, exchange) in [(0, MONITOR), (1, OTHER), (2, MONITOR), (3, OTHER)] {
             let item = message(1);
-            pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone(), &item), item);
+            pushes.wait(push(exchange, delivery, &mailbox, &item), item);
         }
         let order = [Some(OTHER), Some(OTHER), None, Some(OTHER), None].map(|of| {
             let (push, _) = pushes.next(8, of)?;
@@ -214,7 +222,7 @@ mod tests {
         let (mut pushes, mailbox, _letters) = pushes(&limits);
         for (delivery, octets) in [(0, 100), (1, 4), (2, 6), (3, 1)] {
             let item = message(octets);
-            pushes.wait(Push::new(MONITOR, Delivery(delivery), mailbox.clone(), &item), item);
+            pushes.wait(push(MONITOR, delivery, &mailbox, &item), item);
         }
         let (push, _) = pushes.next(8, None).unwrap();
         pushes.begin(2, push);
@@ -235,7 +243,7 @@ mod tests {
             [(0, MONITOR), (1, MONITOR), (2, MONITOR), (3, OTHER), (4, OTHER), (5, MONITOR)]
         {
             let item = message(1);
-            pushes.wait(Push::new(exchange, Delivery(delivery), mailbox.clone(), &item), item);
+            pushes.wait(push(exchange, delivery, &mailbox, &item), item);
         }
         for stream in [2, 4] {
             let (push, _) = pushes.next(8, None).unwrap();

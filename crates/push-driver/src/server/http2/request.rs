@@ -1,15 +1,16 @@
 //! One request of an HTTP/2 connection.
 
-use std::{future::poll_fn, rc::Rc};
+use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::{Method, Request as HttpRequest, Response as HttpResponse, header};
+use http::{Method, Request as HttpRequest, Response as HttpResponse};
 use push_proto::{Via, service::Monitor};
 
+use super::{Responses, Shared};
 use crate::{
     Runtime,
-    server::exchange::{Body, Broken, Local, Wanted},
+    server::exchange::{Body, Broken, Wanted},
 };
 
 /// Answers a request, unless it is a monitor: that is for the connection to go on with.
@@ -17,16 +18,17 @@ use crate::{
 /// The response is handed to h2 whole. A peer that does not read it keeps one of its own streams busy, of which it has
 /// as many as [`Limits::streams`](crate::Limits::streams).
 pub(super) async fn serve<R: Runtime>(
-    local: Rc<Local<R>>,
+    shared: Shared<R>,
     request: HttpRequest<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) -> Option<(Monitor, Via, SendResponse<Bytes>)> {
+    let Shared { local, caller, responses } = shared;
     let (head, mut body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let answer = async {
-        match local.understand(head, &mut body).await {
+        match local.understand(&caller, head, &mut body).await {
             Ok(Ok(Wanted::Monitor(monitor, via))) => Answer::Monitor(monitor, via),
-            Ok(Ok(Wanted::Answer(request))) => Answer::Response(local.answer(request).await),
+            Ok(Ok(Wanted::Answer(request, _held))) => Answer::Response(local.answer(&caller, request).await),
             Ok(Ok(Wanted::Health(response))) => Answer::Response(response),
             Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
             Err(Broken) => Answer::Nobody,
@@ -43,33 +45,14 @@ pub(super) async fn serve<R: Runtime>(
         Answer::Monitor(monitor, via) => Some((monitor, via, respond)),
         Answer::Response(response) => {
             if is_head {
-                send_head(&mut respond, response);
+                Responses::send_head(&mut respond, response);
             } else {
-                send(&mut respond, response);
+                responses.send(&mut respond, response);
             }
             None
         }
         Answer::Nobody => None,
     }
-}
-
-/// Hands a response to h2. A peer that has gone needs none.
-pub(super) fn send(respond: &mut SendResponse<Bytes>, response: HttpResponse<Bytes>) {
-    let (head, body) = response.into_parts();
-    if let Ok(mut stream) = respond.send_response(HttpResponse::from_parts(head, ()), body.is_empty())
-        && !body.is_empty()
-    {
-        drop(stream.send_data(body, true));
-    }
-}
-
-/// Hands the response to a HEAD request to h2: without a body, but saying how long that would be (RFC 9110 §9.3.2).
-fn send_head(respond: &mut SendResponse<Bytes>, response: HttpResponse<Bytes>) {
-    let (mut head, body) = response.into_parts();
-    if !body.is_empty() {
-        head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| body.len().into());
-    }
-    drop(respond.send_response(HttpResponse::from_parts(head, ()), true));
 }
 
 enum Answer {
@@ -79,6 +62,10 @@ enum Answer {
 }
 
 impl Body for RecvStream {
+    fn octets(&self) -> Option<usize> {
+        self.is_end_stream().then_some(0)
+    }
+
     async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         let piece = self.data().await?;
         Some(piece.map_err(|_| Broken).inspect(|piece| {

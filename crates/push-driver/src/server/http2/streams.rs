@@ -14,7 +14,7 @@ use bytes::Bytes;
 use h2::{Reason, SendStream, server::SendResponse};
 use push_proto::service::{Monitor, Transfer};
 
-use super::request::send;
+use super::Shared;
 use crate::{
     Runtime,
     io::Seen,
@@ -95,19 +95,20 @@ impl Drop for Open {
 
 /// Serves a monitor by an event stream, to the end of either.
 pub(super) async fn serve<R: Runtime>(
-    local: Rc<Local<R>>,
+    shared: Shared<R>,
     monitor: Monitor,
     mut respond: SendResponse<Bytes>,
     mut open: Open,
 ) {
+    let Shared { local, caller, responses } = shared;
     let begun = tokio::select! {
         biased;
         _reset = poll_fn(|context| respond.poll_reset(context)) => return,
-        begun = EventStream::open(Rc::clone(&local), monitor) => begun,
+        begun = EventStream::open(Rc::clone(&local), caller, monitor) => begun,
     };
     let mut events = match begun {
         Begun::Stream(events) => events,
-        Begun::Response(response) => return send(&mut respond, response),
+        Begun::Response(response) => return responses.send(&mut respond, response),
     };
     let head = local.door.event_stream(local.runtime.now().wall);
     let Ok(mut stream) = respond.send_response(head, false) else { return };
