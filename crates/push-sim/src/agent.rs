@@ -207,7 +207,7 @@ impl Agent {
         match arrival {
             Arrival::Answer(id, response) => {
                 self.asked.remove(&id);
-                let response = site.passage.to_agent(&response);
+                let response = site.passage.agent_answer(&response);
                 self.give(Input::Reply(id, Ok(response)), site, now);
             }
             Arrival::Push(id, Item::Message(message)) => {

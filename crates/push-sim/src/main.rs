@@ -79,17 +79,24 @@ fn told(seed: u64, run: Run) -> ExitCode {
 struct Common {
     next: AtomicU64,
     failed: AtomicBool,
-    result: Mutex<(Tally, u64, Option<(u64, Run)>)>,
+    result: Mutex<Found>,
+}
+
+/// What came of them.
+#[derive(Default)]
+struct Found {
+    tally: Tally,
+    count: u64,
+    /// The broken run of the lowest seed that any thread came upon.
+    failure: Option<(u64, Run)>,
 }
 
 fn many(args: &Args) -> ExitCode {
     let jobs = args.jobs.or_else(|| thread::available_parallelism().map(Into::into).ok()).unwrap_or(1);
-    let common = Common {
-        next: AtomicU64::new(args.first),
-        failed: AtomicBool::new(false),
-        result: Mutex::new((Tally::default(), 0, None)),
-    };
+    let common =
+        Common { next: AtomicU64::new(args.first), failed: AtomicBool::new(false), result: Mutex::default() };
     let end = args.first.saturating_add(args.seeds);
+    #[allow(clippy::disallowed_methods, reason = "how fast it is, for people; no schedule sees it")]
     let began = Instant::now();
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
@@ -97,7 +104,7 @@ fn many(args: &Args) -> ExitCode {
         }
     });
     let secs = began.elapsed().as_secs_f64();
-    let (tally, count, failure) = common.result.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Found { tally, count, failure } = common.result.into_inner().unwrap_or_else(PoisonError::into_inner);
     #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = count as f64 / secs.max(1e-9);
     println!("{count} schedules from seed {} in {secs:.0} s, {rate:.0} a second, {jobs} at once", args.first);
@@ -145,9 +152,11 @@ fn work(common: &Common, end: u64) {
         }
     }
     let mut result = common.result.lock().unwrap_or_else(PoisonError::into_inner);
-    result.0.add(&tally);
-    result.1 += count;
-    if result.2.as_ref().is_none_or(|(seed, _)| failure.as_ref().is_some_and(|(of, _)| of < seed)) {
-        result.2 = failure.or(result.2.take());
+    result.tally.add(&tally);
+    result.count += count;
+    if let Some((seed, run)) = failure
+        && result.failure.as_ref().is_none_or(|(lowest, _)| seed < *lowest)
+    {
+        result.failure = Some((seed, run));
     }
 }

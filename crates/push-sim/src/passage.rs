@@ -50,7 +50,7 @@ fn keys() -> Vec<(PublicKey, Verified)> {
         let signer = Signer::new(SigningKey::from_base64url(secret).ok()?, None);
         let origin = origin.as_ref()?;
         let token = signer.sign(&provider, origin, now.saturating_add_secs(3600), now).ok()?;
-        let credentials = vapid::Credentials::parse(&token.authorization()).ok()?;
+        let credentials = vapid::Credentials::parse(token.authorization()).ok()?;
         let verified = vapid::verify(&provider, &credentials, origin, now, 60).ok()?;
         Some((*signer.public_key(), verified))
     };
@@ -163,7 +163,7 @@ impl Passage {
     }
 
     /// An answer, as a user agent gets it.
-    pub(crate) fn to_agent(&mut self, response: &Response) -> user_agent::Response {
+    pub(crate) fn agent_answer(&mut self, response: &Response) -> user_agent::Response {
         let (status, retry_after) = status_of(response);
         let mut answer = user_agent::Response { status, retry_after, ..user_agent::Response::default() };
         if let Response::Subscribed(made) = response {
@@ -175,7 +175,7 @@ impl Passage {
     }
 
     /// An answer, as a sender gets it.
-    pub(crate) fn to_sender(&mut self, response: &Response) -> application_server::Response {
+    pub(crate) fn sender_answer(&mut self, response: &Response) -> application_server::Response {
         let (status, retry_after) = status_of(response);
         let mut answer =
             application_server::Response { status, retry_after, ..application_server::Response::default() };
@@ -192,7 +192,7 @@ impl Passage {
     }
 }
 
-/// The keyring is a constant of this file.
+#[allow(clippy::unreachable, reason = "the keyring is a constant of this file")]
 fn unreachable_keyring(error: &dyn std::fmt::Display) -> Keyring {
     unreachable!("the keyring of the simulator is good: {error}")
 }

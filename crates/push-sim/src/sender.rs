@@ -110,7 +110,7 @@ impl Sender {
         match arrival {
             Arrival::Answer(id, response) => {
                 self.asked.remove(&id);
-                let response = site.passage.to_sender(&response);
+                let response = site.passage.sender_answer(&response);
                 self.give(Input::Reply(id, Ok(response)), site, now);
             }
             Arrival::Push(id, Item::Receipt(receipt)) => {

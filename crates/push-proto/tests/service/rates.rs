@@ -149,15 +149,15 @@ fn what_is_refused_does_not_count() {
 /// A VAPID key that proved itself, as the carrier found.
 fn verified(signer: &Signer) -> Verified {
     let (provider, audience) =
-        (push_crypto::rustcrypto::provider(), "https://push.example.net".parse().unwrap());
+        (push_crypto::rustcrypto::provider(), "https://push.example.net".parse().expect("it is good"));
     let now = UnixTime::from_secs(START);
-    let token = signer.sign(&provider, &audience, now.saturating_add_secs(60), now).unwrap();
-    let credentials = Credentials::parse(token.authorization()).unwrap();
-    vapid::verify(&provider, &credentials, &audience, now, 0).unwrap()
+    let token = signer.sign(&provider, &audience, now.saturating_add_secs(60), now).expect("it is good");
+    let credentials = Credentials::parse(token.authorization()).expect("it is good");
+    vapid::verify(&provider, &credentials, &audience, now, 0).expect("it is good")
 }
 
 fn signer() -> Signer {
-    Signer::new(SigningKey::generate(&push_crypto::rustcrypto::provider()).unwrap(), None)
+    Signer::new(SigningKey::generate(&push_crypto::rustcrypto::provider()).expect("it is good"), None)
 }
 
 fn signed(to: (AgentId, SubscriptionId), by: &Verified) -> Request {

@@ -98,7 +98,7 @@ impl World {
             Arrival::Push(id, _) => *self.monitoring.entry(id).or_default() += 1,
             Arrival::Answer(id, response) => {
                 let Some(pushed) = self.monitoring.remove(&id) else { return };
-                let status = self.site.passage.to_agent(&response).status;
+                let status = self.site.passage.agent_answer(&response).status;
                 // A push may have been taken back; then the status says that there was one.
                 let right = status >= 400 || status == 200 || (status == 204 && pushed == 0);
                 self.site.require(right, Guarantee::Protocol, || format!("{status} after {pushed} pushes"));
