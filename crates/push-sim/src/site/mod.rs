@@ -47,7 +47,8 @@ const MAILBOX: usize = 6;
 fn limits(shape: &Shape) -> Limits {
     Limits {
         requests_in_flight: 12,
-        monitors: 12,
+        // One that is refused for want of it waits as long as the others stay, and rightly.
+        monitors: 64,
         unacknowledged: 4,
         page_entries: 2,
         transient: 2,
