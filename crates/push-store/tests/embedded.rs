@@ -419,6 +419,22 @@ fn a_folder_that_cannot_be_made_is_named() {
     assert!(matches!(&error, OpenError::NotWritable(path, _) if path.ends_with("store")), "{error}");
 }
 
+/// G5: however many commands wait, a commit has no more than a group of them.
+#[test]
+fn a_group_has_an_end() {
+    let disk = SimulatedDisk::new();
+    let store = Embedded::over(disk.clone(), Quotas { group: 1, ..Quotas::default() }).unwrap();
+    let bench = Bench::over(Box::new(store));
+    bench.furnish();
+    let commits = disk.commits();
+    let put = |number| move |ticket| Command::Apply(ticket, vec![Draft::new(number).put()]);
+    let asked: Vec<_> = (0..200).map(|number| bench.tell(0, put(number))).collect();
+    for ticket in asked {
+        assert!(matches!(bench.answer(0, ticket), Completion::Applied(_, done) if done[0].is_ok()));
+    }
+    assert_eq!(disk.commits(), commits + 200);
+}
+
 #[test]
 fn too_many_waiting_commands_fail() {
     let store = Embedded::over(SimulatedDisk::new(), Quotas { waiting: 0, ..Quotas::default() }).unwrap();

@@ -7,7 +7,7 @@ use super::support::{
     clocked::Clocked,
     connect,
     peer::{Peer, collect},
-    raw::{ACK, GOAWAY, PING, PUSH_PROMISE, RST_STREAM, Raw},
+    raw::{ACK, GOAWAY, PING, PUSH_PROMISE, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE},
     run, spawn, yield_now,
 };
 use bytes::Bytes;
@@ -275,5 +275,49 @@ fn a_connection_without_a_place_is_closed() {
         second.subscribe().await;
         let mut third = connect(service.address).await;
         assert!(matches!(third.read(&mut [0]).await, Ok(0) | Err(_)));
+    });
+}
+
+/// What a peer may send ahead is what it is told, and h2 holds it to that (RFC 9113 §5.2).
+#[test]
+fn a_peer_is_told_its_windows() {
+    run(async {
+        let limits = Limits { stream_window: 70_000, connection_window: 100_000, ..Limits::default() };
+        let service = Setup { limits, shards: 1, ..Setup::default() }.start();
+        let set = Peer::connect(&service).await.subscribe().await.set;
+        let mut raw = Raw::connect(&service, &[]).await;
+        let settings = raw.until_unanswered(SETTINGS).await;
+        let told = settings.payload.chunks(6).find(|setting| setting[..2] == [0, 4]).unwrap();
+        assert_eq!(told[2..], 70_000_u32.to_be_bytes());
+        let more = raw.until_unanswered(WINDOW_UPDATE).await;
+        assert_eq!((more.stream, &more.payload[..]), (0, &(100_000_u32 - 65_535).to_be_bytes()[..]));
+        // Nobody reads the body of a monitor, so nothing of the window comes back.
+        raw.head(1, ("GET", &set), &[], false).await;
+        for _ in 0..5 {
+            raw.write(0, 0, 1, &[0; 16_000]).await;
+        }
+        let reset = raw.until(|frame| matches!(frame.kind, RST_STREAM | GOAWAY)).await;
+        assert_eq!(reset.error(), 3, "FLOW_CONTROL_ERROR");
+    });
+}
+
+/// A shard that takes one letter at a time serves everybody all the same.
+#[test]
+fn a_turn_of_one_letter() {
+    run(async {
+        let limits = Limits { turn: 1, ..Limits::default() };
+        let service = Setup { limits, shards: 1, ..Setup::default() }.start();
+        let mut peer = Peer::connect(&service).await;
+        let subscription = peer.subscribe().await;
+        let mut begun = Vec::new();
+        for _ in 0..50 {
+            let (response, stream) =
+                peer.begin(Method::POST, &subscription.push, &[("ttl", "60")], false).await;
+            stream.unwrap().send_data(Bytes::from_static(b"x"), true).unwrap();
+            begun.push(response);
+        }
+        for response in begun {
+            assert_eq!(collect(response.await.unwrap()).await.unwrap().status(), 201);
+        }
     });
 }
