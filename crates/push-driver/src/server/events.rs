@@ -89,6 +89,10 @@ impl<R: Runtime> EventStream<R> {
                 self.effect(effect);
             }
             if let Some((push, item)) = self.waiting.pop_front() {
+                if push.is_late(self.local.runtime.now().wall) {
+                    push.report(Transfer::Reset);
+                    continue;
+                }
                 return Some(Piece { octets: self.local.door.event(&item), push: Some(push) });
             }
             if let Some(octets) = self.end.take() {

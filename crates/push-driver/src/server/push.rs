@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use push_proto::{
+    UnixTime,
     service::{Delivery, Exchange, Transfer},
     store::Item,
 };
@@ -19,6 +20,9 @@ pub(super) struct Push {
     pub(super) delivery: Delivery,
     mailbox: Mailbox,
     body: Unread,
+    /// The first second at which it is not to be promised any more (G2); never for what is transient, which the service
+    /// takes back by itself.
+    expires: Option<UnixTime>,
 }
 
 impl Push {
@@ -31,12 +35,19 @@ impl Push {
         account: &Rc<Account>,
     ) -> Self {
         mailbox.tally.push_begins();
-        Self { exchange, delivery, mailbox, body: account.hold(Kind::Push, item.body_octets()) }
+        let transient = matches!(item, Item::Message(message) if message.is_transient());
+        let body = account.hold(Kind::Push, item.body_octets());
+        Self { exchange, delivery, mailbox, body, expires: (!transient).then(|| item.expires()) }
     }
 
     /// What its body takes.
     pub(super) const fn octets(&self) -> usize {
         self.body.octets()
+    }
+
+    /// Whether its time is over. The service wakes up for that by whole seconds, so it may not have taken it back.
+    pub(super) fn is_late(&self, now: UnixTime) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
     }
 
     /// Says what became of it, which gives the monitor the credit back.

@@ -1,7 +1,12 @@
 //! Server push to peers that do not make it easy (`docs/design.md` §3.4): each is a fact about h2 that was measured.
 
+use std::time::Duration;
+
+use http::Method;
+
 use super::support::{
     Service, Setup,
+    clocked::Clocked,
     peer::{Peer, Subscription},
     raw::{
         ENABLE_PUSH, Frame, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, PUSH_PROMISE,
@@ -50,6 +55,33 @@ fn one_stream_at_a_time() {
             sender.acknowledge(url).await;
         }
         assert!(left(&mut sender, &subscription).await.is_empty());
+    });
+}
+
+/// G2, 8030-5.2-8: the service wakes up for an expiry by its monotonic clock, up to a second late.
+#[test]
+fn what_expires_while_it_waits_for_a_stream_is_not_promised() {
+    run(async {
+        let clock = Clocked::new();
+        clock.advance(Duration::from_millis(900));
+        let service = Setup { shards: 1, ..Setup::default() }.start_on(clock.clone());
+        let mut sender = Peer::connect(&service).await;
+        let subscription = sender.subscribe().await;
+        for (body, ttl) in [(b"0", "60"), (b"1", "1"), (b"2", "60")] {
+            let answer = sender.request(Method::POST, &subscription.push, &[("ttl", ttl)], body).await;
+            assert_eq!(answer.status(), 201);
+        }
+        let mut raw = Raw::connect(&service, &[(MAX_CONCURRENT_STREAMS, 1), (INITIAL_WINDOW_SIZE, 0)]).await;
+        raw.get(1, &subscription.set).await;
+        let first = raw.promise().await;
+        raw.settle().await;
+        // Its second is over, and the service has not woken up for it.
+        clock.advance(Duration::from_millis(200));
+        raw.window(first, 100).await;
+        assert_eq!(raw.body(first).await, b"0");
+        let next = raw.promise().await;
+        raw.window(next, 100).await;
+        assert_eq!(raw.body(next).await, b"2");
     });
 }
 

@@ -403,11 +403,13 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
 
     /// Hands one push to h2: promise, headers and body.
     fn promise(&mut self, push: Push, item: &Item) -> Result<(), h2::Error> {
-        let Some(monitor) = self.monitors.get_mut(&push.exchange) else {
+        let now = self.shared.local.runtime.now().wall;
+        let monitor = self.monitors.get_mut(&push.exchange).filter(|_| !push.is_late(now));
+        let Some(monitor) = monitor else {
             push.report(Transfer::Reset);
             return Ok(());
         };
-        let promise = self.shared.local.door.promise(item, self.shared.local.runtime.now().wall);
+        let promise = self.shared.local.door.promise(item, now);
         let begun = monitor.respond.push_request(promise.request).and_then(|mut pushed| {
             let mut stream = pushed.send_response(promise.response, promise.body.is_empty())?;
             if !promise.body.is_empty() {
