@@ -8,7 +8,7 @@ use kill_trials::store::{self, Trial};
 fn twenty_kills_lose_nothing_and_leave_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (program, seed) = (env!("CARGO_BIN_EXE_kill-store").into(), kill_trials::wall_secs());
-    let trial = Trial { program, folder: folder.path().to_owned(), kills: 20, seed };
+    let trial = Trial { program, folder: folder.path().to_owned(), kills: 20, seed, power_loss: false };
     let figures = store::run(&trial, &mut |_| {}).unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
     assert_eq!(figures.kills, 20);
     assert!(figures.answered > 200, "{figures}");

@@ -15,6 +15,10 @@ struct Args {
     /// How often to kill it
     #[arg(long, value_name = "N", default_value_t = 2000)]
     kills: u64,
+    /// Cut the power with each kill: what was not synced is lost, in part or all of it. Takes FUSE, so Linux, /dev/fuse,
+    /// and root or fusermount3
+    #[arg(long)]
+    power_loss: bool,
     /// Names the trial; by default the time
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -64,7 +68,7 @@ fn trial(args: Args, seed: u64) -> Result<store::Figures> {
         None => temporary.insert(tempfile::tempdir().map_err(io)?).path().to_owned(),
     };
     let program = std::env::current_exe().map_err(io)?;
-    let trial = store::Trial { program, folder, kills: args.kills, seed };
+    let trial = store::Trial { program, folder, kills: args.kills, seed, power_loss: args.power_loss };
     let every = (args.kills / 20).max(1);
     let result = store::run(&trial, &mut |kills| {
         if kills.is_multiple_of(every) {

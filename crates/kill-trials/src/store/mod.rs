@@ -5,6 +5,7 @@
 //! order, so what is on the disk must be exactly what the reference holds after all that was reported and, of the rest that
 //! was given, some first part.
 
+mod place;
 mod script;
 
 use std::{
@@ -23,6 +24,7 @@ use push_proto::{
 use push_store::{Client, Completions, Embedded, Memory, Store};
 
 use crate::{Failure, Result, random::Random};
+use place::Place;
 use script::{Script, agents, quotas, time};
 
 /// What to do.
@@ -36,6 +38,8 @@ pub struct Trial {
     pub kills: u64,
     /// Of all draws. When the kill comes depends on time as well, so a seed does not repeat a trial; it names it.
     pub seed: u64,
+    /// Whether the power goes with the process: what was not synced is lost, in part or all of it.
+    pub power_loss: bool,
 }
 
 /// What happened in a trial.
@@ -53,6 +57,8 @@ pub struct Figures {
     pub surprises: u64,
     /// Entries found in queues after kills.
     pub entries: u64,
+    /// Writes and names that were lost with the power.
+    pub lost: u64,
 }
 
 impl fmt::Display for Figures {
@@ -64,6 +70,7 @@ impl fmt::Display for Figures {
             ("commands carried out, not answered", self.survived),
             ("kills that left some of these", self.surprises),
             ("entries found after kills", self.entries),
+            ("unsynced changes lost", self.lost),
         ];
         for (name, number) in rows {
             writeln!(f, "{name:<36}{number:>9}")?;
@@ -81,20 +88,21 @@ pub fn run(trial: &Trial, progress: &mut dyn FnMut(u64)) -> Result<Figures> {
     let mut figures = Figures::default();
     let mut random = Random::new(trial.seed);
     let mut model = Model::new();
-    let mut folder = trial.folder.join("0");
+    let mut place = Place::new(trial, 0)?;
     for kill in 0..trial.kills {
-        if kill.is_multiple_of(LIVES) {
+        if kill > 0 && kill.is_multiple_of(LIVES) {
             // Stores stay small, and each is made anew under fire.
-            drop(std::fs::remove_dir_all(&folder));
-            folder = trial.folder.join(kill.to_string());
-            model = Model::new();
-            figures.stores += 1;
+            figures.lost += place.leave()?;
+            (place, model) = (Place::new(trial, kill)?, Model::new());
         }
-        let life = Life { seed: trial.seed, number: kill, folder: &folder };
+        figures.stores += u64::from(kill.is_multiple_of(LIVES));
+        let life = Life { seed: trial.seed, number: kill, folder: place.store.clone() };
+        let named = |failure| Failure::new(format!("life {kill}: {failure}"));
+        place.enter()?;
         let answers = life.until_killed(&trial.program, &mut random)?;
-        let found = life.look().map_err(|failure| Failure::new(format!("life {kill}: {failure}")))?;
-        let outcome = model.explain(&life, &answers, &found);
-        let survived = outcome.map_err(|failure| Failure::new(format!("life {kill}: {failure}")))?;
+        place.crash(&mut random)?;
+        let found = life.look().map_err(named)?;
+        let survived = model.explain(&life, &answers, &found).map_err(named)?;
         figures.kills += 1;
         figures.answered += u64::try_from(answers.len()).unwrap_or(u64::MAX);
         figures.survived += survived;
@@ -102,22 +110,23 @@ pub fn run(trial: &Trial, progress: &mut dyn FnMut(u64)) -> Result<Figures> {
         figures.entries += found.iter().map(|queue| queue.entries).sum::<u64>();
         progress(kill + 1);
     }
+    figures.lost += place.leave()?;
     Ok(figures)
 }
 
 /// One life of a child.
-struct Life<'a> {
+struct Life {
     seed: u64,
     number: u64,
-    folder: &'a Path,
+    folder: PathBuf,
 }
 
-impl Life<'_> {
+impl Life {
     /// Starts a child, and kills it after some answers; what it was told, in order.
     fn until_killed(&self, program: &Path, random: &mut Random) -> Result<Vec<String>> {
         let failed = |error: std::io::Error| Failure::new(format!("the child: {error}"));
         let mut command = Process::new(program);
-        command.arg(CHILD).arg(self.folder).args([self.seed, self.number].map(|number| number.to_string()));
+        command.arg(CHILD).arg(&self.folder).args([self.seed, self.number].map(|number| number.to_string()));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let Some(pipe) = child.stdout.take() else { return Err(Failure::new("the child has no pipe")) };
         // Often before the first answer: while the store is being opened or made.
@@ -130,7 +139,7 @@ impl Life<'_> {
 
     /// What is there once the store is opened again.
     fn look(&self) -> Result<Vec<Queue>> {
-        let store = Embedded::open(self.folder, quotas());
+        let store = Embedded::open(&self.folder, quotas());
         let store = store.map_err(|error| Failure::new(format!("the store does not open: {error}")))?;
         let desk = Desk::attach(&store);
         let found = look(&mut |command| desk.ask(&store, command), self.number);
@@ -224,7 +233,7 @@ impl Model {
 
     /// Does what the child did: all answers must be the same, and what was found must be what some first part of the
     /// commands that were still open makes of it. How many of these were carried out, at least.
-    fn explain(&mut self, life: &Life<'_>, answers: &[String], found: &[Queue]) -> Result<u64> {
+    fn explain(&mut self, life: &Life, answers: &[String], found: &[Queue]) -> Result<u64> {
         let mut least = Err(Failure::new("there is no reference"));
         // What shows no difference may differ in what is not shown: when an agent was seen, say. Later answers tell.
         let mut explained = BTreeMap::new();
@@ -249,7 +258,7 @@ impl Model {
 struct Explaining<'a> {
     memory: Memory,
     client: Client,
-    life: &'a Life<'a>,
+    life: &'a Life,
     script: Script,
 }
 
