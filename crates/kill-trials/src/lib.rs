@@ -4,10 +4,13 @@
 //! | module | what it kills |
 //! |---|---|
 //! | [`service`] | `webpush serve`, under load, seen only through HTTP/2 |
+//! | [`store`] | the embedded store, under random operations, and the power with it: [`power`] |
 #![forbid(unsafe_code)]
 
+pub mod power;
 pub mod random;
 pub mod service;
+pub mod store;
 
 use std::{
     fmt,
