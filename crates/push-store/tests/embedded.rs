@@ -400,6 +400,25 @@ fn folders_of_another_format_are_refused() {
     drop(bench_at(folder.path()));
 }
 
+/// G1: a process that is killed while it makes its store can be started again. Whatever of the making was done, first
+/// steps or all, is made anew.
+#[test]
+fn a_store_that_was_half_made_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    drop(FjallEngine::open(&whole).unwrap());
+    for left in [&["0.jnl"][..], &["0.jnl", "lock"], &["0.jnl", "lock", "version"]] {
+        let half = tempfile::tempdir().unwrap();
+        fs::create_dir_all(half.path().join("data.draft/keyspaces")).unwrap();
+        fs::copy(whole.join("FORMAT"), half.path().join("FORMAT")).unwrap();
+        for name in left {
+            fs::write(half.path().join("data.draft").join(name), b"").unwrap();
+        }
+        drop(FjallEngine::open(half.path()).unwrap_or_else(|error| panic!("{left:?}: {error}")));
+        assert!(!half.path().join("data.draft").exists() && half.path().join("data/version").exists());
+    }
+}
+
 #[test]
 fn a_folder_has_one_user() {
     let folder = tempfile::tempdir().unwrap();

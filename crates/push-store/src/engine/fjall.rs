@@ -45,6 +45,7 @@ impl FjallEngine {
     /// Why not, precisely.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let folder = Folder::open(path.as_ref())?;
+        make(&folder)?;
         let open = Some(Opened::within(&folder)?);
         Ok(Self { folder, open })
     }
@@ -108,9 +109,13 @@ impl Opened {
 
     fn recover(folder: &Folder) -> Result<Self, OpenError> {
         look_through(folder)?;
+        Self::at(&folder.data(), folder)
+    }
+
+    fn at(path: &Path, folder: &Folder) -> Result<Self, OpenError> {
         let refuse = |error| refuse(folder.path(), error);
         // Payloads are ciphertext and keys are random: nothing compresses.
-        let builder = Database::builder(folder.data()).journal_compression(CompressionType::None);
+        let builder = Database::builder(path).journal_compression(CompressionType::None);
         let database = builder.open().map_err(refuse)?;
         let options = || {
             let policy = CompressionPolicy::all(CompressionType::None);
@@ -144,6 +149,16 @@ impl Opened {
             Keyspace::Seen => seen,
         }
     }
+}
+
+/// Makes the engine's part of a new folder: fjall does not open what a crash left of its making, nor make it anew.
+fn make(folder: &Folder) -> Result<(), OpenError> {
+    let refuse = |error: io::Error| OpenError::NotWritable(folder.path().to_owned(), error.into());
+    if let Some(draft) = folder.data_draft().map_err(refuse)? {
+        drop(Opened::at(&draft, folder)?);
+        folder.adopt_data(&draft).map_err(refuse)?;
+    }
+    Ok(())
 }
 
 /// Refuses journals of which fjall would lose something.

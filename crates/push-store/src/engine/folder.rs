@@ -3,7 +3,7 @@
 //! ```text
 //! FORMAT   one line, "webpush-store 2"
 //! LOCK     locked by the operating system while a process uses the folder
-//! data/    the engine's
+//! data/    the engine's; made as data.draft/, so that it is there whole or not at all
 //! ```
 
 use std::{
@@ -80,6 +80,24 @@ impl Folder {
         self.path.join(DATA_FOLDER)
     }
 
+    /// Where the engine's part is to be made; `None` if it has been. What a crash left of its making goes.
+    pub(super) fn data_draft(&self) -> io::Result<Option<PathBuf>> {
+        if self.data().try_exists()? {
+            return Ok(None);
+        }
+        let draft = self.path.join(DATA_DRAFT);
+        match fs::remove_dir_all(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _gone => Ok(Some(draft)),
+        }
+    }
+
+    /// The engine's part has been made.
+    pub(super) fn adopt_data(&self, draft: &Path) -> io::Result<()> {
+        fs::rename(draft, self.data())?;
+        self.sync()
+    }
+
     /// The format of what is there, `None` for nothing.
     fn format(&self) -> Result<Option<u32>, OpenError> {
         let unreadable = |source: io::Error| OpenError::NotWritable(self.path.clone(), source.into());
@@ -125,10 +143,12 @@ impl Folder {
         writeln!(file, "{FORMAT_NAME}{FORMAT}")?;
         file.sync_all()?;
         fs::rename(&draft, self.path.join(FORMAT_FILE))?;
-        if cfg!(unix) {
-            File::open(&self.path)?.sync_all()?;
-        }
-        Ok(())
+        self.sync()
+    }
+
+    /// What was renamed stays renamed.
+    fn sync(&self) -> io::Result<()> {
+        if cfg!(unix) { File::open(&self.path)?.sync_all() } else { Ok(()) }
     }
 }
 
@@ -168,6 +188,7 @@ const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_DRAFT: &str = "FORMAT.draft";
 const LOCK_FILE: &str = "LOCK";
 const DATA_FOLDER: &str = "data";
+const DATA_DRAFT: &str = "data.draft";
 /// What fjall makes last in a new database, and without which it would make another.
 const DATA_MARKER: &str = "version";
 const JOURNAL_EXTENSION: &str = "jnl";
