@@ -1,6 +1,9 @@
-use push_crypto::message::{
-    DecryptError, MAX_PLAINTEXT, MessageKeys, Options, Padding, decrypt, decrypt_in_place, encrypt_with,
-    sender_key,
+use push_crypto::{
+    message::{
+        DecryptError, HEADER_LEN, MAX_PLAINTEXT, MessageKeys, Options, Padding, decrypt, decrypt_in_place,
+        encrypt_with, sender_key,
+    },
+    record::RecordError,
 };
 
 use crate::{
@@ -37,14 +40,27 @@ pub fn message_decrypt(octets: &[u8]) {
     assert_eq!(sender_key(&body), Some(pair(ephemeral).public().as_bytes().as_slice()));
 
     let place = usize::from(alter.0) % body.len();
-    match alter.1 % 3 {
+    match alter.1 % 4 {
         0 => body[place] ^= alter.2,
         1 => body.truncate(place),
-        _ => body.push(alter.2),
+        2 => body.push(alter.2),
+        _ => return record_size(body, alter.0.into(), plaintext),
     }
     if let Ok(decrypted) = agreed(&body) {
         assert_eq!(decrypted, plaintext, "8291-4-10: damaged and accepted");
     }
+}
+
+/// The record size is in no checksum, so what it says must be kept: it holds the record, or there are several.
+fn record_size(mut body: Vec<u8>, size: u32, plaintext: &[u8]) {
+    body[16..20].copy_from_slice(&size.to_be_bytes());
+    let record_len = u32::try_from(body.len() - HEADER_LEN).unwrap();
+    let expected = match size {
+        0..18 => Err(DecryptError::Record(RecordError::RecordSize(size))),
+        _ if size < record_len => Err(DecryptError::SeveralRecords),
+        _ => Ok(plaintext),
+    };
+    assert_eq!(agreed(&body).as_deref().map_err(|error| *error), expected, "8291-4-8, 8291-4-9");
 }
 
 fn agreed(body: &[u8]) -> Result<Vec<u8>, DecryptError> {

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use push_crypto::PublicKey;
@@ -252,6 +255,8 @@ impl World {
 
     fn honest(&self, page: &Page) {
         assert!(page.entries.is_sorted_by(|one, next| one.position < next.position), "in order");
+        let handles: BTreeSet<_> = page.entries.iter().map(|entry| entry.item.handle()).collect();
+        assert!(handles.len() == page.entries.len() || self.worst == Tampered::Secretly, "each once");
         page.entries.iter().for_each(|entry| self.honest_item(&entry.item));
     }
 

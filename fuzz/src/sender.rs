@@ -129,6 +129,8 @@ impl World {
     fn before(&mut self, input: &Input) -> bool {
         match input {
             Input::Send(job) => return self.open.insert(job.id),
+            // Some come unasked.
+            Input::Signed(_, token) => self.signed |= token.is_some(),
             Input::Reply(id, _) => {
                 self.sends.remove(id);
                 self.monitors.remove(id);

@@ -291,6 +291,7 @@ impl World {
         let config = Config { limits: self.limits, ..Config::default() };
         self.service = Service::new(config, &Seed::from_octets([self.lives; 32]));
         self.client = self.memory.attach();
+        self.latest = UnixTime::from_secs(0);
         self.commands.clear();
         self.tickets.clear();
         self.talks.clear();
