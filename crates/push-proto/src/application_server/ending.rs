@@ -46,6 +46,12 @@ impl Sender {
         }
     }
 
+    /// It is of use after all: what is awaited on it would never come.
+    pub(super) fn keep_receipts(&mut self, url: &PushUrl) {
+        let ending = self.endings.0.remove(url);
+        self.outputs.extend(ending.and_then(|ending| ending.task.request).map(Output::Cancel));
+    }
+
     pub(super) fn end_receipts(&mut self, now: Now) {
         let late = |ending: &Ending| ending.task.request.filter(|_| ending.late <= now.mono);
         while let Some(id) = self.endings.0.values().find_map(late) {

@@ -142,6 +142,7 @@ impl Ledger {
 
 impl Sender {
     pub(super) fn promised(&mut self, promised: Promised) {
+        self.keep_receipts(&promised.subscription);
         let settled = self.ledger.promise(promised);
         self.outputs.extend(settled.into_iter().map(Output::Receipt));
     }

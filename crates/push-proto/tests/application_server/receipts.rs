@@ -293,6 +293,25 @@ fn ending_a_receipt_subscription_is_tried_a_few_times() {
     assert!(endings(&world.wake().1).is_empty());
 }
 
+/// 8030-7.3-5: a service may name a receipt subscription again that is being ended, and then it must not be.
+#[test]
+fn a_receipt_subscription_that_is_named_again_is_not_ended() {
+    for answered in [false, true] {
+        let (mut world, ending) = ending(Limits::default());
+        if answered {
+            // To be tried again later.
+            assert!(world.reply(ending, status(503)).is_empty());
+        }
+        let id = world.sending(job_with_receipt(4));
+        let outputs = world.reply(id, promised(4, "/r/1"));
+        let cancelled = outputs.iter().any(|output| matches!(output, Output::Cancel(id) if *id == ending));
+        assert_eq!(cancelled, !answered);
+        let (monitor, _) = monitors(&outputs)[0];
+        assert_eq!(endings(&world.advance(Limits::default().response)), []);
+        assert_eq!(outcomes(&world.receipt(monitor, "/m/4", 204)), [(4, ReceiptOutcome::Delivered)]);
+    }
+}
+
 #[test]
 fn an_ending_that_is_not_answered_is_cancelled_and_counts_as_lost() {
     let (mut world, id) = ending(Limits::default());
