@@ -1,6 +1,6 @@
 //! The embedded store killed with SIGKILL at random points of random operations.
 //!
-//! A child process carries out a [script](script::Script) and reports every completion through a pipe; the parent kills it,
+//! A child process carries out a script and reports every completion through a pipe; the parent kills it,
 //! opens its folder and compares with the reference ([`Memory`]), to which it does the same. Commands of one client apply in
 //! order, so what is on the disk must be exactly what the reference holds after all that was reported and, of the rest that
 //! was given, some first part.
