@@ -2,7 +2,8 @@
 
 use std::{
     error::Error as _,
-    fs, io,
+    fs::File,
+    io,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -165,7 +166,8 @@ fn make(folder: &Folder) -> Result<(), OpenError> {
 fn look_through(folder: &Folder) -> Result<(), OpenError> {
     let refuse = |error: io::Error| OpenError::NotWritable(folder.path().to_owned(), error.into());
     for path in folder.journals().map_err(refuse)? {
-        if !journal::is_whole(&fs::read(&path).map_err(refuse)?) {
+        let journal = File::open(&path).and_then(journal::read).map_err(refuse)?;
+        if !journal::is_whole(&journal) {
             let damaged = EngineError::new("open", format!("the journal {} is damaged", path.display()));
             return Err(OpenError::Engine(damaged.damaged()));
         }

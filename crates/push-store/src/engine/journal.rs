@@ -12,6 +12,29 @@
 //!
 //! Numbers are little-endian. After the last batch there is nothing, or zeros.
 
+use std::io::{self, BufRead as _, BufReader, Read};
+
+/// What a journal holds, but for a tail of zeros: fjall makes it 64 MiB long before it writes to it.
+pub(super) fn read(journal: impl Read) -> io::Result<Vec<u8>> {
+    let mut journal = BufReader::with_capacity(16 * PAGE_OCTETS, journal);
+    let (mut octets, mut zeros) = (Vec::new(), 0);
+    loop {
+        let piece = journal.fill_buf()?;
+        let length = piece.len();
+        if length == 0 {
+            return Ok(octets);
+        }
+        if piece.iter().all(|octet| *octet == 0) {
+            zeros += length;
+        } else {
+            octets.resize(octets.len() + zeros, 0);
+            octets.extend_from_slice(piece);
+            zeros = 0;
+        }
+        journal.consume(length);
+    }
+}
+
 /// Whether all that was ever committed to it is there for fjall to find, or for its checksums to miss.
 ///
 /// One batch at a time is on its way to the disk, so a batch that does not end is the last. If there is an end after all,
@@ -98,6 +121,17 @@ const ZEROS: [u8; PAGE_OCTETS] = [0; PAGE_OCTETS];
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tail_of_zeros_is_not_read_into_memory_and_a_hole_is() {
+        let mut journal = vec![0; 40 * PAGE_OCTETS];
+        journal[3] = 7;
+        journal[20 * PAGE_OCTETS] = 7;
+        let octets = read(journal.as_slice()).unwrap();
+        assert!(octets.len() < 40 * PAGE_OCTETS);
+        assert_eq!(octets, journal[..octets.len()]);
+        assert_eq!(without_tail(&octets), without_tail(&journal));
+    }
 
     fn batch(number: u8, octets: usize) -> Vec<u8> {
         let value = vec![number; octets];
