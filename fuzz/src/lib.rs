@@ -21,6 +21,7 @@ mod script;
 mod sender;
 mod service;
 mod shelf;
+mod sim_world;
 mod subscription;
 mod url;
 mod user_agent;
@@ -41,6 +42,7 @@ pub use request::request;
 pub use response::response;
 pub use sender::sender;
 pub use service::service;
+pub use sim_world::sim_world;
 pub use subscription::subscription;
 pub use url::url;
 pub use user_agent::user_agent;
@@ -66,6 +68,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("response", response),
     ("sender", sender),
     ("service", service),
+    ("sim_world", sim_world),
     ("subscription", subscription),
     ("url", url),
     ("user_agent", user_agent),

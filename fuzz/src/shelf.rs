@@ -80,8 +80,8 @@ impl Shelf {
                 (with_checksum(keyspace, &key, fields), Tampered::Secretly)
             }
         };
-        // Sometimes in a new place.
-        let key = if script.octet() > 240 { foreign_key(script) } else { key };
+        // Sometimes in a place that nobody wrote to.
+        let key = if script.octet() > 240 { script.string().to_vec() } else { key };
         records.insert((keyspace, key), altered.into());
         how
     }
@@ -90,17 +90,6 @@ impl Shelf {
         self.0.lock().unwrap()
     }
 }
-
-/// A key that nobody wrote, as long as those that are written at most.
-///
-/// A longer one is walked over again and again by a sweep: `unmended/records/overlong-key`.
-fn foreign_key(script: &mut Script<'_>) -> Vec<u8> {
-    let octets = script.string();
-    octets[..octets.len().min(KEY_OCTETS_MAX)].to_vec()
-}
-
-/// Of agent, subscription and slot.
-const KEY_OCTETS_MAX: usize = 48;
 
 /// The octets of a record, with a checksum over keyspace, key and them.
 fn with_checksum(keyspace: Keyspace, key: &[u8], mut fields: Vec<u8>) -> Vec<u8> {

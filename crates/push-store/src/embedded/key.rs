@@ -56,7 +56,8 @@ impl Key {
         Self::new(Keyspace::Due, &[&time.as_secs().to_be_bytes()])
     }
 
-    /// What keys begin with, or a key as the engine has it.
+    /// What keys begin with, or a key as the engine has it. One longer than any that is written is cut off: no record has
+    /// its checksum, and [`Key::successor`] comes after all that are cut off to the same.
     pub(super) fn prefix(keyspace: Keyspace, octets: &[u8]) -> Self {
         Self::new(keyspace, &[octets])
     }
@@ -143,8 +144,11 @@ impl Key {
         Self { octets: [u8::MAX; KEY_OCTETS], length: u8::MAX, ..self }
     }
 
-    /// The key right after this one.
+    /// The key right after this one; after all that begin with it, if it is too long to be anybody's.
     pub(super) fn successor(self) -> Self {
+        if usize::from(self.length) >= KEY_OCTETS {
+            return self.after_prefix();
+        }
         Self { length: self.length.saturating_add(1), ..self }
     }
 
@@ -240,6 +244,15 @@ mod tests {
                 assert_eq!(beyond, other >= one && !other.octets().starts_with(one.octets()));
             }
             assert!(one.successor() > *one && one.successor().octets() > one.octets());
+        }
+    }
+
+    #[test]
+    fn the_successor_of_a_key_that_is_cut_off_comes_after_it() {
+        for octets in [vec![7; KEY_OCTETS], vec![7; KEY_OCTETS + 30], vec![u8::MAX; 99]] {
+            let next = Key::prefix(Keyspace::Seen, &octets).successor();
+            assert!(next.octets() > octets.as_slice() || next.octets() == [u8::MAX; KEY_OCTETS]);
+            assert!(next > Key::prefix(Keyspace::Seen, &octets));
         }
     }
 
