@@ -315,7 +315,7 @@ impl World {
         for _ in 0..20_000 {
             match self.service.poll(self.now) {
                 Output::Store(command) => {
-                    if let Some(ticket) = ticket(&command) {
+                    if let Some(ticket) = command.ticket() {
                         assert!(self.tickets.insert(ticket), "a ticket is used once");
                     }
                     self.commands.push_back(command);
@@ -444,16 +444,5 @@ impl World {
         assert_eq!(self.service.census(), Census::default(), "something is left");
         self.give(Input::Drain(self.now.mono.after(Duration::from_secs(1))));
         assert!(self.service.is_drained());
-    }
-}
-
-const fn ticket(command: &Command) -> Option<Ticket> {
-    match command {
-        Command::Apply(ticket, _)
-        | Command::Load(ticket, _)
-        | Command::Read(ticket, _)
-        | Command::Watch(ticket, _)
-        | Command::Expire(ticket, _) => Some(*ticket),
-        Command::Unwatch(_) | Command::Offer(_) => None,
     }
 }

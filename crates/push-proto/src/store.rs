@@ -268,6 +268,21 @@ pub enum Completion {
     Availability(Availability),
 }
 
+impl Command {
+    /// By which its answer names it; none for what is not answered.
+    #[must_use]
+    pub const fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Apply(ticket, _)
+            | Self::Load(ticket, _)
+            | Self::Read(ticket, _)
+            | Self::Watch(ticket, _)
+            | Self::Expire(ticket, _) => Some(*ticket),
+            Self::Unwatch(_) | Self::Offer(_) => None,
+        }
+    }
+}
+
 impl Completion {
     /// The command that it answers; none for what comes by itself.
     #[must_use]

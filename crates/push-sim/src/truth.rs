@@ -70,7 +70,7 @@ pub(crate) struct Truth {
     /// Agents that were closed as a whole.
     pub(crate) closed: BTreeSet<AgentId>,
     /// Transient messages: where they were pushed, and when each shard knew that they are welcome.
-    passed: BTreeMap<(MessageId, Exchange), ()>,
+    passed: BTreeSet<(MessageId, Exchange)>,
     welcome: BTreeMap<(MessageId, usize), u64>,
 }
 
@@ -226,7 +226,7 @@ impl Truth {
 
     /// G3: only to a monitor that was there when the message was taken, and once.
     pub(crate) fn check_transient(&mut self, id: MessageId, exchange: Exchange, shard: usize, since: u64) {
-        let again = self.passed.insert((id, exchange), ()).is_some();
+        let again = !self.passed.insert((id, exchange));
         let known = self.welcome.get(&(id, shard)).copied().unwrap_or(u64::MAX);
         self.require(!again, Guarantee::G3, || format!("{id:?} is pushed twice to one monitor"));
         self.require(since <= known, Guarantee::G3, || {

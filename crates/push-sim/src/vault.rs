@@ -146,7 +146,7 @@ impl Vault {
     }
 
     fn run_in_memory(&mut self, from: Channel, command: Command, truth: &mut Truth, tally: &mut Tally) {
-        let ticket = ticket_of(&command);
+        let ticket = command.ticket();
         let applies = matches!(command, Command::Apply(..)) && !self.is_down();
         let failing = if applies { self.failing.take() } else { None };
         if let (Some(Failing::Refused | Failing::Torn(_)), Some(ticket)) = (failing, ticket) {
@@ -213,7 +213,7 @@ impl Vault {
             said.iter().map(|(_, completion)| completion).filter(|said| said.ticket().is_some());
         let mut learned = Vec::new();
         for (_, command) in group {
-            let Some(ticket) = ticket_of(&command) else { continue };
+            let Some(ticket) = command.ticket() else { continue };
             let noted = Noted::of(&command);
             // Positions are the store's own; only what begins at the start can be compared.
             let comparable = !matches!(&command, Command::Load(_, load) if load.after != Position::START);
@@ -477,16 +477,5 @@ fn is_alike(stored: &Completion, modelled: &Completion) -> bool {
         }
         (Completion::Expired(_, stored), Completion::Expired(_, modelled)) => stored.more == modelled.more,
         (stored, modelled) => stored == modelled,
-    }
-}
-
-const fn ticket_of(command: &Command) -> Option<Ticket> {
-    match command {
-        Command::Apply(ticket, _)
-        | Command::Load(ticket, _)
-        | Command::Read(ticket, _)
-        | Command::Watch(ticket, _)
-        | Command::Expire(ticket, _) => Some(*ticket),
-        Command::Unwatch(_) | Command::Offer(_) => None,
     }
 }

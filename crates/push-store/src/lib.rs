@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use push_proto::{
     AgentId, Handle, Message, Receipt, SealingKeyId, UnixTime,
-    store::{Cause, Command, Completion, Item, Ticket},
+    store::{Cause, Command, Completion, Item},
 };
 
 pub use embedded::{Embedded, Fault, OpenError, Outage};
@@ -123,18 +123,6 @@ fn message_weight(message: &Message) -> u64 {
 
 /// The flat part of [`weight`].
 const ENTRY_OCTETS: u64 = 128;
-
-/// Who must be answered; nobody for a command without a ticket.
-const fn ticket_of(command: &Command) -> Option<Ticket> {
-    match command {
-        Command::Apply(ticket, _)
-        | Command::Load(ticket, _)
-        | Command::Read(ticket, _)
-        | Command::Watch(ticket, _)
-        | Command::Expire(ticket, _) => Some(*ticket),
-        Command::Unwatch(_) | Command::Offer(_) => None,
-    }
-}
 
 /// The receipt that a message's end owes, if its sender asked (G4).
 fn receipt_owed(

@@ -48,7 +48,6 @@ pub use writer::Writer;
 use crate::{
     Client, Completions, ProbeAnswer, Quotas, Store,
     engine::{Engine, EngineError},
-    ticket_of,
 };
 use writer::LastFault;
 
@@ -170,7 +169,7 @@ impl Store for Embedded {
         if queue.closed || overfull {
             let sink = queue.sinks.get(from.index()).cloned();
             drop(queue);
-            if let (Some(sink), Some(ticket)) = (sink, ticket_of(&command)) {
+            if let (Some(sink), Some(ticket)) = (sink, command.ticket()) {
                 sink.complete(Completion::Failed(ticket));
             }
             return;
@@ -278,7 +277,7 @@ impl Drop for LastOrders<'_> {
         for item in work {
             match item {
                 Work::Command(from, command) => {
-                    if let (Some(sink), Some(ticket)) = (sinks.get(from.index()), ticket_of(&command)) {
+                    if let (Some(sink), Some(ticket)) = (sinks.get(from.index()), command.ticket()) {
                         sink.complete(Completion::Failed(ticket));
                     }
                 }

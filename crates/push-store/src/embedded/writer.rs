@@ -19,7 +19,6 @@ use super::{
 use crate::{
     Client, Quotas,
     engine::{Engine, EngineError},
-    ticket_of,
     watch::{News, Watchers},
     weight,
 };
@@ -94,7 +93,7 @@ impl<E: Engine> Writer<E> {
     /// Carries out one command of `from` as part of the group. Its answer waits for [`Writer::commit`].
     pub fn stage(&mut self, from: Client, command: Command) {
         self.staged += 1;
-        let ticket = ticket_of(&command);
+        let ticket = command.ticket();
         if (self.down || self.doomed) && !matches!(command, Command::Unwatch(_)) {
             self.outbox.extend(ticket.map(|ticket| (from, Completion::Failed(ticket))));
             return;

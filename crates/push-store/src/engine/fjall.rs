@@ -12,7 +12,11 @@ use std::{
 use bytes::Bytes;
 use fjall::{CompressionType, Database, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
 
-use super::{Engine, EngineError, Keyspace, Span, Visit, Write, folder::Folder, journal};
+use super::{
+    Engine, EngineError, Keyspace, Span, Visit, Write,
+    folder::{Folder, sync_folder},
+    journal,
+};
 use crate::OpenError;
 
 /// An embedded store's folder on a real disk. Every commit is synced before it returns: fjall's default, flushing to
@@ -135,6 +139,8 @@ impl Opened {
             urgencies.map_err(refuse)?,
             seen.map_err(refuse)?,
         ];
+        // fjall syncs what it makes, but not the names of its keyspaces: without them all they hold is gone.
+        sync_folder(&path.join(KEYSPACES_FOLDER)).map_err(|error| refuse(error.into()))?;
         Ok(Self { database, keyspaces })
     }
 
@@ -202,5 +208,7 @@ fn failed(during: &'static str, error: fjall::Error) -> EngineError {
     if damaged { error.damaged() } else { error }
 }
 
+/// Where fjall has its keyspaces, within its folder.
+const KEYSPACES_FOLDER: &str = "keyspaces";
 /// Of each keyspace: what is in memory and in the journal only. Bounds memory, and the time that reopening takes.
 const MEMTABLE_OCTETS: u64 = 16 << 20;

@@ -35,7 +35,7 @@ impl Folder {
         })?;
         let folder = Self { path: path.to_owned(), lock };
         match folder.format()? {
-            None => folder.write_format().map_err(refuse)?,
+            None => sync_names(path).and_then(|()| folder.write_format()).map_err(refuse)?,
             Some(format) => folder.upgrade(format)?,
         }
         Ok(folder)
@@ -95,7 +95,7 @@ impl Folder {
     /// The engine's part has been made.
     pub(super) fn adopt_data(&self, draft: &Path) -> io::Result<()> {
         fs::rename(draft, self.data())?;
-        self.sync()
+        sync_folder(&self.path)
     }
 
     /// The format of what is there, `None` for nothing.
@@ -143,13 +143,31 @@ impl Folder {
         writeln!(file, "{FORMAT_NAME}{FORMAT}")?;
         file.sync_all()?;
         fs::rename(&draft, self.path.join(FORMAT_FILE))?;
-        self.sync()
+        sync_folder(&self.path)
     }
+}
 
-    /// What was renamed stays renamed.
-    fn sync(&self) -> io::Result<()> {
-        if cfg!(unix) { File::open(&self.path)?.sync_all() } else { Ok(()) }
+/// A new folder stays, and so do those above it: whoever made them may not have synced their names. Up to where the
+/// file system begins; what may not be read cannot be synced, and was made by somebody else.
+fn sync_names(path: &Path) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let mut within = fs::metadata(&path)?;
+    for above in path.ancestors().skip(1) {
+        let metadata = fs::metadata(above)?;
+        if !is_same_disk(&within, &metadata) {
+            break;
+        }
+        match sync_folder(above) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            _synced => within = metadata,
+        }
     }
+    Ok(())
+}
+
+/// What was made or renamed in it stays. Elsewhere a folder is no file that could be synced.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 /// Writes what a file holds over it, and syncs it. Pages of zeros stay as they are: there may be no disk behind them.
@@ -173,6 +191,17 @@ fn rewrite(path: &Path) -> io::Result<()> {
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(unix)]
+fn is_same_disk(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    one.dev() == other.dev()
+}
+
+#[cfg(not(unix))]
+fn is_same_disk(_one: &Metadata, _other: &Metadata) -> bool {
+    true
 }
 
 /// An open file cannot be removed or moved there.

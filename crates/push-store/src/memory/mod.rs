@@ -13,7 +13,7 @@ use push_proto::{
     store::{Availability, Command, Completion, Hint},
 };
 
-use crate::{Client, Quotas, ticket_of, watch::Watchers};
+use crate::{Client, Quotas, watch::Watchers};
 use ledger::Ledger;
 
 pub use shared::SharedMemory;
@@ -81,7 +81,7 @@ impl Memory {
     /// Carries out one command of `from`. `emit` gets its completion and then the hints, each with whom it is for.
     pub fn run(&mut self, from: Client, command: Command, emit: &mut dyn FnMut(Client, Completion)) {
         let fails = self.fails(&command);
-        match (fails, ticket_of(&command)) {
+        match (fails, command.ticket()) {
             (Fails::Early, Some(ticket)) => self.said.push((from, Completion::Failed(ticket))),
             (Fails::Early, None) if self.down => self.forget(from, &command),
             (Fails::Early, None) => {}

@@ -9,7 +9,7 @@ use std::{
 use push_proto::store::{Availability, Command, Completion};
 
 use super::Memory;
-use crate::{Client, Completions, OpenError, Outage, ProbeAnswer, Quotas, Store, ticket_of};
+use crate::{Client, Completions, OpenError, Outage, ProbeAnswer, Quotas, Store};
 
 /// A [`Memory`] that shards share. Completions come on the thread that submits, usually before it returns.
 pub struct SharedMemory(Mutex<Shared>);
@@ -65,7 +65,7 @@ impl Store for SharedMemory {
     fn submit(&self, from: Client, command: Command) {
         let mut shared = self.lock();
         if shared.closed {
-            shared.outbox.extend(ticket_of(&command).map(|ticket| (from, Completion::Failed(ticket))));
+            shared.outbox.extend(command.ticket().map(|ticket| (from, Completion::Failed(ticket))));
         } else {
             let Shared { memory, outbox, .. } = &mut *shared;
             memory.run(from, command, &mut |client, completion| outbox.push_back((client, completion)));
