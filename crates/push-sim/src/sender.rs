@@ -22,6 +22,8 @@ use crate::{
     site::{Arrival, LinkId, Peer, Site},
 };
 
+/// How long a receipt is awaited after the expiry of its message.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// More outputs than any input can cause.
 const RESTLESS: usize = 10_000;
 
@@ -35,14 +37,18 @@ pub(crate) struct Sender {
     unsent: Vec<RequestId>,
     pub(crate) jobs: BTreeSet<JobId>,
     pub(crate) verdicts: BTreeMap<JobId, Verdict>,
+    /// When each verdict came.
+    judged: BTreeMap<JobId, Mono>,
     pub(crate) receipts: BTreeMap<JobId, ReceiptOutcome>,
+    /// Whose receipt it gave up when it had waited as long as it does.
+    pub(crate) given_up: BTreeSet<JobId>,
 }
 
 impl Sender {
     /// The second one repeats what may have been lost, and has a receipt subscription for each message.
     pub(crate) fn new(number: usize) -> Self {
         let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(16) };
-        let limits = Limits { backoff, receipt: Duration::from_secs(600), ..Limits::default() };
+        let limits = Limits { backoff, receipt: PATIENCE, ..Limits::default() };
         let config = Config { repeat: number == 1, share_receipts: number == 0, limits };
         let seed = Seed::from_octets([u8::try_from(number).unwrap_or(0).wrapping_add(200); 32]);
         Self {
@@ -54,7 +60,9 @@ impl Sender {
             unsent: Vec::new(),
             jobs: BTreeSet::new(),
             verdicts: BTreeMap::new(),
+            judged: BTreeMap::new(),
             receipts: BTreeMap::new(),
+            given_up: BTreeSet::new(),
         }
     }
 
@@ -153,11 +161,17 @@ impl Sender {
                         site.cancel(link, id);
                     }
                 }
-                Output::Verdict(job, verdict) => self.judged(job, verdict, site),
+                Output::Verdict(job, verdict) => {
+                    self.judged.insert(job, now.mono);
+                    self.check(job, verdict, site);
+                }
                 Output::Refused(job, refused) => {
                     site.require(false, Guarantee::G5, || format!("no room for {:?}: {refused:?}", job.id));
                 }
                 Output::Receipt(receipt) => {
+                    if receipt.outcome == ReceiptOutcome::Unknown && self.waited(receipt.job, now) {
+                        self.given_up.insert(receipt.job);
+                    }
                     let before = self.receipts.insert(receipt.job, receipt.outcome);
                     site.require(before.is_none(), Guarantee::G4, || {
                         format!("{:?} is told {before:?} and {:?}", receipt.job, receipt.outcome)
@@ -174,7 +188,17 @@ impl Sender {
         site.require(false, Guarantee::G5, || "a sender does not come to rest".to_owned());
     }
 
-    fn judged(&mut self, job: JobId, verdict: Verdict, site: &mut Site) {
+    /// Whether it has waited for the receipt of a message as long as it does.
+    fn waited(&self, job: JobId, now: Now) -> bool {
+        let (Some(Verdict::Accepted(accepted)), Some(since)) =
+            (self.verdicts.get(&job), self.judged.get(&job))
+        else {
+            return false;
+        };
+        since.after(Duration::from_secs(accepted.ttl.as_secs().into()) + PATIENCE) <= now.mono
+    }
+
+    fn check(&mut self, job: JobId, verdict: Verdict, site: &mut Site) {
         let Some(wanted) = site.truth.wanted.get(&job.0) else { return };
         let (asked, restricted) = (wanted.receipt, wanted.restricted);
         if let Verdict::Accepted(accepted) = &verdict {

@@ -1,4 +1,5 @@
-//! The embedded store against the reference: the same commands in any order, with crashes, give the same answers.
+//! The embedded store against the reference: the same commands in any order, with crashes, give the same answers. And the
+//! reference against a truth that is simpler still.
 #![cfg(feature = "conformance")]
 #![allow(
     clippy::indexing_slicing,
@@ -8,7 +9,9 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
+mod truth;
+
+use std::{collections::BTreeMap, mem};
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use push_proto::{
@@ -24,6 +27,8 @@ use push_store::{
     embedded::Writer,
     engine::{Engine, Mishap, SimulatedDisk},
 };
+
+use truth::{PLAIN, Truth};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -134,8 +139,11 @@ struct World {
     shards: [Client; 2],
     /// What the reference said of this group.
     expected: Vec<(Client, Completion)>,
-    /// The reference at the start of this group.
-    before: Memory,
+    /// What the reference must say; None if the quotas are such that it does not follow.
+    truth: Option<Truth>,
+    /// The reference and the truth at the start of this group.
+    before: (Memory, Option<Truth>),
+    quotas: Quotas,
     /// Positions of the reference, and of the embedded store, which skips some after a crash.
     positions: BTreeMap<Position, Position>,
     handles: Vec<Handle>,
@@ -146,15 +154,17 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let mut memory = Memory::new(QUOTAS);
+    fn new(quotas: Quotas, truth: Option<Truth>) -> Self {
+        let mut memory = Memory::new(quotas);
         let disk = SimulatedDisk::new();
-        let mut writer = Writer::open(disk.clone(), QUOTAS).unwrap();
+        let mut writer = Writer::open(disk.clone(), quotas).unwrap();
         let shards = [memory.attach(), memory.attach()];
         assert_eq!([writer.attach(), writer.attach()], shards);
         let nowhere = Draft::new(0).handle();
-        Self {
-            before: memory.clone(),
+        let mut world = Self {
+            before: (memory.clone(), truth.clone()),
+            truth,
+            quotas,
             memory,
             disk,
             writer,
@@ -166,7 +176,16 @@ impl World {
             now: 1000,
             tickets: 0,
             numbers: 0,
+        };
+        for id in 0..6 {
+            let operation = world.operation(Change::Agent(id));
+            world.give(world.shards[0], Command::Apply(Ticket(0), vec![operation]));
         }
+        for (id, one) in [(0, 0), (0, 1), (1, 0), (1, 2)] {
+            let operation = world.operation(Change::Subscription(id, one, false));
+            world.give(world.shards[0], Command::Apply(Ticket(0), vec![operation]));
+        }
+        world
     }
 
     fn step(&mut self, who: Client, step: Step) {
@@ -182,8 +201,7 @@ impl World {
                 let (ours, theirs) = self.positions.iter().nth(after.index(self.positions.len())).unwrap();
                 let load = |after| Command::Load(ticket, Load { agent: agent(id), after, limit });
                 let (ours, theirs) = (load(*ours), load(*theirs));
-                let expected = &mut self.expected;
-                self.memory.run(who, ours, &mut |client, completion| expected.push((client, completion)));
+                self.refer(who, ours);
                 self.writer.stage(who, theirs);
             }
             Step::Read(which) => self.give(who, Command::Read(ticket, *which.get(&self.handles))),
@@ -240,9 +258,26 @@ impl World {
     }
 
     fn give(&mut self, who: Client, command: Command) {
-        let expected = &mut self.expected;
-        self.memory.run(who, command.clone(), &mut |client, completion| expected.push((client, completion)));
+        self.refer(who, command.clone());
         self.writer.stage(who, command);
+    }
+
+    /// What the reference says, which must be true.
+    fn refer(&mut self, who: Client, command: Command) {
+        let Self { memory, truth, expected, .. } = self;
+        memory.run(who, command.clone(), &mut |client, completion| {
+            if let (Some(truth), Some(_)) = (&mut *truth, completion.ticket()) {
+                truth.check(&command, &completion);
+            }
+            expected.push((client, completion));
+        });
+    }
+
+    fn load_all(&mut self) {
+        for id in 0..8 {
+            let load = Load { agent: agent(id), after: Position::START, limit: 1000 };
+            self.give(self.shards[0], Command::Load(Ticket(0), load));
+        }
     }
 
     fn commit(&mut self) {
@@ -253,14 +288,14 @@ impl World {
 
     fn agree(&mut self, said: Vec<(Client, Completion)>) {
         assert!(self.writer.last_fault().is_none(), "{:?}", self.writer.last_fault());
-        let expected = std::mem::take(&mut self.expected);
+        let expected = mem::take(&mut self.expected);
         assert_eq!(said.len(), expected.len(), "{said:?}\n{expected:?}");
         for ((from, said), (to, expected)) in said.into_iter().zip(expected) {
             assert_eq!(from, to);
             self.learn(&expected);
             self.compare(&expected, said);
         }
-        self.before = self.memory.clone();
+        self.before = (self.memory.clone(), self.truth.clone());
     }
 
     /// Receipts become known by being loaded: what can be ended later.
@@ -316,7 +351,7 @@ impl World {
         let ups = said.iter().filter(|(_, one)| *one == Completion::Availability(Availability::Down)).count();
         assert_eq!((ups, said.len()), (2, tickets(&said) + 2));
         if mishap != Mishap::Unanswered {
-            self.memory = self.before.clone();
+            (self.memory, self.truth) = self.before.clone();
         }
         self.expected.clear();
         let mut up = 0;
@@ -334,7 +369,7 @@ impl World {
         let mut disk = self.disk.clone();
         disk.reopen().unwrap();
         self.disk = disk.clone();
-        self.writer = Writer::open(disk, QUOTAS).unwrap();
+        self.writer = Writer::open(disk, self.quotas).unwrap();
         assert_eq!([self.writer.attach(), self.writer.attach()], self.shards);
         self.forget_watches();
         self.catch_up();
@@ -342,11 +377,11 @@ impl World {
 
     /// Both sides watch nothing: after a failed group it is unknown, after a restart nothing.
     fn forget_watches(&mut self) {
-        for (who, id) in std::mem::take(&mut self.watched) {
+        for (who, id) in mem::take(&mut self.watched) {
             self.memory.run(who, Command::Unwatch(agent(id)), &mut |_, _| {});
             self.writer.stage(who, Command::Unwatch(agent(id)));
         }
-        self.before = self.memory.clone();
+        self.before = (self.memory.clone(), self.truth.clone());
     }
 
     /// As a service should: tell a store that came back what time it is.
@@ -365,15 +400,7 @@ proptest! {
 
     #[test]
     fn embedded_and_memory_agree(steps in vec((0_usize..2, step()), 1..150)) {
-        let mut world = World::new();
-        for id in 0..6 {
-            let operation = world.operation(Change::Agent(id));
-            world.give(world.shards[0], Command::Apply(Ticket(0), vec![operation]));
-        }
-        for (id, one) in [(0, 0), (0, 1), (1, 0), (1, 2)] {
-            let operation = world.operation(Change::Subscription(id, one, false));
-            world.give(world.shards[0], Command::Apply(Ticket(0), vec![operation]));
-        }
+        let mut world = World::new(QUOTAS, None);
         for (who, step) in steps {
             world.step(world.shards[who], step);
         }
@@ -385,15 +412,22 @@ proptest! {
             world.step(world.shards[0], Step::Expire);
             world.commit();
         }
-        for id in 0..8 {
-            let load = Load { agent: agent(id), after: Position::START, limit: 9 };
-            world.give(world.shards[0], Command::Load(Ticket(0), load));
-        }
+        world.load_all();
         for (_, completion) in &world.expected {
             if let Completion::Loaded(_, Ok(page)) = completion {
                 prop_assert!(page.entries.is_empty(), "{page:?}");
             }
         }
+        world.commit();
+    }
+
+    #[test]
+    fn both_say_what_is_true(steps in vec((0_usize..2, step()), 1..150)) {
+        let mut world = World::new(PLAIN, Some(Truth::default()));
+        for (who, step) in steps {
+            world.step(world.shards[who], step);
+        }
+        world.load_all();
         world.commit();
     }
 }
