@@ -332,6 +332,36 @@ fn http2_streams_end_when_nothing_waits_and_when_they_are_reset() {
 }
 
 /// A peer that does not read is handed no more than its credit, is cut off in the end, and loses nothing.
+/// G2, 8030-5.2-8: the same as for pushes, `pushing::what_expires_while_it_waits_for_a_stream_is_not_promised`.
+#[test]
+fn what_expires_while_it_waits_behind_another_is_not_written() {
+    run(async {
+        let clock = Clocked::new();
+        clock.advance(Duration::from_millis(900));
+        let service = Setup { shards: 1, ..Setup::default() }.start_on(clock.clone());
+        let (mut sender, subscription) = subscribed(&service).await;
+        for (body, ttl) in [(b"0", "60"), (b"1", "1"), (b"2", "60")] {
+            let answer = sender.request(Method::POST, &subscription.push, &[("ttl", ttl)], body).await;
+            assert_eq!(answer.status(), 201);
+        }
+        let mut raw = Raw::connect(&service, &[(ENABLE_PUSH, 0), (INITIAL_WINDOW_SIZE, 1)]).await;
+        raw.request(1, "GET", &subscription.set, &[STREAM]).await;
+        assert_eq!(raw.status(1).await, 200);
+        raw.until(|frame| frame.kind == DATA).await;
+        raw.settle().await;
+        // Its second is over, and the service has not woken up for it.
+        clock.advance(Duration::from_millis(200));
+        raw.window(1, 10_000).await;
+        let mut text = Vec::new();
+        while !String::from_utf8_lossy(&text).contains("\"body\":\"Mg\"") {
+            let data = raw.until(|frame| frame.kind == DATA).await;
+            text.extend_from_slice(&data.payload);
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("\"body\":\"MA\"") && !text.contains("\"body\":\"MQ\""), "{text}");
+    });
+}
+
 #[test]
 fn a_stream_that_is_not_read_is_cut_off_and_loses_nothing() {
     run(async {
