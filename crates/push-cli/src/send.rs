@@ -5,7 +5,7 @@ use std::{io, path::Path, time::Duration};
 use push_crypto::{Subscription, vapid::Signer};
 use push_proto::{
     Ttl,
-    application_server::{Accepted, ReceiptOutcome, Rejection, Verdict},
+    application_server::{Accepted, Explanation, ReceiptOutcome, Rejection, Throttled, Transient, Verdict},
 };
 use push_tokio::{Addresses, AwaitedReceipt, Push, Sender, SenderOptions, Sent, Tokio};
 use zeroize::Zeroizing;
@@ -61,7 +61,8 @@ pub(crate) fn run(args: SendArgs) -> Result<()> {
 async fn tell(args: &SendArgs, to: &Subscription, sent: Sent) -> Result<()> {
     let origin = to.endpoint.origin();
     let accepted = judge(sent.verdict, origin.as_str())?;
-    output::line(&format!("accepted by {origin}, which keeps it for {} s", accepted.ttl.as_secs()))?;
+    let ttl = accepted.ttl.unwrap_or(args.ttl);
+    output::line(&format!("accepted by {origin}, which keeps it for {} s", ttl.as_secs()))?;
     if args.verbose
         && let Some(message) = &accepted.message
     {
@@ -106,13 +107,15 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
         Verdict::Auth(why) => failed(&format!("it does not accept who we say we are{}", said(&why)))
             .hint("give a VAPID key with --key and a contact with --subject; check this machine's clock"),
         Verdict::Rejected(why) => failed(&format!("it refuses the message{}", said(&why))),
-        Verdict::Throttled(wait) => {
-            failed("it asks for a pause").hint(format!("try again after {} s", wait.as_secs().max(1)))
+        Verdict::Throttled(Throttled { wait, said: why }) => {
+            let why = why.as_ref().map_or_else(String::new, said);
+            failed(&format!("it asks for a pause{why}"))
+                .hint(format!("try again after {} s", wait.as_secs().max(1)))
         }
         Verdict::Expired => failed("the TTL ran out before it could be sent"),
-        Verdict::Transient(why) => match (why.status, why.sent) {
-            (Some(status), _) => {
-                failed(&format!("it has a problem of its own ({status})")).hint("try again later")
+        Verdict::Transient(Transient { said: why, sent }) => match (why, sent) {
+            (Some(why), _) => {
+                failed(&format!("it has a problem of its own{}", said(&why))).hint("try again later")
             }
             (None, true) => failed("the connection was lost before it answered")
                 .hint("the message may have been accepted; with a --topic it can be sent again without harm"),
@@ -127,7 +130,11 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
 /// What the service said about it: somebody else's text.
 fn said(why: &Rejection) -> String {
     let status = why.status.map_or_else(String::new, |status| format!(" ({status})"));
-    let reason = output::harmless(&String::from_utf8_lossy(&why.reason)).replace(['\n', '\t'], " ");
+    let Explanation { code, errno, text } = why.explanation();
+    let errno = errno.map(|errno| format!("errno {errno}"));
+    let words: Vec<_> =
+        code.into_iter().chain(errno).chain(Some(text)).filter(|text| !text.is_empty()).collect();
+    let reason = output::harmless(&words.join(", ")).replace(['\n', '\t'], " ");
     let reason: String = reason.trim().chars().take(REASON_CHARS).collect();
     if reason.is_empty() { status } else { format!("{status}: {reason}") }
 }

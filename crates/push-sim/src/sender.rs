@@ -195,19 +195,20 @@ impl Sender {
         else {
             return false;
         };
-        since.after(Duration::from_secs(accepted.ttl.as_secs().into()) + PATIENCE) <= now.mono
+        since.after(Duration::from_secs(accepted.ttl.unwrap_or(Ttl::ZERO).as_secs().into()) + PATIENCE)
+            <= now.mono
     }
 
     fn check(&mut self, job: JobId, verdict: Verdict, site: &mut Site) {
         let Some(wanted) = site.truth.wanted.get(&job.0) else { return };
         let (asked, restricted) = (wanted.receipt, wanted.restricted);
         if let Verdict::Accepted(accepted) = &verdict {
-            let granted = accepted.ttl <= wanted.ttl;
+            let granted = accepted.ttl <= Some(wanted.ttl);
             let kept = site.truth.facts.values().any(|fact| fact.job == job.0);
             site.require(granted, Guarantee::Protocol, || {
                 format!("{job:?} lives longer than it was asked to")
             });
-            site.require(kept || accepted.ttl.as_secs() == 0, Guarantee::G1, || {
+            site.require(kept || accepted.ttl == Some(Ttl::ZERO), Guarantee::G1, || {
                 format!("{job:?} is accepted, and was never durable")
             });
             site.require(asked || !accepted.receipt, Guarantee::G4, || {

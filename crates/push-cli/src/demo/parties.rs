@@ -182,7 +182,10 @@ impl AppServer {
                 sent.verdict
             )));
         };
-        if !accepted.receipt || accepted.message.is_none() || accepted.ttl > TTL || accepted.ttl == Ttl::ZERO
+        if !accepted.receipt
+            || accepted.message.is_none()
+            || accepted.ttl > Some(TTL)
+            || accepted.ttl == Some(Ttl::ZERO)
         {
             return Err(Error::failed(format!("{text:?} was accepted in a strange way: {accepted:?}")));
         }

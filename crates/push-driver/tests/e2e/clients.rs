@@ -92,7 +92,7 @@ async fn speaks(service: &Service) {
     agent.unsubscribe(Tag(1)).await;
     assert!(agent.subscriptions().await.is_empty());
     let sent = sender.send(&subscription, b"hello", push()).await.unwrap();
-    assert_eq!(sent.verdict, Verdict::Gone(Gone::Ended));
+    assert!(matches!(sent.verdict, Verdict::Gone(Gone::Ended(Some(_)))));
     agent.close().await;
     assert!(agent.next().await.is_none());
     sender.close().await;
@@ -495,7 +495,7 @@ fn a_subscription_in_the_making_can_be_ended_and_all_who_wait_are_told() {
         )
         .await;
         let sent = from(&service, None).send(&subscription, b"x", push()).await.unwrap();
-        assert_eq!(sent.verdict, Verdict::Gone(Gone::Ended));
+        assert!(matches!(sent.verdict, Verdict::Gone(Gone::Ended(Some(_)))));
     });
 }
 
@@ -507,7 +507,7 @@ fn what_the_application_knows_of_a_push_resource_counts() {
         let agent = agent(&service, &Kept::default());
         let subscription = agent.subscribe(Tag(1), None).await.unwrap();
         let sender = from(&service, None);
-        for (change, gone) in [(Change::Ended, Gone::Ended), (Change::Replaced, Gone::Replaced)] {
+        for (change, gone) in [(Change::Ended, Gone::Ended(None)), (Change::Replaced, Gone::Replaced)] {
             sender.push_resource(&subscription.endpoint, change).await.unwrap();
             let sent = sender.send(&subscription, b"x", push()).await.unwrap();
             assert_eq!(sent.verdict, Verdict::Gone(gone));

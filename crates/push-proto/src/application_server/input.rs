@@ -7,6 +7,7 @@ use bytes::Bytes;
 use push_crypto::PublicKey;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::rules::Notice;
 use crate::{
     Content, Origin, PushUrl, Topic, Ttl, UnixTime, Urgency,
     user_agent::{Failure, Reference, RequestId, RetryAfter},
@@ -141,6 +142,8 @@ pub struct Response {
     pub receipt: Option<Reference>,
     /// `Retry-After`
     pub retry_after: Option<RetryAfter>,
+    /// What the service says in a field of its own.
+    pub notice: Option<Notice>,
     /// The beginning of an error's body; [`Limits::reason_octets`](super::Limits::reason_octets) are enough.
     pub reason: Bytes,
 }

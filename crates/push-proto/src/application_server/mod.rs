@@ -32,15 +32,18 @@
 
 mod backlog;
 mod ending;
+mod explanation;
 mod input;
 mod lane;
 mod ledger;
 mod limits;
 mod output;
+mod push_service;
 mod queue;
 mod remembered;
 mod reply;
 mod resource;
+mod rules;
 mod verdict;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -51,10 +54,13 @@ use ledger::Ledger;
 use queue::Queue;
 use remembered::Remembered;
 
+pub use explanation::Explanation;
 pub use input::{Audience, Change, Credentials, Input, Job, JobId, PushedReceipt, Response, Token};
 pub use limits::Limits;
 pub use output::{Output, Reason, Receipt, ReceiptOutcome, ReceiptRequest, Refused, Request, Send};
-pub use verdict::{Accepted, Class, Gone, Rejection, Transient, Verdict};
+pub use push_service::PushService;
+pub use rules::{Notice, RULES, Rule, Says, Scope};
+pub use verdict::{Accepted, Class, Gone, Rejection, Throttled, Transient, Verdict};
 
 use crate::{
     Entropy, Now, Seed, UnixTime,
@@ -106,7 +112,7 @@ impl Default for Config {
 /// assert_eq!(send.ttl, Ttl::from_secs(60));
 ///
 /// sender.handle(Input::Reply(id, Ok(Response { status: 410, ..Response::default() })), now);
-/// assert!(matches!(sender.poll(now), Output::Verdict(JobId(1), Verdict::Gone(Gone::Ended))));
+/// assert!(matches!(sender.poll(now), Output::Verdict(JobId(1), Verdict::Gone(Gone::Ended(_)))));
 /// ```
 #[derive(Debug)]
 pub struct Sender {

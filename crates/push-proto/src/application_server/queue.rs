@@ -16,7 +16,7 @@ use super::{
     input::{Audience, Credentials, Job, JobId, Token},
     lane::{Lane, Step},
     output::{Output, ReceiptRequest, Refused, Request, Send},
-    verdict::{Rejection, Transient, Verdict},
+    verdict::{Gone, Rejection, Transient, Verdict},
 };
 use crate::{Mono, Now, Origin, PushUrl, Ttl, user_agent::RequestId};
 
@@ -126,7 +126,9 @@ impl Sender {
         if let Some(refused) = self.refusal(&job, now) {
             return self.outputs.push_back(Output::Refused(job, refused));
         }
-        if let Some((_, gone)) = self.ended.recall(&job.to, now) {
+        let known = self.ended.recall(&job.to, now).map(|(_, gone)| gone);
+        let impossible = job.to.host().ends_with(NOBODYS_HOST).then_some(Gone::Ended(None));
+        if let Some(gone) = known.or(impossible) {
             return self.outputs.push_back(Output::Verdict(job.id, Verdict::Gone(gone)));
         }
         let limits = &self.config.limits;
@@ -312,12 +314,12 @@ impl Sender {
         for id in flights {
             let Some(flight) = self.queue.land(id) else { continue };
             self.outputs.push_back(Output::Cancel(id));
-            self.conclude(flight.job, Verdict::Transient(Transient { status: None, sent: true }));
+            self.conclude(flight.job, Verdict::Transient(Transient { said: None, sent: true }));
         }
         let waiting: Vec<_> = self.queue.jobs.keys().copied().collect();
         for id in waiting {
             let last = self.queue.jobs.get_mut(&id).and_then(|queued| queued.last.take());
-            self.conclude(id, last.unwrap_or(Verdict::Transient(Transient { status: None, sent: false })));
+            self.conclude(id, last.unwrap_or(Verdict::Transient(Transient { said: None, sent: false })));
         }
         self.lanes.clear();
         self.holds.clear();
@@ -348,3 +350,6 @@ impl Sender {
         }
     }
 }
+
+/// The end of names that nobody has (RFC 6761 §6.4): FCM's `https://permanently-removed.invalid/` is such a subscription.
+const NOBODYS_HOST: &str = ".invalid";

@@ -17,7 +17,7 @@ impl<V> Default for Remembered<V> {
     }
 }
 
-impl<V: Copy> Remembered<V> {
+impl<V: Clone> Remembered<V> {
     /// Remembers this of it until then, or until later if it was remembered longer. Of more than `room` resources, the
     /// one that would be forgotten first is forgotten: its service will say it again.
     pub(super) fn remember(&mut self, of: &PushUrl, value: V, until: Mono, room: usize) {
@@ -41,7 +41,7 @@ impl<V: Copy> Remembered<V> {
             self.entries.remove(first);
             self.ends.pop_first();
         }
-        self.entries.get(of).copied()
+        self.entries.get(of).cloned()
     }
 
     pub(super) fn forget(&mut self, of: &PushUrl) {

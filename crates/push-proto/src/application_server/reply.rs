@@ -8,7 +8,8 @@ use super::{
     ledger::Promised,
     output::ReceiptRequest,
     queue::Flight,
-    verdict::{Accepted, Class, Gone, Rejection, Transient, Verdict},
+    rules::Scope,
+    verdict::{Accepted, Class, Gone, Rejection, Throttled, Transient, Verdict},
 };
 use crate::{
     Now, PushUrl,
@@ -40,54 +41,47 @@ impl Sender {
     fn responded(&mut self, flight: &Flight, to: &PushUrl, mut response: Response, now: Now) {
         response.reason.truncate(self.config.limits.reason_octets);
         let status = response.status;
-        let class = Class::of(status, &response.reason, response.retry_after.is_some());
-        if !matches!(class, Class::Throttled | Class::Transient) {
+        let class = Class::of(&response);
+        if !matches!(class, Class::Throttled(_) | Class::Transient) {
             self.lane_of(&flight.audience).failures = 0;
         }
         let rejection = Rejection { status: Some(status), reason: response.reason.clone() };
         match class {
             Class::Accepted => self.accepted(flight, to, &response, now),
-            Class::Gone => self.gone(flight, to, now),
+            Class::Gone => self.gone(flight, to, rejection, now),
             Class::KeyMismatch => self.conclude(flight.job, Verdict::KeyMismatch(rejection)),
             Class::Auth => self.conclude(flight.job, Verdict::Auth(rejection)),
             Class::Rejected => self.rejected(flight, rejection, now),
-            Class::Throttled => self.throttled(flight, to, &response, now),
+            Class::Throttled(scope) => self.throttled(flight, (to, scope), &response, now),
             Class::Transient => {
                 let wait = self.backoff(flight, &response, now);
-                let last = Verdict::Transient(Transient { status: Some(status), sent: true });
+                let last = Verdict::Transient(Transient { said: Some(rejection), sent: true });
                 self.retry(flight.job, wait, last, now);
             }
         }
     }
 
     fn accepted(&mut self, flight: &Flight, to: &PushUrl, response: &Response, now: Now) {
-        if matches!(self.ended.recall(to, now), Some((_, Gone::Ended))) {
+        if matches!(self.ended.recall(to, now), Some((_, Gone::Ended(_)))) {
             self.ended.forget(to);
         }
-        let secure = |url: &PushUrl| url.is_https() || !to.is_https();
-        let message = response.location.as_ref().and_then(|location| location.resolve(to)).filter(secure);
-        let ttl = response.ttl.map_or(flight.ttl, |granted| granted.min(flight.ttl));
-        let mut receipt = false;
+        let accepted = Accepted::of(to, flight.ttl, response);
         if flight.receipt != ReceiptRequest::No {
             self.tidy_receipts(&flight.audience.origin, now);
             let promised = self.receipt_promised(flight, to, response);
             let lane = self.lane_of(&flight.audience);
             lane.receiptless = promised.is_none();
-            if let (Some(subscription), Some(message)) = (promised, &message) {
+            if let (Some(subscription), Some(message)) = (promised, &accepted.message) {
                 lane.receipts = Some(subscription.clone());
-                receipt = true;
-                let patience =
-                    Duration::from_secs(ttl.as_secs().into()).saturating_add(self.config.limits.receipt);
-                let (job, message, until) = (flight.job, message.clone(), now.mono.after(patience));
-                let accepted = Accepted { message: Some(message.clone()), ttl, receipt };
+                let patience = Duration::from_secs(accepted.ttl.unwrap_or(flight.ttl).as_secs().into());
+                let until = now.mono.after(patience.saturating_add(self.config.limits.receipt));
+                let (job, message) = (flight.job, message.clone());
                 // The verdict first: a receipt may have come already.
-                self.conclude(flight.job, Verdict::Accepted(accepted));
-                self.promised(Promised { job, message, subscription, until });
+                self.conclude(flight.job, Verdict::Accepted(Accepted { receipt: true, ..accepted }));
+                return self.promised(Promised { job, message, subscription, until });
             }
         }
-        if !receipt {
-            self.conclude(flight.job, Verdict::Accepted(Accepted { message, ttl, receipt }));
-        }
+        self.conclude(flight.job, Verdict::Accepted(accepted));
     }
 
     /// The receipt subscription of a 202, at the push resource's own origin (`8030-5.1-5`). A 201 has none.
@@ -116,7 +110,8 @@ impl Sender {
         self.conclude(flight.job, Verdict::Rejected(rejection));
     }
 
-    fn throttled(&mut self, flight: &Flight, to: &PushUrl, response: &Response, now: Now) {
+    fn throttled(&mut self, flight: &Flight, (to, scope): (&PushUrl, Scope), response: &Response, now: Now) {
+        let said = Some(Rejection { status: Some(response.status), reason: response.reason.clone() });
         let known = self.lane_of(&flight.audience).receipts.is_some();
         let apart = self.queue.get_mut(flight.job).is_some_and(|queued| queued.apart);
         if response.status == 429 && flight.receipt == ReceiptRequest::New && known && !apart {
@@ -124,16 +119,21 @@ impl Sender {
             if let Some(queued) = self.queue.get_mut(flight.job) {
                 queued.shares = true;
             }
-            return self.retry(flight.job, Duration::ZERO, Verdict::Throttled(Duration::ZERO), now);
+            return self.retry(
+                flight.job,
+                Duration::ZERO,
+                Verdict::Throttled(Throttled { wait: Duration::ZERO, said }),
+                now,
+            );
         }
         let wait = self.backoff(flight, response, now);
-        if response.status == 429 {
-            // `8030-8.4-2`: too much for that push resource, or its queue is full; the others are not concerned.
+        if scope == Scope::PushResource {
+            // Too much for that one, or its queue is full; the others are not concerned.
             self.holds.remember(to, (), now.mono.after(wait), self.config.limits.held);
         } else {
             self.pause(&flight.audience.origin, wait, now);
         }
-        self.retry(flight.job, wait, Verdict::Throttled(wait), now);
+        self.retry(flight.job, wait, Verdict::Throttled(Throttled { wait, said }), now);
     }
 
     /// Without an answer. Whether it is sent again depends on what a second message would do:
@@ -147,7 +147,7 @@ impl Sender {
         let Some((replaces, last)) = attempted else { return };
         let sent_before = matches!(last, Some(Verdict::Transient(Transient { sent: true, .. })));
         let sent = failure == Failure::Lost || sent_before;
-        let last = Verdict::Transient(Transient { status: None, sent });
+        let last = Verdict::Transient(Transient { said: None, sent });
         if failure == Failure::Lost {
             if !replaces && !self.config.repeat {
                 return self.conclude(flight.job, last);

@@ -4,7 +4,8 @@ use core::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{PushUrl, Ttl};
+use super::{explanation::Explanation, input::Response, rules::Scope};
+use crate::{PushUrl, Ttl, UnixTime, user_agent::RetryAfter};
 
 /// What became of a message, as far as its sender can know without a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,19 +21,60 @@ pub enum Verdict {
     Auth(Rejection),
     /// The service refused it for another reason, redirected it (A-33), or found it too large; repeating it is no use.
     Rejected(Rejection),
-    /// The service asked for a pause, and there were no attempts or no TTL left for it; try again after this long.
-    Throttled(Duration),
+    /// The service asked for a pause, and there were no attempts or no TTL left for it.
+    Throttled(Throttled),
     /// Its TTL ran out before it could be sent.
     Expired,
     /// No attempt got an answer, or none but 5xx. The message may have been accepted if `sent`.
     Transient(Transient),
 }
 
+impl Verdict {
+    /// What one response means by itself. `wall` is the time of the service, if it told it.
+    pub(crate) fn of(response: &Response, wall: Option<UnixTime>) -> Self {
+        let rejection = Rejection { status: Some(response.status), reason: response.reason.clone() };
+        match Class::of(response) {
+            Class::Accepted => {
+                let message =
+                    response.location.as_ref().and_then(|location| PushUrl::parse(location.as_str()).ok());
+                let receipt = response.status == 202 && response.receipt.is_some();
+                Self::Accepted(Accepted { message, ttl: response.ttl, receipt })
+            }
+            Class::Gone => Self::Gone(Gone::Ended(Some(rejection))),
+            Class::KeyMismatch => Self::KeyMismatch(rejection),
+            Class::Auth => Self::Auth(rejection),
+            Class::Rejected => Self::Rejected(rejection),
+            Class::Throttled(_) => {
+                let wait = match (response.retry_after, wall) {
+                    (Some(RetryAfter::In(wait)), _) => wait,
+                    (Some(RetryAfter::At(at)), Some(wall)) => {
+                        Duration::from_secs(at.as_secs().saturating_sub(wall.as_secs()))
+                    }
+                    (Some(RetryAfter::At(_)), None) | (None, _) => Duration::ZERO,
+                };
+                Self::Throttled(Throttled { wait, said: Some(rejection) })
+            }
+            Class::Transient => Self::Transient(Transient { said: Some(rejection), sent: true }),
+        }
+    }
+}
+
+impl Accepted {
+    /// What an answer of success says. A message is named by an URL that is no less secure than the push resource's.
+    pub(super) fn of(to: &PushUrl, ttl: Ttl, response: &Response) -> Self {
+        let secure = |url: &PushUrl| url.is_https() || !to.is_https();
+        let message = response.location.as_ref().and_then(|location| location.resolve(to)).filter(secure);
+        Self { message, ttl: Some(response.ttl.map_or(ttl, |granted| granted.min(ttl))), receipt: false }
+    }
+}
+
 /// Why a push resource takes nothing any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gone {
-    /// 404 or 410 (A-04), to this message or to one shortly before it, or [`Change::Ended`](super::Change::Ended).
-    Ended,
+    /// 404 or 410 (A-04), with what the service said; without if that was to a message shortly before this one, if it was
+    /// [`Change::Ended`](super::Change::Ended), or if the host is one that no service can have (RFC 6761 §6.4): some services
+    /// give such a URL to a subscription that has ended.
+    Ended(Option<Rejection>),
     /// [`Change::Replaced`](super::Change::Replaced): encrypt anew for the subscription that took its place.
     Replaced,
 }
@@ -42,11 +84,22 @@ pub enum Gone {
 pub struct Accepted {
     /// The push message resource, where the service named one.
     pub message: Option<PushUrl>,
-    /// The TTL granted: never more than was asked for.
-    pub ttl: Ttl,
+    /// The TTL granted (`8030-5.2-6`); none if the service does not say: then it is what was asked for (A-03), which
+    /// [`Verdict::from_response`] does not know. A sender always tells, and never more than was asked for.
+    pub ttl: Option<Ttl>,
     /// Whether a [`Receipt`](super::Receipt) will come. A service that answers 201 to a request for one has none (A-08);
     /// with TTL 0 none is asked for (`8030-5.2-10`).
     pub receipt: bool,
+}
+
+/// A pause that a push service asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Throttled {
+    /// Try again after so long. Zero only if the service does not say and no sender has waited yet: then wait for some
+    /// time of your own, longer each time.
+    pub wait: Duration,
+    /// What the service said.
+    pub said: Option<Rejection>,
 }
 
 /// A refusal by the push service.
@@ -58,6 +111,14 @@ pub struct Rejection {
     pub reason: Bytes,
 }
 
+impl Rejection {
+    /// The service's own words, taken apart.
+    #[must_use]
+    pub fn explanation(&self) -> Explanation {
+        Explanation::of(&self.reason)
+    }
+}
+
 /// The reason is the peer's text: it may repeat what was sent, so logs get its length only.
 impl fmt::Debug for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,15 +127,15 @@ impl fmt::Debug for Rejection {
 }
 
 /// A failure that may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transient {
-    /// The last status code, if there was one.
-    pub status: Option<u16>,
+    /// What the service said last, if it said anything.
+    pub said: Option<Rejection>,
     /// Whether it may have been accepted all the same.
     pub sent: bool,
 }
 
-/// What one response means, before retries.
+/// What one response means, before retries. [`RULES`](super::RULES) say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// [`Verdict::Accepted`]
@@ -88,97 +149,7 @@ pub enum Class {
     /// [`Verdict::Rejected`]
     Rejected,
     /// [`Verdict::Throttled`]
-    Throttled,
+    Throttled(Scope),
     /// [`Verdict::Transient`]
     Transient,
-}
-
-impl Class {
-    /// The class of a response to a send. `reason` is the beginning of its body, `retry_after` whether it says when
-    /// to come again.
-    ///
-    /// ```
-    /// # use push_proto::application_server::Class;
-    /// assert_eq!(Class::of(201, b"", false), Class::Accepted);
-    /// assert_eq!(Class::of(410, b"", false), Class::Gone);
-    /// assert_eq!(Class::of(400, br#"{"reason":"VapidPkHashMismatch"}"#, false), Class::KeyMismatch);
-    /// assert_eq!(Class::of(302, b"", false), Class::Rejected);
-    /// ```
-    #[must_use]
-    pub fn of(status: u16, reason: &[u8], retry_after: bool) -> Self {
-        match status {
-            200..=299 => Self::Accepted,
-            400 | 401 | 403 if contains_any(reason, KEY_MISMATCH) => Self::KeyMismatch,
-            401 | 403 => Self::Auth,
-            400 if contains_any(reason, CREDENTIALS) => Self::Auth,
-            404 | 410 => Self::Gone,
-            429 | 503 => Self::Throttled,
-            // Some services say 406 where they mean 429.
-            406 if retry_after => Self::Throttled,
-            408 | 425 | 500..=599 => Self::Transient,
-            _ => Self::Rejected,
-        }
-    }
-}
-
-fn contains_any(haystack: &[u8], needles: &[&[u8]]) -> bool {
-    needles
-        .iter()
-        .any(|needle| haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle)))
-}
-
-/// How services say that the key is another one: ours, Apple, Mozilla, FCM.
-const KEY_MISMATCH: &[&[u8]] =
-    &[b"vapid-key-mismatch", b"VapidPkHashMismatch", b"public key mismatch", b"do not correspond"];
-
-/// How services that answer 400 say that it is about credentials (A-19).
-const CREDENTIALS: &[&[u8]] = &[b"BadJwtToken", b"UnauthorizedRegistration", b"vapid-"];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_status_has_its_class() {
-        for (status, class) in [
-            (200, Class::Accepted),
-            (201, Class::Accepted),
-            (202, Class::Accepted),
-            (301, Class::Rejected),
-            (307, Class::Rejected),
-            (308, Class::Rejected),
-            (400, Class::Rejected),
-            (401, Class::Auth),
-            (403, Class::Auth),
-            (404, Class::Gone),
-            (406, Class::Rejected),
-            (408, Class::Transient),
-            (410, Class::Gone),
-            (413, Class::Rejected),
-            (429, Class::Throttled),
-            (500, Class::Transient),
-            (502, Class::Transient),
-            (503, Class::Throttled),
-            (0, Class::Rejected),
-            (u16::MAX, Class::Rejected),
-        ] {
-            assert_eq!(Class::of(status, b"", false), class, "{status}");
-        }
-        assert_eq!(Class::of(406, b"", true), Class::Throttled);
-    }
-
-    #[test]
-    fn a_key_mismatch_is_told_from_bad_credentials_by_its_reason() {
-        // A-19: each service says it in words of its own. FCM, Mozilla, Apple, and ours.
-        for (status, reason) in [
-            (403, "the VAPID credentials in the authorization header do not correspond to the credentials"),
-            (401, r#"{"code":401,"errno":109,"message":"VAPID public key mismatch"}"#),
-            (400, r#"{"reason":"VapidPkHashMismatch"}"#),
-            (403, r#"{"type":"vapid-key-mismatch"}"#),
-        ] {
-            assert_eq!(Class::of(status, reason.as_bytes(), false), Class::KeyMismatch, "{reason}");
-        }
-        assert_eq!(Class::of(400, br#"{"reason":"BadJwtToken"}"#, false), Class::Auth);
-        assert_eq!(Class::of(404, b"vapid-key-mismatch", false), Class::Gone);
-    }
 }

@@ -2,20 +2,21 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, header, request::Builder,
-    response::Parts,
+    HeaderMap, HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, StatusCode, header,
+    request::Builder, response::Parts,
 };
 
 use super::{
     EVENT_STREAM, Relation, content, granted_ttl, link, location,
     prefer::PREFER,
+    read::{date, only},
     request::{TOPIC, TTL, URGENCY},
     respond::secret,
     retry_after,
 };
 use crate::{
-    Urgency, Via,
-    application_server::{PushedReceipt, ReceiptRequest, Request, Response, Send},
+    Ttl, Urgency, Via,
+    application_server::{PushService, PushedReceipt, ReceiptRequest, Request, Response, Send, Verdict},
     user_agent::Reference,
 };
 
@@ -43,6 +44,10 @@ fn message(send: &Send) -> Result<HttpRequest<Bytes>, http::Error> {
     if send.urgency != Urgency::default() {
         headers.insert(URGENCY, HeaderValue::from_static(send.urgency.as_str()));
     }
+    if send.ttl == Ttl::ZERO && PushService::of(&send.to) == PushService::Wns {
+        // Else it is 400 there: https://github.com/web-push-libs/pywebpush/issues/162
+        headers.insert(wns::CACHE_POLICY, HeaderValue::from_static("cache"));
+    }
     if let Some(topic) = &send.topic {
         headers.insert(TOPIC, HeaderValue::from_str(topic.as_str())?);
     }
@@ -67,15 +72,80 @@ fn to(method: Method, url: &str) -> Builder {
 /// What matters of a response. `reason` is the beginning of its body, if it is an error.
 #[must_use]
 pub fn response(head: &Parts, reason: Bytes) -> Response {
+    read(head.status, &head.headers, reason)
+}
+
+fn read(status: StatusCode, headers: &HeaderMap, reason: Bytes) -> Response {
+    let described = || {
+        let described = only(headers, &wns::ERROR_DESCRIPTION);
+        described.map(|text| Bytes::copy_from_slice(text.get(..REASON_OCTETS).unwrap_or(text)))
+    };
     Response {
-        status: head.status.as_u16(),
-        location: location(&head.headers),
-        ttl: granted_ttl(&head.headers),
-        receipt: link(&head.headers, Relation::Receipt),
-        retry_after: retry_after(&head.headers),
-        reason,
+        status: status.as_u16(),
+        location: location(headers),
+        ttl: granted_ttl(headers),
+        receipt: link(headers, Relation::Receipt),
+        retry_after: retry_after(headers).or_else(|| wns::continue_after(headers)),
+        notice: wns::notice(headers),
+        reason: if reason.is_empty() { described().unwrap_or_default() } else { reason },
     }
 }
+
+impl Verdict {
+    /// What one response to a message means, for whoever sends by an HTTP client of his own: whether and when to send it
+    /// again is then his to decide. Of the body [`REASON_OCTETS`] are enough; a `Location` that is relative, which is
+    /// rare, is left out.
+    ///
+    /// ```
+    /// use push_proto::application_server::Verdict;
+    ///
+    /// let location = "https://push.example.net/m/1";
+    /// let response = http::Response::builder().status(201).header("location", location).body("")?;
+    /// let Verdict::Accepted(accepted) = Verdict::from_response(&response) else { panic!() };
+    /// assert_eq!(accepted.message.unwrap().as_str(), location);
+    ///
+    /// let response = http::Response::builder().status(403).body(r#"{"reason":"BadJwtToken"}"#)?;
+    /// let Verdict::Auth(rejection) = Verdict::from_response(&response) else { panic!() };
+    /// assert_eq!(rejection.explanation().code.unwrap(), "BadJwtToken");
+    /// # Ok::<(), http::Error>(())
+    /// ```
+    #[must_use]
+    pub fn from_response<B: AsRef<[u8]>>(response: &HttpResponse<B>) -> Self {
+        let (status, headers, body) = (response.status(), response.headers(), response.body().as_ref());
+        let reason = if status.is_success() { &[][..] } else { body };
+        let reason = Bytes::copy_from_slice(reason.get(..REASON_OCTETS).unwrap_or(reason));
+        Self::of(&read(status, headers, reason), only(headers, &header::DATE).and_then(date))
+    }
+}
+
+/// What WNS says in fields of its own (`RULES`).
+mod wns {
+    use http::{HeaderMap, HeaderName};
+
+    use super::only;
+    use crate::{application_server::Notice, user_agent::RetryAfter, wire::prefer::seconds};
+
+    pub(super) const CACHE_POLICY: HeaderName = HeaderName::from_static("x-wns-cache-policy");
+    pub(super) const ERROR_DESCRIPTION: HeaderName = HeaderName::from_static("x-wns-error-description");
+    const STATUS: HeaderName = HeaderName::from_static("x-wns-status");
+    const CONTINUE_AFTER: HeaderName = HeaderName::from_static("x-wns-continue-after");
+
+    pub(super) fn notice(headers: &HeaderMap) -> Option<Notice> {
+        match only(headers, &STATUS)?.to_ascii_lowercase().as_slice() {
+            b"dropped" => Some(Notice::Dropped),
+            b"channelthrottled" => Some(Notice::ResourceThrottled),
+            b"appthrottled" => Some(Notice::SenderThrottled),
+            _ => None,
+        }
+    }
+
+    pub(super) fn continue_after(headers: &HeaderMap) -> Option<RetryAfter> {
+        seconds(only(headers, &CONTINUE_AFTER)?).map(RetryAfter::In)
+    }
+}
+
+/// How much of an error's body is looked at and reported.
+pub const REASON_OCTETS: usize = 1024;
 
 /// A receipt that was pushed: the promised request and its response.
 #[must_use]

@@ -36,13 +36,13 @@ pub fn last_modified(headers: &HeaderMap) -> Option<UnixTime> {
 }
 
 /// An HTTP date, in each of its three forms.
-fn date(value: &[u8]) -> Option<UnixTime> {
+pub(super) fn date(value: &[u8]) -> Option<UnixTime> {
     let time = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| UnixTime::from_secs(since.as_secs()))
 }
 
 /// The value of a field with one line.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name).iter();
     match (lines.next(), lines.next()) {
         (Some(line), None) => Some(trim(line.as_bytes())),

@@ -95,7 +95,9 @@ fn throttling_without_a_date_backs_off_and_ends() {
         assert_eq!(verdicts(&world.reply(id, status(429))), []);
         id = sent(&world.wake().1).0;
     }
-    assert!(matches!(verdict(&world.reply(id, status(429))), Verdict::Throttled(wait) if !wait.is_zero()));
+    assert!(
+        matches!(verdict(&world.reply(id, status(429))), Verdict::Throttled(throttled) if !throttled.wait.is_zero())
+    );
 }
 
 #[test]

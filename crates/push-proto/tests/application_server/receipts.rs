@@ -33,7 +33,7 @@ fn a_receipt_is_asked_for_promised_monitored_and_told_once() {
     assert_eq!(send.receipt, ReceiptRequest::New);
     let outputs = world.reply(id, promised(1, "/r/1"));
     let message = url("https://push.example.net/m/1");
-    let accepted = Accepted { message: Some(message.clone()), ttl: Ttl::from_secs(600), receipt: true };
+    let accepted = Accepted { message: Some(message.clone()), ttl: Some(Ttl::from_secs(600)), receipt: true };
     assert_eq!(verdict(&outputs), Verdict::Accepted(accepted));
     let (monitor, watched) = monitors(&outputs)[0].clone();
     assert_eq!(watched, url(RECEIPTS));

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use push_proto::{
     PushUrl, Ttl,
-    application_server::{Change, Config, Gone, Input, Job, JobId, Limits, Output, Refused, Verdict},
+    application_server::{
+        Change, Config, Gone, Input, Job, JobId, Limits, Output, Refused, Rejection, Verdict,
+    },
     user_agent::Failure,
 };
 
@@ -35,11 +38,16 @@ fn what_waits_for_a_push_resource_that_has_ended_gets_its_verdict_at_once() {
             assert!(world.send(other).is_empty());
         }
         let outputs = world.reply(id, status(code));
-        let gone = |id| (id, Verdict::Gone(Gone::Ended));
-        assert_eq!(verdicts(&outputs), [gone(1), gone(2), gone(3)]);
+        let gone = |id, said| (id, Verdict::Gone(Gone::Ended(said)));
+        let said = Some(Rejection { status: Some(code), reason: Bytes::new() });
+        assert_eq!(verdicts(&outputs), [gone(1, said.clone()), gone(2, None), gone(3, None)]);
         assert_eq!(sent(&outputs).1.to, job(4).to);
         let outputs = world.send(to_first(5));
-        assert_eq!((verdict(&outputs), outputs.len()), (Verdict::Gone(Gone::Ended), 1), "without a request");
+        assert_eq!(
+            (verdict(&outputs), outputs.len()),
+            (Verdict::Gone(Gone::Ended(None)), 1),
+            "without a request"
+        );
     }
 }
 
@@ -53,7 +61,7 @@ fn an_end_is_forgotten_in_time_or_when_the_application_says_so() {
     let id = world.sending(to_first(2));
     world.reply(id, status(404));
     world.pass(Limits::default().ended_memory - Duration::from_secs(1));
-    assert_eq!(verdict(&world.send(to_first(3))), Verdict::Gone(Gone::Ended));
+    assert_eq!(verdict(&world.send(to_first(3))), Verdict::Gone(Gone::Ended(None)));
     world.pass(Duration::from_secs(1));
     assert_eq!(sends(&world.send(to_first(4))).len(), 1);
 }
@@ -117,7 +125,7 @@ fn what_is_held_back_ends_with_its_push_resource() {
     let id = world.sending(job(1));
     world.reply(id, retry_after(429, 60));
     let outputs = change(&mut world, job(1).to, Change::Ended);
-    assert_eq!((verdict(&outputs), world.deadline), (Verdict::Gone(Gone::Ended), None));
+    assert_eq!((verdict(&outputs), world.deadline), (Verdict::Gone(Gone::Ended(None)), None));
 }
 
 /// A name in use is refused even then, and so is everything after the end.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use push_proto::{
     Topic, Ttl, Urgency,
     application_server::{
-        Accepted, Input, Job, JobId, Limits, Output, ReceiptRequest, Refused, Request, Response, Transient,
-        Verdict,
+        Accepted, Input, Job, JobId, Limits, Output, ReceiptRequest, Refused, Rejection, Request, Response,
+        Throttled, Transient, Verdict,
     },
     user_agent::{Failure, Reference},
 };
@@ -28,7 +29,7 @@ fn a_message_is_posted_with_all_it_has() {
     // 8030-5-2, A-03: a relative Location, a TTL that was cut.
     let outputs = world.reply(id, Response { ttl: Some(Ttl::from_secs(60)), ..created(7) });
     let message = Some(url("https://push.example.net/m/7"));
-    let accepted = Accepted { message, ttl: Ttl::from_secs(60), receipt: false };
+    let accepted = Accepted { message, ttl: Some(Ttl::from_secs(60)), receipt: false };
     assert_eq!(verdict(&outputs), Verdict::Accepted(accepted));
 }
 
@@ -40,7 +41,7 @@ fn the_ttl_granted_is_never_more_than_was_asked_for() {
         let id = world.sending(job(1));
         let outputs = world.reply(id, Response { ttl: granted.map(Ttl::from_secs), ..created(1) });
         let Verdict::Accepted(accepted) = verdict(&outputs) else { panic!() };
-        assert_eq!(accepted.ttl, Ttl::from_secs(expected));
+        assert_eq!(accepted.ttl, Some(Ttl::from_secs(expected)));
     }
 }
 
@@ -107,7 +108,8 @@ fn server_errors_are_retried_until_the_attempts_run_out() {
         id = sent(&outputs).0;
     }
     assert!(waits.windows(2).all(|pair| pair[1] > pair[0] / 2) && waits[4] > waits[0], "{waits:?}");
-    let transient = Transient { status: Some(500), sent: true };
+    let said = Some(Rejection { status: Some(500), reason: Bytes::new() });
+    let transient = Transient { said, sent: true };
     assert_eq!(verdict(&world.reply(id, status(500))), Verdict::Transient(transient));
 }
 
@@ -118,7 +120,7 @@ fn what_did_not_leave_is_sent_again_and_what_may_have_arrived_only_if_it_replace
     let id = world.sending(job(1));
     assert_eq!(verdicts(&world.fail(id, Failure::NotSent)), []);
     let id = sent(&world.wake().1).0;
-    let lost = Verdict::Transient(Transient { status: None, sent: true });
+    let lost = Verdict::Transient(Transient { said: None, sent: true });
     assert_eq!(verdict(&world.fail(id, Failure::Lost)), lost);
 
     let id = world.sending(Job { topic, ..job(2) });
@@ -142,7 +144,7 @@ fn a_service_that_is_out_of_reach_is_told_from_one_that_may_have_it() {
             None => id = sent(&world.wake().1).0,
         }
     };
-    assert_eq!(verdict, Verdict::Transient(Transient { status: None, sent: false }));
+    assert_eq!(verdict, Verdict::Transient(Transient { said: None, sent: false }));
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn a_silent_service_is_cancelled_and_counts_as_lost() {
     let (wait, outputs) = world.wake();
     assert_eq!(wait, Limits::default().response);
     assert!(matches!(outputs[0], Output::Cancel(cancelled) if cancelled == id));
-    assert_eq!(verdict(&outputs), Verdict::Transient(Transient { status: None, sent: true }));
+    assert_eq!(verdict(&outputs), Verdict::Transient(Transient { said: None, sent: true }));
     assert!(world.reply(id, created(1)).is_empty(), "too late");
 }
 
@@ -167,7 +169,13 @@ fn what_waits_here_counts_against_the_ttl() {
 
     // It does not wait for a time at which nobody wants it any more.
     let outputs = world.reply(sent(&outputs).0, retry_after(429, 500));
-    assert_eq!(verdict(&outputs), Verdict::Throttled(Duration::from_secs(500)));
+    assert_eq!(
+        verdict(&outputs),
+        Verdict::Throttled(Throttled {
+            wait: Duration::from_secs(500),
+            said: Some(Rejection { status: Some(429), reason: Bytes::new() })
+        })
+    );
 }
 
 #[test]
@@ -219,7 +227,7 @@ fn closing_gives_every_job_its_verdict() {
     world.send(job(2));
     let outputs = world.give(Input::Close);
     assert!(matches!(outputs[0], Output::Cancel(cancelled) if cancelled == id));
-    let transient = |sent| Verdict::Transient(Transient { status: None, sent });
+    let transient = |sent| Verdict::Transient(Transient { said: None, sent });
     assert_eq!(verdicts(&outputs), [(1, transient(true)), (2, transient(false))]);
     assert!(matches!(&world.send(job(3))[..], [Output::Refused(_, Refused::Closed)]));
     assert!(world.reply(id, created(1)).is_empty());

@@ -124,9 +124,9 @@ impl Sender {
     fn judged(&mut self, job: JobId, verdict: Verdict, host: &Host) {
         let wanted = &host.truth.wanted[&job.0];
         if let Verdict::Accepted(accepted) = &verdict {
-            assert!(accepted.ttl <= wanted.ttl, "8030-5.2-6: never more than was asked for");
+            assert!(accepted.ttl <= Some(wanted.ttl), "8030-5.2-6: never more than was asked for");
             let kept = host.truth.facts.values().any(|fact| fact.job == job.0);
-            assert!(kept || accepted.ttl.as_secs() == 0, "G1: what is accepted is durable");
+            assert!(kept || accepted.ttl == Some(push_proto::Ttl::ZERO), "G1: what is accepted is durable");
             assert!(wanted.receipt || !accepted.receipt, "8030-5.1-1: no receipt that was not asked for");
         }
         if wanted.restricted && self.number == 1 {
