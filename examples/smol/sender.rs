@@ -1,10 +1,11 @@
 //! A message to a subscription, sent by hyper on smol: any client that takes an `http::Request` will do.
 
-use examples::{Result, arguments, request, tell, trust, verdict};
+use examples::{Result, arguments, request, tell, trust};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use push_crypto::Subscription;
+use push_proto::application_server::Verdict;
 use push_smol::{Runtime as _, Smol};
 
 fn main() -> Result<()> {
@@ -22,7 +23,7 @@ fn main() -> Result<()> {
         smol::spawn(connection).detach();
         let (head, body) = client.send_request(request.map(Full::new)).await?.into_parts();
         let response = http::Response::from_parts(head, body.collect().await?.to_bytes());
-        tell(&format!("{}: {:?}", response.status(), verdict(&response)));
+        tell(&format!("{}: {:?}", response.status(), Verdict::from_response(&response)));
         Ok(())
     })
 }

@@ -24,7 +24,7 @@ use push_crypto::{
 use push_driver::{ClientTls, Config, Limits, ServerTls, UserAgentOptions, system_clocks};
 use push_proto::{
     Content, ContentField, PushUrl, Seed, Ttl, Urgency,
-    application_server::{self, Class, ReceiptRequest, Request, Send},
+    application_server::{self, ReceiptRequest, Request, Send},
     service,
     user_agent::State,
     wire::{self, Door, PublicUrl},
@@ -128,13 +128,6 @@ pub fn request(to: &Subscription, text: &str) -> Result<http::Request<Bytes>> {
         content: Content { body: body.into(), fields: Box::new([coding]) },
     };
     Ok(wire::application_server::request(&Request::Send(send))?)
-}
-
-/// What the push service's answer means: what to do with the subscription, and whether to try again.
-#[must_use]
-pub fn verdict(response: &http::Response<Bytes>) -> Class {
-    let waits = response.headers().contains_key(http::header::RETRY_AFTER);
-    Class::of(response.status().as_u16(), response.body(), waits)
 }
 
 /// A user agent of the push service at `url`, whose certificate is in `ca`, and what it knew when it was last kept in

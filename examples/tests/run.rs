@@ -52,11 +52,11 @@ fn exchange(service: &str, agent: &str, sender: &str) {
     let address = url.replace("https://localhost", "127.0.0.1").replace("/subscribe", "");
     let mut receiving = Running::start(agent, &[&ca, &url, &state]);
     let subscription = receiving.line();
-    assert_eq!(send(sender, &ca, &subscription, "first"), "201 Created: Accepted\n");
+    assert!(send(sender, &ca, &subscription, "first").starts_with("201 Created: Accepted("));
     assert_eq!(receiving.line(), "first");
     receiving.stop();
 
-    assert_eq!(send(sender, &ca, &subscription, "while you were away"), "201 Created: Accepted\n");
+    assert!(send(sender, &ca, &subscription, "while you were away").starts_with("201 Created: Accepted("));
     serving.stop();
     let mut serving = Running::start(service, &[&data, &address]);
     assert_eq!(serving.line(), url);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use push_proto::{
-    Mono, Now, PushUrl, Seed,
+    Mono, Now, PushUrl, Seed, Ttl,
     application_server::{
         Change, Config, Credentials, Input, Job, JobId, Limits, Output, PushedReceipt, ReceiptOutcome,
         Sender as Machine, Token, Verdict,

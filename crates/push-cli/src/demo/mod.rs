@@ -135,7 +135,7 @@ async fn post(
 }
 
 fn say_posted(teller: &Teller, to: &str, text: &str, posted: &Posted) -> Result<()> {
-    let ttl = posted.accepted.ttl.map_or(0, Ttl::as_secs);
+    let ttl = posted.accepted.ttl.map_or(0, push_proto::Ttl::as_secs);
     teller.say(APP_SERVER, &format!("to {to:<8}{text:?}: 202, TTL {ttl} granted, a receipt will come"))
 }
 
