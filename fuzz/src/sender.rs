@@ -6,8 +6,8 @@ use std::{
 use push_proto::{
     Content, Mono, Now, PushUrl, Seed, Topic, Ttl, UnixTime, Urgency,
     application_server::{
-        Audience, Change, Config, Credentials, Input, Job, JobId, Output, PushedReceipt, ReceiptRequest,
-        Request, Response, Sender, Token, Verdict,
+        Audience, Change, Config, Credentials, Input, Job, JobId, Notice, Output, PushedReceipt,
+        ReceiptRequest, Request, Response, Sender, Token, Verdict,
     },
     user_agent::{Failure, Reference, RequestId},
 };
@@ -262,12 +262,20 @@ fn job(script: &mut Script<'_>) -> Job {
 
 fn response(script: &mut Script<'_>) -> Response {
     let all = [201, 202, 202, 202, 204, 200, 400, 403, 404, 406, 410, 413, 429, 500, 503];
-    Response {
+    let response = Response {
         status: if script.octet() > 240 { script.u16() } else { script.pick(&all) },
         location: reference(script),
         ttl: script.flag().then(|| Ttl::from_secs(script.u32())),
         receipt: reference(script),
         retry_after: retry_after(script),
         reason: script.string().to_vec().into(),
-    }
+        notice: None,
+    };
+    let notice = match response.reason.first() {
+        Some(b'D') => Some(Notice::Dropped),
+        Some(b'R') => Some(Notice::ResourceThrottled),
+        Some(b'S') => Some(Notice::SenderThrottled),
+        _ => None,
+    };
+    Response { notice, ..response }
 }

@@ -4,6 +4,9 @@ use core::time::Duration;
 
 use crate::user_agent::Backoff;
 
+/// How much of an error's body is looked at and reported, unless told otherwise: what services say is in its beginning.
+pub const REASON_OCTETS: usize = 1024;
+
 /// Bounds of one sender.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -63,7 +66,7 @@ impl Default for Limits {
             requests_per_origin: 64,
             requests: 512,
             attempts: 6,
-            reason_octets: 1024,
+            reason_octets: REASON_OCTETS,
             response: Duration::from_secs(30),
             ttl_zero: Duration::from_secs(30),
             retry_after: Duration::from_secs(24 * 3600),

@@ -56,7 +56,7 @@ use remembered::Remembered;
 
 pub use explanation::Explanation;
 pub use input::{Audience, Change, Credentials, Input, Job, JobId, PushedReceipt, Response, Token};
-pub use limits::Limits;
+pub use limits::{Limits, REASON_OCTETS};
 pub use output::{Output, Reason, Receipt, ReceiptOutcome, ReceiptRequest, Refused, Request, Send};
 pub use push_service::PushService;
 pub use rules::{Notice, RULES, Rule, Says, Scope};

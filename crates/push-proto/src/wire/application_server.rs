@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     Ttl, Urgency, Via,
-    application_server::{PushService, PushedReceipt, ReceiptRequest, Request, Response, Send, Verdict},
+    application_server::{
+        PushService, PushedReceipt, REASON_OCTETS, ReceiptRequest, Request, Response, Send, Verdict,
+    },
     user_agent::Reference,
 };
 
@@ -143,9 +145,6 @@ mod wns {
         seconds(only(headers, &CONTINUE_AFTER)?).map(RetryAfter::In)
     }
 }
-
-/// How much of an error's body is looked at and reported.
-pub const REASON_OCTETS: usize = 1024;
 
 /// A receipt that was pushed: the promised request and its response.
 #[must_use]
