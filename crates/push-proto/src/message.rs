@@ -23,6 +23,24 @@ impl Ttl {
         if seconds > Self::MAX.0 { Self::MAX } else { Self(seconds) }
     }
 
+    /// So many hours, at most [`Ttl::MAX`].
+    ///
+    /// ```
+    /// # use push_proto::Ttl;
+    /// assert_eq!(Ttl::hours(2), Ttl::from_secs(7200));
+    /// assert_eq!(Ttl::days(u32::MAX), Ttl::MAX);
+    /// ```
+    #[must_use]
+    pub const fn hours(hours: u32) -> Self {
+        Self::from_secs(hours.saturating_mul(3600))
+    }
+
+    /// So many days, at most [`Ttl::MAX`].
+    #[must_use]
+    pub const fn days(days: u32) -> Self {
+        Self::from_secs(days.saturating_mul(24 * 3600))
+    }
+
     /// The seconds.
     #[must_use]
     pub const fn as_secs(self) -> u32 {

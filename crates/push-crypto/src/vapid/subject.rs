@@ -8,7 +8,7 @@ use super::MAX_SUBJECT_LEN;
 use crate::url::PushUrl;
 
 /// The contact of an application server (`8292-2.1-1`): a `mailto:` or `https:` URI (`8292-2.1-2`) that push services in
-/// the world accept, so without spaces, angle brackets and `localhost`.
+/// the world accept, so without spaces, angle brackets, `localhost` and `.local`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Subject(String);
 
@@ -75,7 +75,7 @@ impl fmt::Display for SubjectError {
             Self::Character => {
                 "the subject holds a space, an angle bracket or another character it must not hold"
             }
-            Self::Localhost => "the subject points to localhost; push services refuse that",
+            Self::Localhost => "the subject points to this machine or its network; push services refuse that",
             Self::Scheme => "the subject must begin with mailto: or https:",
             Self::TooLong => "the subject is longer than 512 octets",
         })
@@ -100,7 +100,8 @@ fn check_https(text: &str) -> Result<(), SubjectError> {
 
 fn check_reachable(host: &str) -> Result<(), SubjectError> {
     let last = host.rsplit('.').next().unwrap_or_default();
-    if last.eq_ignore_ascii_case("localhost") || host.starts_with("127.") || host == "[::1]" {
+    let nobodys = ["localhost", "local"].iter().any(|name| last.eq_ignore_ascii_case(name));
+    if nobodys || host.starts_with("127.") || host == "[::1]" {
         return Err(SubjectError::Localhost);
     }
     Ok(())

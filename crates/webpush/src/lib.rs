@@ -1,0 +1,131 @@
+//! Web push for applications: send messages to browsers and devices that subscribed, know what became of each, test it all
+//! on your own machine.
+//!
+//! A user's browser subscribes at the push service of its vendor and hands the application a *subscription*: a URL to send
+//! to, and keys to encrypt with. The push service keeps each message until the device is there, and cannot read it.
+//!
+//! # Your first message
+//!
+//! Make a key once, `webpush keygen --out vapid.pem` or [`SigningKey::generate`], and give its public half to the page:
+//!
+//! ```js
+//! const subscription = await registration.pushManager.subscribe({
+//!     userVisibleOnly: true,
+//!     applicationServerKey: "BA1Hxz…", // what vapid.public_key() prints
+//! });
+//! await fetch("/subscriptions", { method: "POST", body: JSON.stringify(subscription) });
+//! ```
+//!
+//! Then send:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tokio")] {
+//! use webpush::{Message, Options, SigningKey, Subscription, Ttl, Vapid, Verdict};
+//!
+//! # async fn example(json: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let key = SigningKey::from_pem(&std::fs::read_to_string("vapid.pem")?)?;
+//! let vapid = Vapid::new(key, "mailto:push@example.com")?;
+//! let sender = webpush::tokio::sender(&vapid, Options::default())?;
+//!
+//! let to: Subscription = json.parse()?; // as the page posted it
+//! let sent = sender.send(Message::new(to, "Hello!").ttl(Ttl::hours(1))).await?;
+//! match sent.verdict {
+//!     Verdict::Accepted(_) => println!("on its way"),
+//!     Verdict::Gone(_) => println!("delete the subscription"),
+//!     other => println!("{other:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! # }
+//! ```
+//!
+//! With an HTTP client of your own, and whatever runtime it needs: [`Message::into_request`] makes an `http::Request`, and
+//! [`Verdict::from_response`] reads the response. Any number of messages: [`Sender::send_all`].
+//!
+//! # Storing subscriptions
+//!
+//! Keep the JSON as it came, and beside it the public key that the subscription was made with: it takes messages of that
+//! key only. A subscription is its URL: one that comes again with the same `endpoint` replaces the old one. The URL and the
+//! keys are secrets of the user, and `Debug` shows neither.
+//! [`Subscription`] reads what browsers and other libraries write (padded keys, `expirationTime`, members that nobody knows)
+//! and refuses the rest with a reason, when it is stored rather than when it is used. It reads and writes by serde as well.
+//!
+//! # What to do with each verdict
+//!
+//! | verdict | what it means | what to do |
+//! |---|---|---|
+//! | [`Accepted`](Verdict::Accepted) | the service has it; it says nothing about delivery | nothing |
+//! | [`Gone`](Verdict::Gone) | the user unsubscribed, or the service dropped the subscription | delete it; services punish those who go on |
+//! | [`KeyMismatch`](Verdict::KeyMismatch) | the subscription was made with another VAPID key | send with that key ([`Message::key`]), or have the page subscribe anew; do not just delete: a mistake in your configuration looks the same |
+//! | [`Auth`](Verdict::Auth) | the service does not accept the token | an alarm for you: the contact, the clock or the key is wrong, and all messages fail |
+//! | [`Rejected`](Verdict::Rejected) | this message will never be taken | look at its [`explanation`](Rejection::explanation) |
+//! | [`Throttled`](Verdict::Throttled) | too much, and no attempt or no time was left | try again after its `wait` |
+//! | [`Expired`](Verdict::Expired) | its TTL ran out while it waited here | nothing |
+//! | [`Transient`](Verdict::Transient) | no answer, or the service has a problem of its own | try again later; without a topic it may come twice if it was `sent` |
+//!
+//! A [`Sender`] has already tried again where that was safe, inside the TTL and as the service asked. What each service says
+//! in its own words is taken from one [table of facts](RULES).
+//!
+//! # Changing keys
+//!
+//! A subscription is bound to the key it was made with. To change keys, let pages subscribe with the new one, and send to
+//! each subscription with its own: both are in [`Options::identities`], and [`Message::key`] says which. When nothing needs
+//! the old one any more, drop it.
+//!
+//! # What it connects to
+//!
+//! Endpoints come from the world and may name anything. A [`Sender`] connects to `https` and public addresses only, checked
+//! on the address it really connects to, and follows no redirections. For services of your own see [`Addresses`].
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `tokio` (default) | `webpush::tokio`: sender, push service, user agent |
+//! | `smol` | `webpush::smol`: the same |
+//! | `aws-lc` (default) | the fast cryptography; without it, and without a runtime, pure Rust |
+//!
+//! No OpenSSL with any of them.
+#![forbid(unsafe_code)]
+
+mod message;
+#[cfg(feature = "sender")]
+mod sender;
+#[cfg(feature = "smol")]
+pub mod smol;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+mod vapid;
+
+pub use push_crypto::{
+    KeyError, Origin, Provider, PublicKey, PushUrl, ReceiverKeys, Subscription, SubscriptionError, UnixTime,
+    message::{EncryptError, MAX_PLAINTEXT as MAX_PAYLOAD, Padding, decrypt},
+    vapid::{SigningKey, SigningKeyError, Subject, SubjectError},
+};
+#[cfg(feature = "sender")]
+pub use push_driver::{Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, SendError};
+pub use push_proto::{
+    Topic, Ttl, Urgency,
+    application_server::{
+        Accepted, Config, Explanation, Gone, PushService, RULES, ReceiptOutcome, Rejection, Throttled,
+        Transient, Verdict,
+    },
+};
+
+pub use message::{Message, MessageError};
+#[cfg(feature = "sender")]
+pub use sender::{IN_FLIGHT, Options, Receipts, SendAll, Sender, Sent};
+pub use vapid::Vapid;
+
+/// The cryptography that this build has.
+#[must_use]
+pub fn provider() -> Provider {
+    #[cfg(feature = "aws-lc")]
+    {
+        push_crypto::aws_lc::provider()
+    }
+    #[cfg(not(feature = "aws-lc"))]
+    {
+        push_crypto::rustcrypto::provider()
+    }
+}

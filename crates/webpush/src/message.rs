@@ -1,0 +1,195 @@
+//! A message, and the request that carries it.
+
+use std::{convert::Infallible, fmt};
+
+use bytes::Bytes;
+use push_crypto::{
+    PublicKey, Subscription, SubscriptionError, UnixTime,
+    message::{EncryptError, Padding, encrypt},
+    vapid::SignError,
+};
+use push_proto::{
+    Content, ContentField, Topic, Ttl, Urgency,
+    application_server::{Credentials, ReceiptRequest, Request, Send},
+    wire,
+};
+
+use crate::Vapid;
+
+/// A message to one subscription. It is encrypted for the user agent when it is sent (RFC 8291); nobody on the way can
+/// read it.
+///
+/// ```
+/// use webpush::{Message, SigningKey, Subscription, Topic, Ttl, UnixTime, Urgency, Vapid};
+///
+/// # fn example(json: &str, vapid: &Vapid, now: UnixTime) -> Result<(), Box<dyn std::error::Error>> {
+/// let to: Subscription = json.parse()?; // as `JSON.stringify(subscription)` gives it in the browser
+/// let request = Message::new(to, "Lunch?")
+///     .ttl(Ttl::hours(1))
+///     .urgency(Urgency::High)
+///     .topic(Topic::parse(b"lunch").ok_or("no topic")?)
+///     .into_request(vapid, now)?; // an `http::Request`, for any client
+/// # drop(request);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Message {
+    pub(crate) to: Subscription,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) ttl: Ttl,
+    pub(crate) urgency: Urgency,
+    pub(crate) topic: Option<Topic>,
+    pub(crate) padding: Padding,
+    pub(crate) receipt: bool,
+    pub(crate) key: Option<PublicKey>,
+}
+
+impl Message {
+    /// A message with this payload: at most [`MAX_PAYLOAD`](crate::MAX_PAYLOAD) octets with [`Padding::None`]. It is worth
+    /// delivering for [four weeks](Message::TTL), of normal urgency, and replaces no other.
+    #[must_use]
+    pub fn new(to: Subscription, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            to,
+            payload: payload.into(),
+            ttl: Self::TTL,
+            urgency: Urgency::Normal,
+            topic: None,
+            padding: Padding::Buckets(128),
+            receipt: false,
+            key: None,
+        }
+    }
+
+    /// Four weeks: no large push service keeps a message for much longer.
+    pub const TTL: Ttl = Ttl::days(28);
+
+    /// How long it is worth delivering. [`Ttl::ZERO`]: now or never (`8030-5.2-9`). The service may grant less.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// How much it matters (RFC 8030 §5.3): whether a device with little power gets it now.
+    #[must_use]
+    pub const fn urgency(mut self, urgency: Urgency) -> Self {
+        self.urgency = urgency;
+        self
+    }
+
+    /// It replaces a message of the same topic that still waits (RFC 8030 §5.4), and can be sent again without harm when a
+    /// connection is lost. The push service sees the topic.
+    #[must_use]
+    pub fn topic(mut self, topic: Topic) -> Self {
+        self.topic = Some(topic);
+        self
+    }
+
+    /// What hides the length of the payload. By default it is rounded up to a multiple of 128 octets.
+    #[must_use]
+    pub const fn padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+
+    /// Asks for a receipt (RFC 8030 §5.1). No large push service gives one; this project's does.
+    #[must_use]
+    pub const fn receipt(mut self) -> Self {
+        self.receipt = true;
+        self
+    }
+
+    /// The VAPID key that the subscription was made with, if a sender has several (`8292-4.2-1`).
+    #[must_use]
+    pub const fn key(mut self, key: PublicKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The subscription that it is for.
+    #[must_use]
+    pub const fn to(&self) -> &Subscription {
+        &self.to
+    }
+
+    /// Encrypts it, and makes the request that sends it: a POST to the push resource with all its fields (`8030-5-1`),
+    /// signed (`8292-2-5`). Send it without following redirections, and give the response to
+    /// [`Verdict::from_response`](crate::Verdict::from_response).
+    ///
+    /// # Errors
+    ///
+    /// It is too long, or the cryptographic library fails.
+    pub fn into_request(self, vapid: &Vapid, now: UnixTime) -> Result<http::Request<Bytes>, MessageError> {
+        let body = self.encrypt(vapid.provider()).map_err(MessageError::Encrypt)?;
+        let authorization =
+            vapid.authorization(&self.to.endpoint.origin(), now).map_err(MessageError::Sign)?;
+        let send = Send {
+            to: self.to.endpoint,
+            ttl: self.ttl,
+            urgency: self.urgency,
+            topic: self.topic,
+            receipt: if self.receipt { ReceiptRequest::New } else { ReceiptRequest::No },
+            credentials: authorization.to_str().ok().map(Credentials::new),
+            content: body,
+        };
+        wire::application_server::request(&Request::Send(send)).map_err(MessageError::Http)
+    }
+
+    pub(crate) fn encrypt(&self, provider: &push_crypto::Provider) -> Result<Content, EncryptError> {
+        let body = encrypt(provider, &self.to.recipient(), &self.payload, self.padding)?;
+        let coding = (ContentField::Encoding, Bytes::from_static(b"aes128gcm"));
+        Ok(Content { body: body.into(), fields: Box::new([coding]) })
+    }
+}
+
+/// Neither the payload nor whom it is for.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let service = self.to.endpoint.origin();
+        f.debug_struct("Message").field("service", &service).field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
+/// What comes to be a message, or does not: as rows of a table come, of which one may hold nonsense.
+impl TryFrom<Result<Self, SubscriptionError>> for Message {
+    type Error = MessageError;
+
+    fn try_from(message: Result<Self, SubscriptionError>) -> Result<Self, MessageError> {
+        message.map_err(MessageError::Subscription)
+    }
+}
+
+/// Why there is no request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// The subscription is none.
+    Subscription(SubscriptionError),
+    /// It cannot be encrypted, for example because it is too long.
+    Encrypt(EncryptError),
+    /// No token could be made.
+    Sign(SignError),
+    /// The http crate does not take it.
+    Http(http::Error),
+}
+
+impl From<Infallible> for MessageError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscription(error) => error.fmt(f),
+            Self::Encrypt(error) => error.fmt(f),
+            Self::Sign(error) => error.fmt(f),
+            Self::Http(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for MessageError {}
