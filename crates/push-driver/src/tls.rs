@@ -52,7 +52,17 @@ impl fmt::Debug for ServerTls {
 
 /// Whom a client trusts.
 #[derive(Clone)]
-pub struct ClientTls(Arc<ClientConfig>);
+pub struct ClientTls {
+    http2: Arc<ClientConfig>,
+    either: Arc<ClientConfig>,
+}
+
+/// What a client offers to speak (RFC 9113 §3.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Alpn {
+    Http2,
+    Either,
+}
 
 impl ClientTls {
     /// The certificates that this machine trusts.
@@ -97,12 +107,17 @@ impl ClientTls {
             .map_err(|_| Fault::Tls("no TLS version"))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
+        let either = Arc::new(config.clone());
         config.alpn_protocols = vec![H2.to_vec()];
-        Ok(Self(Arc::new(config)))
+        Ok(Self { http2: Arc::new(config), either })
     }
 
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.0)
+    pub(crate) fn config(&self, alpn: Alpn) -> Arc<ClientConfig> {
+        Arc::clone(match alpn {
+            Alpn::Http2 => &self.http2,
+            Alpn::Either => &self.either,
+        })
     }
 }
 

@@ -12,11 +12,11 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::{Addresses, ClientLimits};
+use super::{Addresses, ClientLimits, http1};
 use crate::{
     ClientTls, Runtime,
     runtime::{sleep, within},
-    tls::H2,
+    tls::{Alpn, H2},
 };
 
 /// How to connect.
@@ -31,34 +31,56 @@ pub(super) struct Dialer<R> {
 /// What has to run for requests to get out, until the connection ends.
 pub(super) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// An established connection: where requests go in, and what has to run.
-pub(super) struct Dialled {
-    pub(super) requests: SendRequest<Bytes>,
-    pub(super) run: Running,
+/// An established connection.
+pub(super) enum Dialled {
+    /// Where requests go in, and what has to run.
+    Http2 { requests: SendRequest<Bytes>, run: Running },
+    /// For one request at a time.
+    Http1(http1::Connection),
 }
 
-/// A connection of which somebody else asks whether it lives.
+/// An HTTP/2 connection of which somebody else asks whether it lives.
 pub(super) struct Unwatched {
-    pub(super) dialled: Dialled,
+    pub(super) requests: SendRequest<Bytes>,
+    pub(super) run: Running,
     pub(super) ping: Option<PingPong>,
 }
 
+/// What was agreed on.
+enum Spoken {
+    Http2(Unwatched),
+    Http1(http1::Connection),
+}
+
 impl<R: Runtime> Dialer<R> {
-    /// As [`Dialer::dial_unwatched`]; the connection is asked at intervals whether it lives.
+    /// Connects to an origin: https by TLS with ALPN, http by prior knowledge of HTTP/2, which is asked at intervals
+    /// whether it lives. None if that fails, for whatever reason; the reason is logged without the name.
     pub(super) async fn dial(self, origin: Origin) -> Option<Dialled> {
         let (runtime, limits) = (self.runtime.clone(), self.limits);
-        let Unwatched { dialled, ping } = self.dial_unwatched(origin).await?;
-        let Dialled { requests, run } = dialled;
-        Some(Dialled { requests, run: Box::pin(watch(runtime, limits, run, ping)) })
+        Some(match self.dial_any(origin, Alpn::Either).await? {
+            Spoken::Http2(Unwatched { requests, run, ping }) => {
+                Dialled::Http2 { requests, run: Box::pin(watch(runtime, limits, run, ping)) }
+            }
+            Spoken::Http1(connection) => Dialled::Http1(connection),
+        })
     }
 
-    /// Connects to an origin: https by TLS with ALPN, http by prior knowledge. None if that fails, for whatever
-    /// reason; the reason is logged without the name.
+    /// As [`Dialer::dial`], for HTTP/2 only.
     pub(super) async fn dial_unwatched(self, origin: Origin) -> Option<Unwatched> {
+        match self.dial_any(origin, Alpn::Http2).await? {
+            Spoken::Http2(unwatched) => Some(unwatched),
+            Spoken::Http1(_) => {
+                tracing::debug!("the peer does not speak HTTP/2");
+                None
+            }
+        }
+    }
+
+    async fn dial_any(self, origin: Origin, alpn: Alpn) -> Option<Spoken> {
         let wait = self.limits.connect;
         let runtime = self.runtime.clone();
         let until = runtime.now().mono.after(wait);
-        match within(&runtime, wait, self.establish(origin, until)).await {
+        match within(&runtime, wait, self.establish(origin, alpn, until)).await {
             Some(Ok(dialled)) => Some(dialled),
             Some(Err(reason)) => {
                 tracing::debug!(reason, "no connection");
@@ -71,21 +93,22 @@ impl<R: Runtime> Dialer<R> {
         }
     }
 
-    async fn establish(self, origin: Origin, until: Mono) -> Result<Unwatched, &'static str> {
+    async fn establish(self, origin: Origin, alpn: Alpn, until: Mono) -> Result<Spoken, &'static str> {
         let host = origin.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let io = self.connect(host.clone(), origin.port(), until).await?;
         if !origin.is_https() {
-            return self.speak(io).await;
+            return self.speak(io).await.map(Spoken::Http2);
         }
         let name = match host.parse::<IpAddr>() {
             Ok(address) => ServerName::from(address),
             Err(_) => ServerName::try_from(host).map_err(|_| "not a name for a certificate")?,
         };
-        let tls = TlsConnector::from(self.tls.config()).connect(name, io).await.map_err(|_| "no TLS")?;
-        if tls.get_ref().1.alpn_protocol() != Some(H2) {
-            return Err("the peer does not speak HTTP/2");
+        let tls = TlsConnector::from(self.tls.config(alpn)).connect(name, io).await.map_err(|_| "no TLS")?;
+        if tls.get_ref().1.alpn_protocol() == Some(H2) {
+            return self.speak(tls).await.map(Spoken::Http2);
         }
-        self.speak(tls).await
+        // Without a word about it, it is HTTP/1.1 (RFC 9113 §3.3).
+        http1::speak(tls, self.limits).await.map(Spoken::Http1)
     }
 
     /// Each address gets its share of the time that is left, so that one which never answers leaves some for the rest.
@@ -119,7 +142,7 @@ impl<R: Runtime> Dialer<R> {
         let (requests, mut connection) = builder.handshake(io).await.map_err(|_| "no HTTP/2")?;
         let ping = connection.ping_pong();
         let run = Box::pin(run(connection));
-        Ok(Unwatched { dialled: Dialled { requests, run }, ping })
+        Ok(Unwatched { requests, run, ping })
     }
 }
 

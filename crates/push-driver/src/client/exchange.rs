@@ -55,7 +55,7 @@ impl Into {
     }
 
     /// Says how it ended; nothing follows.
-    async fn end(&self, end: Result<Parts, Failure>) {
+    pub(super) async fn end(&self, end: Result<Parts, Failure>) {
         let _nobody_listens = self.say(Monitored::Ended(end)).await;
     }
 }
@@ -125,19 +125,43 @@ pub(super) async fn monitor<R: Runtime>(
 }
 
 /// Whether the messages come in the body of this response.
-fn is_stream(head: &Parts) -> bool {
+pub(super) fn is_stream(head: &Parts) -> bool {
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     head.status == StatusCode::OK && kind.eq_ignore_ascii_case(wire::EVENT_STREAM)
 }
 
+/// Whether they are wanted there.
+pub(super) fn wants_stream(request: &Request<Bytes>) -> bool {
+    request.headers().get(header::ACCEPT).is_some_and(|accept| accept == wire::EVENT_STREAM)
+}
+
+/// A body that comes in pieces.
+pub(super) trait Pieces {
+    /// The next; none at the end.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Bytes, Failure>>> + Send;
+
+    /// So much was handed on: only now may as much come again.
+    fn taken(&mut self, octets: usize);
+}
+
+impl Pieces for RecvStream {
+    async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        Some(self.data().await?.map_err(|error| failure(&error)))
+    }
+
+    fn taken(&mut self, octets: usize) {
+        drop(self.flow_control().release_capacity(octets));
+    }
+}
+
 /// Reads a monitor that comes as a stream, to its end. Without a word about it, that is an end in peace.
-async fn stream(mut body: RecvStream, octets_max: usize, into: &Into) {
+pub(super) async fn stream(mut body: impl Pieces, octets_max: usize, into: &Into) {
     let mut events = EventReader::new(octets_max);
     loop {
-        let piece = match body.data().await {
+        let piece = match body.next().await {
             Some(Ok(piece)) => piece,
-            Some(Err(error)) => return into.end(Err(failure(&error))).await,
+            Some(Err(failure)) => return into.end(Err(failure)).await,
             None => return into.end(Ok(ended(200, None))).await,
         };
         let mut octets = piece.as_ref();
@@ -162,13 +186,12 @@ async fn stream(mut body: RecvStream, octets_max: usize, into: &Into) {
                 return;
             }
         }
-        // What is read is handed on: only now may as much come again.
-        drop(body.flow_control().release_capacity(piece.len()));
+        body.taken(piece.len());
     }
 }
 
 /// The head that this end of a stream stands for.
-fn ended(status: u16, retry_after: Option<RetryAfter>) -> Parts {
+pub(super) fn ended(status: u16, retry_after: Option<RetryAfter>) -> Parts {
     let (mut head, ()) = Response::new(()).into_parts();
     // What is no status is our word for a service that does not know what it says.
     head.status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -7,6 +7,7 @@
 mod address;
 mod dial;
 mod exchange;
+mod http1;
 mod sender;
 mod user_agent;
 
@@ -51,6 +52,9 @@ pub struct ClientLimits {
     pub linger: Duration,
     /// How long a sender keeps a connection without requests.
     pub idle: Duration,
+    /// Requests that a sender has under way at once at a push service that speaks HTTP/1.1 only, each on a connection of
+    /// its own.
+    pub http1_connections: usize,
 }
 
 impl Default for ClientLimits {
@@ -68,6 +72,7 @@ impl Default for ClientLimits {
             pong: Duration::from_secs(20),
             linger: Duration::from_secs(5),
             idle: Duration::from_secs(90),
+            http1_connections: 8,
         }
     }
 }

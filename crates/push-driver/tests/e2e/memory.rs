@@ -180,7 +180,7 @@ fn what_waits_in_monitors_counts() {
     run(async {
         let limits = Limits { credit: 1, ..Limits::default() };
         let service_limits = ServiceLimits { transient: 4, ..ServiceLimits::default() };
-        let service = Setup { limits, service: service_limits, shards: 1, tls: false }.start();
+        let service = Setup { limits, service: service_limits, shards: 1, ..Setup::default() }.start();
         let mut peer = Peer::connect(&service).await;
         let subscription = peer.subscribe().await;
         let mut raw = Raw::narrow(&service, 512, &[(INITIAL_WINDOW_SIZE, 0)]).await;

@@ -19,6 +19,7 @@ mod delivery;
 mod drain;
 mod event_stream;
 mod health;
+mod http1_sender;
 mod limits;
 mod memory;
 mod operator;

@@ -30,6 +30,7 @@ use crate::{
         dial::{Dialer, Dialled},
         earlier,
         exchange::{self, Into, Monitored},
+        http1::Http1,
         is_due,
     },
 };
@@ -76,11 +77,28 @@ struct Asked {
 }
 
 /// The connection to one push service.
-enum Line {
+enum Line<R> {
     /// Requests wait for it.
     Dialling(Vec<(RequestId, HttpRequest<Bytes>, bool)>),
     /// Established; when it is dropped it closes.
-    Open { requests: SendRequest<Bytes>, generation: u64, asked: usize, idle_since: Mono },
+    Open { requests: Requests<R>, generation: u64, asked: usize, idle_since: Mono },
+}
+
+/// Where requests to one push service go in.
+#[derive(Clone)]
+enum Requests<R> {
+    Http2(SendRequest<Bytes>),
+    Http1(Http1<R>),
+}
+
+impl<R: Runtime> Requests<R> {
+    fn is_spent(&self) -> bool {
+        match self {
+            Self::Http2(requests) => exchange::is_spent(requests),
+            // It opens others.
+            Self::Http1(_) => false,
+        }
+    }
 }
 
 pub(super) struct Driver<R> {
@@ -91,7 +109,7 @@ pub(super) struct Driver<R> {
     ordered: mpsc::UnboundedReceiver<Command>,
     reason_octets: usize,
     tasks: FuturesUnordered<Task>,
-    lines: BTreeMap<Origin, Line>,
+    lines: BTreeMap<Origin, Line<R>>,
     requests: BTreeMap<RequestId, Asked>,
     waiting: BTreeMap<JobId, Waiting>,
     /// Bounded by the machine's ledger: it says something about each of them in the end.
@@ -204,7 +222,7 @@ impl<R: Runtime> Driver<R> {
     fn dialled(&mut self, origin: Origin, dialled: Option<Dialled>) {
         let now = self.now();
         let Some(Line::Dialling(waiting)) = self.lines.remove(&origin) else { return };
-        let Some(Dialled { requests, run }) = dialled else {
+        let Some(dialled) = dialled else {
             for (id, ..) in waiting {
                 self.requests.remove(&id);
                 self.machine.handle(Input::Reply(id, Err(Failure::NotSent)), now);
@@ -212,13 +230,19 @@ impl<R: Runtime> Driver<R> {
             return;
         };
         let generation = self.number();
+        let requests = match dialled {
+            Dialled::Http2 { requests, run } => {
+                let ended = origin.clone();
+                self.spawn(Box::pin(async move {
+                    run.await;
+                    Happened::Lost(ended, generation)
+                }));
+                Requests::Http2(requests)
+            }
+            Dialled::Http1(first) => Requests::Http1(Http1::new(self.dialer.clone(), origin.clone(), first)),
+        };
         let line = Line::Open { requests, generation, asked: 0, idle_since: now.mono };
         self.lines.insert(origin.clone(), line);
-        let ended = origin.clone();
-        self.spawn(Box::pin(async move {
-            run.await;
-            Happened::Lost(ended, generation)
-        }));
         for (id, request, is_monitor) in waiting {
             self.start(&origin, id, request, is_monitor);
         }
@@ -297,7 +321,7 @@ impl<R: Runtime> Driver<R> {
         };
         self.requests.insert(id, Asked { origin: origin.clone(), started: None });
         if let Some(Line::Open { requests, .. }) = self.lines.get(&origin)
-            && exchange::is_spent(requests)
+            && requests.is_spent()
         {
             // After a GOAWAY: what it still answers it answers without us, and the next connection takes the rest.
             self.lines.remove(&origin);
@@ -320,15 +344,20 @@ impl<R: Runtime> Driver<R> {
         let abort = if is_monitor {
             let into = Into { id, channel: self.monitor.clone() };
             let bounds = (self.dialer.runtime.clone(), self.dialer.limits);
-            let monitor = exchange::monitor(requests, request, bounds, into);
             self.spawn(Box::pin(async move {
-                monitor.await;
+                match requests {
+                    Requests::Http2(requests) => exchange::monitor(requests, request, bounds, into).await,
+                    Requests::Http1(requests) => requests.monitor(request, into).await,
+                }
                 Happened::Finished(id)
             }))
         } else {
-            let fetch = exchange::fetch(requests, request, self.reason_octets);
+            let octets = self.reason_octets;
             self.spawn(Box::pin(async move {
-                let reply = fetch.await;
+                let reply = match requests {
+                    Requests::Http2(requests) => exchange::fetch(requests, request, octets).await,
+                    Requests::Http1(requests) => requests.fetch(request, octets).await,
+                };
                 Happened::Reply(id, reply.map(|(head, body)| wire::application_server::response(&head, body)))
             }))
         };
@@ -362,7 +391,7 @@ impl<R: Runtime> Driver<R> {
     /// Closes connections that nobody has used for a while; says when the next is due.
     fn close_idle(&mut self, now: Now) -> Option<Mono> {
         let wait = self.dialer.limits.idle;
-        let ends = |line: &Line| match line {
+        let ends = |line: &Line<R>| match line {
             Line::Open { asked: 0, idle_since, .. } => Some(idle_since.after(wait)),
             Line::Open { .. } | Line::Dialling(_) => None,
         };

@@ -27,7 +27,7 @@ use crate::{
     Fault, Runtime,
     client::{
         alarm,
-        dial::{Dialer, Dialled, Running, Unwatched},
+        dial::{Dialer, Running, Unwatched},
         exchange::{self, Into, Monitored},
     },
     runtime::within,
@@ -262,7 +262,7 @@ impl<R: Runtime> Driver<R> {
         let now = self.now();
         // What was closed meanwhile has no line any more.
         let Some(line) = self.lines.get_mut(&id) else { return };
-        let Some(Unwatched { dialled: Dialled { requests, run }, ping }) = dialled else {
+        let Some(Unwatched { requests, run, ping }) = dialled else {
             self.lines.remove(&id);
             return self.machine.handle(Input::Connection(id, Connection::Lost), now);
         };

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each runtime uses its part")]
 
 pub mod clocked;
+pub mod front;
 pub mod peer;
 pub mod raw;
 mod task;
@@ -86,11 +87,19 @@ pub struct Setup {
     pub tls: bool,
     pub limits: Limits,
     pub service: ServiceLimits,
+    /// Where others find it, if not where it listens.
+    pub public_url: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { shards: 2, tls: false, limits: Limits::default(), service: ServiceLimits::default() }
+        Self {
+            shards: 2,
+            tls: false,
+            limits: Limits::default(),
+            service: ServiceLimits::default(),
+            public_url: None,
+        }
     }
 }
 
@@ -134,7 +143,8 @@ impl Setup {
             (None, None)
         };
         let scheme = if self.tls { "https" } else { "http" };
-        let url = format!("{scheme}://localhost:{}", address.port());
+        let here = || format!("{scheme}://localhost:{}", address.port());
+        let url = self.public_url.unwrap_or_else(here);
         let config = Config {
             door: door(&url),
             store: own.unwrap_or_else(|| Arc::clone(&store) as _),
