@@ -103,7 +103,9 @@ pub use push_crypto::{
     vapid::{SigningKey, SigningKeyError, Subject, SubjectError},
 };
 #[cfg(feature = "sender")]
-pub use push_driver::{Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, SendError};
+pub use push_driver::{
+    Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, ClientTls, Fault, SendError,
+};
 pub use push_proto::{
     Topic, Ttl, Urgency,
     application_server::{

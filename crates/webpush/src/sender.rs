@@ -51,7 +51,7 @@ impl Options {
         let Self { identities, tls, addresses, config, limits, in_flight } = self;
         let tls = tls.map_or_else(ClientTls::native, Ok)?;
         let other_signers = identities.iter().map(Vapid::signer).collect();
-        let options = SenderOptions::new(vapid.provider().clone(), Some(vapid.signer()), tls);
+        let options = SenderOptions::new(*vapid.provider(), Some(vapid.signer()), tls);
         let options = SenderOptions { other_signers, addresses, config, limits, ..options };
         Ok(Sender { driver: start(options)?, in_flight: in_flight.unwrap_or(IN_FLIGHT).max(1) })
     }
@@ -153,12 +153,10 @@ impl fmt::Debug for Sender {
 }
 
 fn unsent(error: &SendError) -> Sent {
-    match error {
-        SendError::Fault(_) => {
-            Sent { verdict: Verdict::Transient(Transient { said: None, sent: false }), receipt: None }
-        }
-        error => rejected(error),
+    if matches!(error, SendError::Fault(_)) {
+        return Sent { verdict: Verdict::Transient(Transient { said: None, sent: false }), receipt: None };
     }
+    rejected(error)
 }
 
 /// It never got as far as a push service.

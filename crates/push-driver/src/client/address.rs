@@ -1,26 +1,137 @@
 //! Which addresses may be connected to: a subscription comes from the world, and its endpoint may name anything.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
 
-/// What a client connects to. The address is checked after the name was resolved, and that very address is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a client connects to. The address is checked after the name was resolved, and that very address is used, so that
+/// a name which is resolved otherwise the next time gains nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Addresses {
     /// Public addresses only: nothing in this machine or its networks.
     #[default]
     Public,
-    /// Any: for development, and services of one's own.
+    /// Those, and these: services of one's own.
+    PublicAnd(Arc<[Allowed]>),
+    /// Any: for development.
     Any,
 }
 
 impl Addresses {
-    pub(crate) fn allow(self, address: IpAddr) -> bool {
+    pub(crate) fn allow(&self, host: &str, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
-            Self::Public => match address {
-                IpAddr::V4(address) => is_public_v4(address),
-                IpAddr::V6(address) => is_public_v6(address),
+            Self::Public => is_public(address),
+            Self::PublicAnd(allowed) => {
+                is_public(address) || allowed.iter().any(|allowed| allowed.covers(host, address))
+            }
+        }
+    }
+}
+
+/// What may be connected to though it is not public.
+///
+/// ```
+/// use push_driver::{Addresses, Allowed};
+///
+/// let ours = ["push.internal.example", "10.1.0.0/16", "::1"].map(str::parse::<Allowed>);
+/// let addresses = Addresses::PublicAnd(ours.into_iter().collect::<Result<_, _>>()?);
+/// # Ok::<(), push_driver::AllowedError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// In lower case.
+    Host(Box<str>),
+    /// Its address, and how many bits of it count.
+    Network(IpAddr, u32),
+}
+
+impl Allowed {
+    /// One host by its name, whatever that is resolved to. Whoever can change what it is resolved to can have anything
+    /// connected to.
+    ///
+    /// # Errors
+    ///
+    /// It is no name.
+    pub fn host(name: &str) -> Result<Self, AllowedError> {
+        let character = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'.';
+        if name.is_empty() || name.len() > NAME_OCTETS || !name.bytes().all(character) {
+            return Err(AllowedError);
+        }
+        Ok(Self(Kind::Host(name.to_ascii_lowercase().into())))
+    }
+
+    /// The addresses of which the first `bits` are those of `address`.
+    ///
+    /// # Errors
+    ///
+    /// It has fewer bits.
+    pub const fn network(address: IpAddr, bits: u32) -> Result<Self, AllowedError> {
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        if bits > all { Err(AllowedError) } else { Ok(Self(Kind::Network(address, bits))) }
+    }
+
+    fn covers(&self, host: &str, address: IpAddr) -> bool {
+        match &self.0 {
+            Kind::Host(name) => host.eq_ignore_ascii_case(name),
+            Kind::Network(network, bits) => match (network, address.to_canonical()) {
+                (IpAddr::V4(network), IpAddr::V4(address)) => {
+                    let differ = network.to_bits() ^ address.to_bits();
+                    differ.leading_zeros() >= *bits
+                }
+                (IpAddr::V6(network), IpAddr::V6(address)) => {
+                    let differ = network.to_bits() ^ address.to_bits();
+                    differ.leading_zeros() >= *bits
+                }
+                (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
             },
         }
+    }
+}
+
+/// A name, an address, or a network as `10.1.0.0/16`.
+impl FromStr for Allowed {
+    type Err = AllowedError;
+
+    fn from_str(text: &str) -> Result<Self, AllowedError> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Self::network(address, if address.is_ipv4() { 32 } else { 128 });
+        }
+        match text.split_once('/') {
+            Some((address, bits)) => {
+                let address = address.parse().map_err(|_| AllowedError)?;
+                Self::network(address, bits.parse().map_err(|_| AllowedError)?)
+            }
+            None => Self::host(text),
+        }
+    }
+}
+
+/// Text that is neither a host, an address nor a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AllowedError;
+
+impl fmt::Display for AllowedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("neither a host's name, nor an address, nor a network such as 10.1.0.0/16")
+    }
+}
+
+impl std::error::Error for AllowedError {}
+
+/// RFC 1035 §2.3.4
+const NAME_OCTETS: usize = 253;
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
     }
 }
 
@@ -96,8 +207,40 @@ mod tests {
             ("ff02::1", false),
         ] {
             let parsed: IpAddr = address.parse().unwrap();
-            assert_eq!(Addresses::Public.allow(parsed), public, "{address}");
-            assert!(Addresses::Any.allow(parsed));
+            assert_eq!(Addresses::Public.allow("push.example", parsed), public, "{address}");
+            assert!(Addresses::Any.allow("push.example", parsed));
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_allowed_and_nothing_beside_it() {
+        let of = |texts: &[&str]| {
+            Addresses::PublicAnd(texts.iter().map(|text| text.parse::<Allowed>().unwrap()).collect())
+        };
+        for (allowed, host, address, expected) in [
+            ("10.1.0.0/16", "a.example", "10.1.2.3", true),
+            ("10.1.0.0/16", "a.example", "10.2.2.3", false),
+            ("10.1.0.0/16", "a.example", "::ffff:10.1.2.3", true),
+            ("10.1.2.3", "a.example", "10.1.2.3", true),
+            ("10.1.2.3", "a.example", "10.1.2.4", false),
+            ("0.0.0.0/0", "a.example", "127.0.0.1", true),
+            ("0.0.0.0/0", "a.example", "::1", false),
+            ("fd00::/8", "a.example", "fd12::1", true),
+            ("fd00::/8", "a.example", "fe80::1", false),
+            ("Push.Internal", "push.internal", "10.9.9.9", true),
+            ("push.internal", "evil.push.internal", "10.9.9.9", false),
+            ("push.internal", "a.example", "1.1.1.1", true),
+        ] {
+            assert_eq!(
+                of(&[allowed]).allow(host, address.parse().unwrap()),
+                expected,
+                "{allowed}: {address}"
+            );
+        }
+        for nonsense in
+            ["", "a b", "10.0.0.0/33", "10.0.0.0/", "/8", "::/129", "https://a.example", "a.example:443"]
+        {
+            assert_eq!(nonsense.parse::<Allowed>(), Err(AllowedError), "{nonsense}");
         }
     }
 }

@@ -113,9 +113,10 @@ impl<R: Runtime> Dialer<R> {
 
     /// Each address gets its share of the time that is left, so that one which never answers leaves some for the rest.
     async fn connect(&self, host: String, port: u16, until: Mono) -> Result<R::Io, &'static str> {
-        let resolved = self.runtime.resolve(host, port).await.map_err(|_| "the name was not resolved")?;
+        let resolved =
+            self.runtime.resolve(host.clone(), port).await.map_err(|_| "the name was not resolved")?;
         let mut allowed = resolved;
-        allowed.retain(|address| self.addresses.allow(address.ip()));
+        allowed.retain(|address| self.addresses.allow(&host, address.ip()));
         let mut reason = "the name has no address that may be connected to";
         for (address, shares) in allowed.iter().zip((1..=allowed.len()).rev()) {
             let left = until.since(self.runtime.now().mono);

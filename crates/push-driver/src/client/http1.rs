@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -53,15 +53,10 @@ where
     Ok(Connection { requests, run: run.fuse() })
 }
 
-/// The connections to one push service. Clones are the same.
-#[derive(Clone)]
+/// The connections to one push service.
 pub(super) struct Http1<R> {
     dialer: Dialer<R>,
     origin: Origin,
-    shared: Arc<Shared>,
-}
-
-struct Shared {
     room: Semaphore,
     resting: Mutex<Vec<Connection>>,
 }
@@ -70,17 +65,16 @@ impl<R: Runtime> Http1<R> {
     /// With the one that showed that the service speaks nothing else.
     pub(super) fn new(dialer: Dialer<R>, origin: Origin, first: Connection) -> Self {
         let room = Semaphore::new(dialer.limits.http1_connections.max(1));
-        let shared = Arc::new(Shared { room, resting: Mutex::new(vec![first]) });
-        Self { dialer, origin, shared }
+        Self { dialer, origin, room, resting: Mutex::new(vec![first]) }
     }
 
     /// Sends a request; gives the response's head and the beginning of its body.
     pub(super) async fn fetch(
-        self,
+        &self,
         request: Request<Bytes>,
         octets_max: usize,
     ) -> Result<(Parts, Bytes), Failure> {
-        let Ok(_place) = self.shared.room.acquire().await else { return Err(Failure::NotSent) };
+        let Ok(_place) = self.room.acquire().await else { return Err(Failure::NotSent) };
         let mut connection = self.connection().await.ok_or(Failure::NotSent)?;
         let (head, mut body) = connection.ask(request).await?;
         let mut whole = BytesMut::new();
@@ -98,13 +92,13 @@ impl<R: Runtime> Http1<R> {
         whole.truncate(octets_max);
         drop(body);
         if ended && !connection.requests.is_closed() {
-            self.shared.resting.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.resting.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
         Ok((head, whole.freeze()))
     }
 
     /// Monitors, by a stream of events. There is no other way, and 406 says so: the machine asks again.
-    pub(super) async fn monitor(self, request: Request<Bytes>, into: Into) {
+    pub(super) async fn monitor(&self, request: Request<Bytes>, into: Into) {
         if !exchange::wants_stream(&request) {
             return into.end(Ok(exchange::ended(406, None))).await;
         }
@@ -124,7 +118,7 @@ impl<R: Runtime> Http1<R> {
     /// One that rests and still lives, or a new one.
     async fn connection(&self) -> Option<Connection> {
         loop {
-            let resting = self.shared.resting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut connection) = resting else { break };
             if connection.is_alive().await {
                 return Some(connection);

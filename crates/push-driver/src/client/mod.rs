@@ -17,7 +17,7 @@ use push_proto::{Mono, Now};
 
 use crate::{Runtime, runtime::sleep_until};
 
-pub use address::Addresses;
+pub use address::{Addresses, Allowed, AllowedError};
 pub use sender::{AwaitedReceipt, Push, SendError, Sender, SenderOptions, Sent};
 pub use user_agent::{Message, SubscribeError, SubscribeOptions, UserAgent, UserAgentOptions};
 

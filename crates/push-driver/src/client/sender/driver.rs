@@ -1,6 +1,6 @@
 //! What owns a sender's machine and its connections, one for each push service.
 
-use std::{collections::BTreeMap, pin::Pin};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{
@@ -88,7 +88,7 @@ enum Line<R> {
 #[derive(Clone)]
 enum Requests<R> {
     Http2(SendRequest<Bytes>),
-    Http1(Http1<R>),
+    Http1(Arc<Http1<R>>),
 }
 
 impl<R: Runtime> Requests<R> {
@@ -239,7 +239,9 @@ impl<R: Runtime> Driver<R> {
                 }));
                 Requests::Http2(requests)
             }
-            Dialled::Http1(first) => Requests::Http1(Http1::new(self.dialer.clone(), origin.clone(), first)),
+            Dialled::Http1(first) => {
+                Requests::Http1(Arc::new(Http1::new(self.dialer.clone(), origin.clone(), first)))
+            }
         };
         let line = Line::Open { requests, generation, asked: 0, idle_since: now.mono };
         self.lines.insert(origin.clone(), line);
