@@ -55,6 +55,8 @@ extern crate alloc;
 pub mod aws_lc;
 mod base64;
 pub mod capability;
+mod digest;
+mod field;
 mod key;
 pub mod message;
 pub mod provider;
@@ -67,6 +69,7 @@ mod time;
 mod url;
 pub mod vapid;
 
+pub use digest::sha256;
 pub use key::{KeyError, KeyPair, PUBLIC_KEY_LEN, PublicKey, SECRET_KEY_LEN, SecretKey};
 pub use provider::Provider;
 pub use receiver::{
