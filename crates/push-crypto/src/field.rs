@@ -85,6 +85,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Whether one of these is next.
+    #[cfg(feature = "aesgcm")]
+    pub(crate) fn is_before(&self, any: &[u8]) -> bool {
+        self.0.first().is_some_and(|octet| any.contains(octet))
+    }
+
     pub(crate) fn skip_white_space(&mut self) {
         while self.take(b' ') || self.take(b'\t') {}
     }

@@ -1,5 +1,7 @@
 //! All tests of the public API in one binary, on every provider that is built.
 
+#[cfg(all(test, feature = "aesgcm"))]
+mod aesgcm;
 #[cfg(test)]
 mod capability;
 #[cfg(test)]
