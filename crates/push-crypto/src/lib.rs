@@ -6,6 +6,7 @@
 //! | [`record`] | RFC 8188: encrypted content, `aes128gcm`, streaming and in place |
 //! | `aesgcm` | what came before the two above, for receivers that never learnt them (feature `aesgcm`) |
 //! | [`vapid`] | RFC 8292: who the application server is |
+//! | [`declarative`] | Declarative Web Push: payloads that are notifications |
 //! | [`capability`] | sealed tokens for the URLs of a push service |
 //! | [`provider`] | the primitives that all of these are handed |
 //!
@@ -59,6 +60,7 @@ pub mod aesgcm;
 pub mod aws_lc;
 mod base64;
 pub mod capability;
+pub mod declarative;
 mod digest;
 mod field;
 mod key;

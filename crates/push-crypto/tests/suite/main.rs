@@ -9,6 +9,8 @@ mod common;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod declarative;
+#[cfg(test)]
 mod message;
 #[cfg(test)]
 mod properties;

@@ -228,6 +228,40 @@ proptest! {
         }
     }
 
+    /// `dwp-6`: any payload is read without a panic. What is built is read again as it was.
+    #[test]
+    fn notifications_come_back(
+        title in "\\PC{1,20}", body in any::<String>(), tag in any::<String>(), renotify in any::<bool>(),
+        pattern in proptest::option::of(vec(any::<u32>(), 0..4)), silent in proptest::option::of(any::<bool>()),
+        badge in 0u64..1 << 31, reference in any::<String>(),
+    ) {
+        use push_crypto::declarative::{Link, Notification};
+        let mut builder = Notification::builder(title.clone(), "https://a.example/").body(body.clone())
+            .tag(tag.clone()).renotify(renotify).app_badge(badge);
+        if let Some(pattern) = &pattern {
+            builder = builder.vibrate(pattern);
+        }
+        if let Some(silent) = silent {
+            builder = builder.silent(silent);
+        }
+        let impossible = (renotify && tag.is_empty()) || (silent == Some(true) && pattern.is_some());
+        let built = builder.build();
+        prop_assert_eq!(built.is_err(), impossible);
+        if let Ok(built) = built {
+            let json = built.to_json();
+            prop_assert_eq!(Notification::parse(json.as_bytes(), None), Some(built));
+            let _ = Notification::parse(&json.as_bytes()[..json.len() / 2], None);
+        }
+        let scope: Link = "https://a.example/b/c".parse().unwrap();
+        let payload = serde_json::json!({
+            "web_push": 8030, "notification": { "title": title, "navigate": reference, "icon": body, "actions": [tag] },
+        });
+        if let Some(read) = Notification::parse(payload.to_string().as_bytes(), Some(&scope)) {
+            prop_assert_eq!(&read.navigate().as_str().parse::<Link>().unwrap(), read.navigate());
+        }
+        let _ = Notification::parse(reference.as_bytes(), Some(&scope));
+    }
+
     /// URLs of this grammar parse, and their parts are found.
     #[test]
     fn urls_parse(host in "[a-z][a-z0-9-]{0,20}(\\.[a-z]{1,10}){0,3}", port in 1u16.., path in "(/[A-Za-z0-9._~-]{0,30}){0,3}") {
