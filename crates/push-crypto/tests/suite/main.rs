@@ -1,6 +1,6 @@
 //! All tests of the public API in one binary, on every provider that is built.
 
-#[cfg(all(test, feature = "aesgcm"))]
+#[cfg(test)]
 mod aesgcm;
 #[cfg(test)]
 mod capability;

@@ -69,7 +69,6 @@ proptest! {
     }
 
     /// As above, for the older coding: one body and one pair of fields, which say all that a receiver needs.
-    #[cfg(feature = "aesgcm")]
     #[test]
     fn providers_agree_on_messages_of_the_drafts(
         sender in pairs(), receiver in pairs(), salt in arrays(), auth in arrays(),
@@ -163,7 +162,6 @@ proptest! {
     }
 
     /// Any fields and any body: refused, never a panic. What parses is written and read again the same.
-    #[cfg(feature = "aesgcm")]
     #[test]
     fn fields_and_bodies_of_the_drafts_never_panic(
         encryption in "(salt|rs|keyid|x)?=?\"?[A-Za-z0-9_=+/-]{0,24}\"?[;, ]{0,2}(salt|rs)?=?[0-9A-Z]{0,24}",
