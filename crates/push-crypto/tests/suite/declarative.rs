@@ -96,7 +96,7 @@ fn urls_are_resolved_against_the_scope() {
         ("?a", "https://app.example/dir/page?a"),
         ("#b", "https://app.example/dir/page?q=1#b"),
         ("", "https://app.example/dir/page?q=1"),
-        (" /\u{fc}b er\n ", "https://app.example/%C3%BCb%20er"),
+        (" /\u{fc}b e\nr\n ", "https://app.example/%C3%BCb%20er"),
     ] {
         assert_eq!(navigate(url, Some(&scope())).as_deref(), Some(resolved), "{url:?}");
         let absolute = url.to_lowercase().starts_with("http");
