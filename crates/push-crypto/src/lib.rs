@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`message`] | RFC 8291: a message that one user agent can read |
 //! | [`record`] | RFC 8188: encrypted content, `aes128gcm`, streaming and in place |
+//! | `aesgcm` | what came before the two above, for receivers that never learnt them (feature `aesgcm`) |
 //! | [`vapid`] | RFC 8292: who the application server is |
+//! | [`declarative`] | Declarative Web Push: payloads that are notifications |
 //! | [`capability`] | sealed tokens for the URLs of a push service |
 //! | [`provider`] | the primitives that all of these are handed |
 //!
@@ -38,6 +40,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `aesgcm` | the content coding of the drafts, for old user agents |
 //! | `aws-lc` (default) | `aws_lc::provider()`, the fast one; needs std |
 //! | `os-random` | `rustcrypto::provider()`, the portable one with the operating system's randomness |
 //! | `serde` | `Serialize` and `Deserialize` for [`Subscription`] |
@@ -51,10 +54,15 @@
 
 extern crate alloc;
 
+#[cfg(feature = "aesgcm")]
+pub mod aesgcm;
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
 mod base64;
 pub mod capability;
+pub mod declarative;
+mod digest;
+mod field;
 mod key;
 pub mod message;
 pub mod provider;
@@ -67,6 +75,7 @@ mod time;
 mod url;
 pub mod vapid;
 
+pub use digest::sha256;
 pub use key::{KeyError, KeyPair, PUBLIC_KEY_LEN, PublicKey, SECRET_KEY_LEN, SecretKey};
 pub use provider::Provider;
 pub use receiver::{

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
@@ -42,6 +43,53 @@ impl PushUrl {
         let (origin, rest) = split_origin(text)?;
         let path_start = text.len().saturating_sub(rest.len());
         Ok(Self { text: text.to_string(), path_start, origin })
+    }
+
+    /// The URL that `reference` means at this one (RFC 3986 section 5.2): origin and dots normalised, so that equal
+    /// resources compare equal, and without a fragment. `None` if it is no `https` or `http` URL.
+    ///
+    /// ```
+    /// # use push_crypto::PushUrl;
+    /// let base = PushUrl::parse("https://push.example.net/a/b?c")?;
+    /// let resolve = |reference| base.resolve(reference).map(|url| url.as_str().to_owned());
+    /// assert_eq!(resolve("../d").as_deref(), Some("https://push.example.net/d"));
+    /// assert_eq!(resolve("HTTPS://A.example:443").as_deref(), Some("https://a.example/"));
+    /// assert_eq!(resolve("mailto:a@a.example"), None);
+    /// # Ok::<(), push_crypto::UrlError>(())
+    /// ```
+    #[must_use]
+    pub fn resolve(&self, reference: &str) -> Option<Self> {
+        let text = reference.split('#').next().unwrap_or_default();
+        if let Some(rest) = text.strip_prefix("//") {
+            return Self::normalised(&format!("{}{rest}", self.origin.scheme.prefix()));
+        }
+        if has_scheme(text) {
+            return Self::normalised(text);
+        }
+        let (path, query) = split_query(text);
+        let (base_path, base_query) = split_query(self.path_and_query());
+        let path = if path.is_empty() {
+            String::from(base_path)
+        } else if path.starts_with('/') {
+            String::from(path)
+        } else {
+            format!("{}/{path}", base_path.rsplit_once('/').map_or("", |(folder, _)| folder))
+        };
+        let query = query.or_else(|| base_query.filter(|_| text.is_empty()));
+        Self::of_parts(&self.origin, &path, query)
+    }
+
+    /// An absolute URL with its origin and dots normalised.
+    pub(crate) fn normalised(text: &str) -> Option<Self> {
+        let url = Self::parse_allow_http(text).ok()?;
+        let (path, query) = split_query(url.path_and_query());
+        Self::of_parts(&url.origin, path, query)
+    }
+
+    fn of_parts(origin: &Origin, path: &str, query: Option<&str>) -> Option<Self> {
+        let path = without_dots(path);
+        let text = query.map_or_else(|| format!("{origin}{path}"), |query| format!("{origin}{path}?{query}"));
+        Self::parse_allow_http(&text).ok()
     }
 
     /// The URL as it was given. A secret.
@@ -249,6 +297,32 @@ impl Scheme {
     }
 }
 
+fn split_query(text: &str) -> (&str, Option<&str>) {
+    text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)))
+}
+
+/// Whether a scheme stands at the front; without one a colon may only come after a slash or a question mark.
+fn has_scheme(text: &str) -> bool {
+    text.split(['/', '?']).next().is_some_and(|first| first.contains(':'))
+}
+
+/// RFC 3986 section 5.2.4, on the segments of an absolute path.
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
+    while let Some(segment) = segments.next() {
+        if segment == ".." {
+            kept.pop();
+        }
+        if !matches!(segment, "." | "..") {
+            kept.push(segment);
+        } else if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
 fn check_characters(text: &str) -> Result<(), UrlError> {
     if text.len() > MAX_URL_LEN {
         return Err(UrlError::TooLong);
@@ -256,8 +330,12 @@ fn check_characters(text: &str) -> Result<(), UrlError> {
     if text.contains('#') {
         return Err(UrlError::Fragment);
     }
-    let legal = |octet: u8| octet.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&octet);
-    if text.bytes().all(legal) { Ok(()) } else { Err(UrlError::Character) }
+    if text.bytes().all(is_legal) { Ok(()) } else { Err(UrlError::Character) }
+}
+
+/// Whether an octet may stand somewhere in a URL (RFC 3986); `#` only before a fragment.
+pub(crate) fn is_legal(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&octet)
 }
 
 /// The origin at the start of `text`, and what follows it.

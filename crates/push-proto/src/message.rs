@@ -1,6 +1,6 @@
 //! Push messages and receipts (RFC 8030 §5), as plain data that cannot hold a bad value.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, format, string::String};
 use core::fmt;
 
 use bytes::Bytes;
@@ -126,12 +126,47 @@ impl Topic {
         core::str::from_utf8(value).ok().map(|topic| Self(topic.into()))
     }
 
+    /// A topic of any text, the same for the same text everywhere: one that is a good topic already, at Apple too,
+    /// stays as it is, and any other is hashed (SHA-256, 128 bits of it in hexadecimal, 32 characters).
+    ///
+    /// Apple decodes topics as base64url, so it refuses those whose length is 1 modulo 4, which RFC 8030 allows
+    /// (`8030-5.4-3`).
+    ///
+    /// A hash hides nothing that can be guessed: whoever sees the topic, as every push service does, can try texts, and
+    /// can tell that two user agents got messages with the same (`8030-8.1-2`). The private way is `Sender::topic` of
+    /// push-driver, whose topics are pseudonyms under a secret of each subscription.
+    ///
+    /// ```
+    /// # use push_proto::Topic;
+    /// assert_eq!(Topic::from_any("news").as_str(), "news");
+    /// assert_eq!(Topic::from_any("inbox of room 42").as_str().len(), 32);
+    /// // Five characters: good by RFC 8030, refused by Apple.
+    /// assert_ne!(Topic::from_any("inbox").as_str(), "inbox");
+    /// ```
+    #[must_use]
+    pub fn from_any(text: &str) -> Self {
+        match Self::parse(text.as_bytes()) {
+            Some(topic) if topic.0.len() % 4 != 1 => topic,
+            _ => Self::of_hash(&push_crypto::sha256(&[HASH_LABEL, text.as_bytes()])),
+        }
+    }
+
+    /// As many digits as a topic may have characters.
+    fn of_hash(hash: &[u8; 32]) -> Self {
+        let digits: String =
+            hash.iter().take(Self::MAX_OCTETS / 2).map(|octet| format!("{octet:02x}")).collect();
+        Self(digits.into())
+    }
+
     /// The characters.
     #[must_use]
     pub const fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// Sets hashes of topics apart from other hashes of the same text.
+const HASH_LABEL: &[u8] = b"push topic of text\0";
 
 /// A topic says what a message is about, so logs do not get it.
 impl fmt::Debug for Topic {
@@ -261,6 +296,45 @@ impl Receipt {
             subscription: SubscriptionId::from_octets([0; crate::id::ID_OCTETS]),
             slot: Slot::from_octets(*self.message.id.octets()),
             id: MessageId::from_octets(*self.message.id.octets()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `8030-5.4-3`: good topics stay, whatever else there is becomes one, and Apple takes all of them.
+    #[test]
+    fn any_text_becomes_a_topic() {
+        for kept in ["ab", "abc", "news", "A-z_", "0123456789abcdef0123456789abcdef"] {
+            assert_eq!(Topic::from_any(kept).as_str(), kept);
+        }
+        let long = "n\u{e9}ws ".repeat(1000);
+        for hashed in ["", "a", "inbox", "a b", "ab=", "abc\n", "n\u{e9}ws", &"a".repeat(33), &long] {
+            let topic = Topic::from_any(hashed);
+            assert_ne!(topic.as_str(), hashed);
+            assert_eq!(topic.as_str().len(), 32, "{hashed}");
+            assert_eq!(Topic::parse(topic.as_str().as_bytes()), Some(topic));
+        }
+        // For ever: what was sent before an update is replaced by what is sent after it. By `sha256sum`.
+        assert_eq!(Topic::from_any("inbox").as_str(), "3a7a3024c2b120d7249966171b11bff9");
+        assert_ne!(Topic::from_any("inbox"), Topic::from_any("Inbox"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_topic_of_a_topic_is_itself(text in "\\PC{0,40}|[A-Za-z0-9_-]{1,40}") {
+            let topic = Topic::from_any(&text);
+            prop_assert_eq!(Topic::parse(topic.as_str().as_bytes()), Some(topic.clone()));
+            prop_assert_ne!(topic.as_str().len() % 4, 1);
+            prop_assert_eq!(Topic::from_any(topic.as_str()), topic.clone());
+            let kept = Topic::parse(text.as_bytes()).is_some() && text.len() % 4 != 1;
+            prop_assert_eq!(topic.as_str() == text, kept);
         }
     }
 }

@@ -10,10 +10,11 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use push_crypto::capability::{Capability, Keyring};
+use push_crypto::declarative::Notification;
 use push_crypto::message::{Padding, decrypt, encrypt};
 use push_crypto::provider::{RandomError, SecureRandom};
 use push_crypto::vapid::{Credentials, Signer, SigningKey, verify};
-use push_crypto::{Origin, ReceiverKeys, Subscription, UnixTime, rustcrypto};
+use push_crypto::{Origin, ReceiverKeys, Subscription, UnixTime, aesgcm, rustcrypto};
 
 /// 1 if everything works.
 #[unsafe(no_mangle)]
@@ -27,6 +28,13 @@ fn works() -> Option<()> {
     let body = encrypt(&provider, &keys.recipient(), b"hello", Padding::Full).ok()?;
     let plaintext = decrypt(&provider, &keys, &body).ok()?;
 
+    let old = aesgcm::encrypt(&provider, &keys.recipient(), b"hello", Padding::Full).ok()?;
+    let fields = aesgcm::Fields::parse(old.fields.encryption(), old.fields.crypto_key()).ok()?;
+    let old_plaintext = aesgcm::decrypt(&provider, &keys, &fields, &old.body).ok()?;
+
+    let notification = Notification::builder("Title", "https://example.com/").build().ok()?;
+    let shown = Notification::parse(notification.to_json().as_bytes(), None)? == notification;
+
     let signer = Signer::new(SigningKey::generate(&provider).ok()?, "mailto:push@example.com".parse().ok());
     let origin: Origin = "https://push.example.net".parse().ok()?;
     let token = signer.sign(&provider, &origin, UnixTime::from_secs(60), UnixTime::from_secs(0)).ok()?;
@@ -38,7 +46,8 @@ fn works() -> Option<()> {
     let set = Capability::Set { agent: [1; 16] };
     let opened = keyring.open(&keyring.seal(&set)).ok()?;
     let refused = "{}".parse::<Subscription>().is_err();
-    (plaintext == b"hello" && verified.key() == signer.public_key() && opened == set && refused).then_some(())
+    let read = plaintext == b"hello" && old_plaintext == b"hello" && shown;
+    (read && verified.key() == signer.public_key() && opened == set && refused).then_some(())
 }
 
 /// Not random at all.

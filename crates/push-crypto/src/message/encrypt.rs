@@ -28,24 +28,25 @@ pub enum Padding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     padding: Padding,
-    limit: usize,
+    limit: Option<usize>,
 }
 
 impl Options {
-    /// This padding, and the limit that every push service keeps: [`MAX_PLAINTEXT`].
+    /// This padding, and the limit that every push service keeps: the `MAX_PLAINTEXT` of the content coding.
     #[must_use]
     pub const fn new(padding: Padding) -> Self {
-        Self { padding, limit: MAX_PLAINTEXT }
+        Self { padding, limit: None }
     }
 
     /// Another limit, for a push service that is known to take more, or less.
     #[must_use]
     pub const fn limit(self, limit: usize) -> Self {
-        Self { limit, ..self }
+        Self { limit: Some(limit), ..self }
     }
 
-    /// How long plaintext and padding are together.
-    fn padded_len(self, length: usize) -> Result<usize, EncryptError> {
+    /// How long plaintext and padding are together; `usual_limit` is the content coding's.
+    pub(crate) fn padded_len(self, length: usize, usual_limit: usize) -> Result<usize, EncryptError> {
+        let limit = self.limit.unwrap_or(usual_limit);
         let padded = match self.padding {
             Padding::None => length,
             Padding::ToLength(wanted) if length > wanted => {
@@ -57,14 +58,10 @@ impl Options {
             Padding::Buckets(size) => length
                 .max(1)
                 .checked_next_multiple_of(size)
-                .map_or(length, |padded| padded.min(self.limit.max(length))),
-            Padding::Full => self.limit.max(length),
+                .map_or(length, |padded| padded.min(limit.max(length))),
+            Padding::Full => limit.max(length),
         };
-        if padded > self.limit {
-            Err(EncryptError::TooLong { length: padded, limit: self.limit })
-        } else {
-            Ok(padded)
-        }
+        if padded > limit { Err(EncryptError::TooLong { length: padded, limit }) } else { Ok(padded) }
     }
 }
 
@@ -102,11 +99,20 @@ pub fn encrypt_into(
     options: impl Into<Options>,
     out: &mut Vec<u8>,
 ) -> Result<(), EncryptError> {
-    let padded_len = options.into().padded_len(plaintext.len())?;
+    let padded_len = options.into().padded_len(plaintext.len(), MAX_PLAINTEXT)?;
+    let (agreed, salt) = draw(provider, to)?;
+    append_message(provider, to, &Parts { plaintext, padded_len, agreed: &agreed, salt: &salt }, out)
+}
+
+/// A new key pair, agreed with the recipient, and a new salt (`8291-3.1-2`, `8188-2.1-2`).
+pub(crate) fn draw(
+    provider: &Provider,
+    to: &Recipient<'_>,
+) -> Result<(Agreed, [u8; SALT_LEN]), EncryptError> {
     let mut salt = [0; SALT_LEN];
     provider.fill(&mut salt).map_err(|_| EncryptError::Random)?;
     let agreed = provider.agree(to.p256dh).map_err(EncryptError::Agreement)?;
-    append_message(provider, to, &Parts { plaintext, padded_len, agreed: &agreed, salt: &salt }, out)
+    Ok((agreed, salt))
 }
 
 /// Encrypts one plaintext to many recipients, each with its own key pair and salt. A failure stays in its lane; lanes of
@@ -120,7 +126,7 @@ pub fn encrypt_many(
     options: impl Into<Options>,
     out: &mut [Result<Vec<u8>, EncryptError>],
 ) {
-    let padded_len = options.into().padded_len(plaintext.len());
+    let padded_len = options.into().padded_len(plaintext.len(), MAX_PLAINTEXT);
     let mut recipients = to.chunks(LANES);
     for lanes in out.chunks_mut(LANES) {
         lanes.iter_mut().for_each(|lane| *lane = Err(EncryptError::NoRecipient));
@@ -172,6 +178,20 @@ impl MessageKeys {
     pub const fn fixed(ephemeral: KeyPair, salt: [u8; SALT_LEN]) -> Self {
         Self { ephemeral, salt }
     }
+
+    /// What would have been drawn.
+    pub(crate) fn agree(
+        self,
+        provider: &Provider,
+        to: &Recipient<'_>,
+    ) -> Result<(Agreed, [u8; SALT_LEN]), EncryptError> {
+        let Self { ephemeral, salt } = self;
+        let shared = provider
+            .agreement
+            .agree_static(ephemeral.secret(), to.p256dh)
+            .map_err(EncryptError::Agreement)?;
+        Ok((Agreed { public: *ephemeral.public(), shared }, salt))
+    }
 }
 
 /// As [`encrypt`], with a fixed key pair and salt: **for test vectors only**.
@@ -186,11 +206,8 @@ pub fn encrypt_with(
     options: impl Into<Options>,
     keys: MessageKeys,
 ) -> Result<Vec<u8>, EncryptError> {
-    let padded_len = options.into().padded_len(plaintext.len())?;
-    let MessageKeys { ephemeral, salt } = keys;
-    let shared =
-        provider.agreement.agree_static(ephemeral.secret(), to.p256dh).map_err(EncryptError::Agreement)?;
-    let agreed = Agreed { public: *ephemeral.public(), shared };
+    let padded_len = options.into().padded_len(plaintext.len(), MAX_PLAINTEXT)?;
+    let (agreed, salt) = keys.agree(provider, to)?;
     let mut body = Vec::new();
     append_message(provider, to, &Parts { plaintext, padded_len, agreed: &agreed, salt: &salt }, &mut body)?;
     Ok(body)

@@ -19,6 +19,9 @@ use crate::record::{HEADER_MIN_LEN, RECORD_OVERHEAD};
 mod decrypt;
 mod encrypt;
 
+#[cfg(feature = "aesgcm")]
+pub(crate) use encrypt::draw;
+
 pub use decrypt::{DecryptError, decrypt, decrypt_in_place};
 pub use encrypt::{
     EncryptError, MessageKeys, Options, Padding, encrypt, encrypt_into, encrypt_many, encrypt_with,
@@ -100,11 +103,21 @@ fn input_keying_material(
     sender: &PublicKey,
     shared: &SharedSecret,
 ) -> Zeroizing<[u8; 32]> {
+    let info: [&[u8]; 4] = [KEY_INFO, to.p256dh.as_bytes(), sender.as_bytes(), &[1]];
+    combine(provider, to.auth, shared, &info)
+}
+
+/// HKDF of what was agreed on, salted with the authentication secret: one block, whose number ends `info`.
+pub(crate) fn combine(
+    provider: &Provider,
+    auth: &AuthSecret,
+    shared: &SharedSecret,
+    info: &[&[u8]],
+) -> Zeroizing<[u8; 32]> {
     let mut prk = Zeroizing::new([0; 32]);
     let mut ikm = Zeroizing::new([0; 32]);
-    provider.hmac.hmac(to.auth.expose(), &[shared.expose()], &mut prk);
-    let info: [&[u8]; 4] = [KEY_INFO, to.p256dh.as_bytes(), sender.as_bytes(), &[1]];
-    provider.hmac.hmac(&*prk, &info, &mut ikm);
+    provider.hmac.hmac(auth.expose(), &[shared.expose()], &mut prk);
+    provider.hmac.hmac(&*prk, info, &mut ikm);
     ikm
 }
 

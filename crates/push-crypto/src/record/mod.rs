@@ -121,13 +121,23 @@ pub(crate) struct ContentKeys {
 impl ContentKeys {
     /// `8188-2.2-1`, `8188-2.2-2`, `8188-2.3-1`.
     pub(crate) fn derive(provider: &Provider, salt: &[u8; SALT_LEN], ikm: &[u8]) -> Self {
+        Self::derive_for(provider, salt, ikm, (CEK_INFO, &[]))
+    }
+
+    /// As RFC 8188 and its drafts have it in common: a content coding has a label, and some have a context.
+    pub(crate) fn derive_for(
+        provider: &Provider,
+        salt: &[u8; SALT_LEN],
+        ikm: &[u8],
+        (label, context): (&[u8], &[u8]),
+    ) -> Self {
         let mut keys = Self { key: [0; AEAD_KEY_LEN], nonce: [0; AEAD_NONCE_LEN] };
         let mut prk = zeroize::Zeroizing::new([0u8; 32]);
         let mut block = zeroize::Zeroizing::new([0u8; 32]);
         provider.hmac.hmac(salt, &[ikm], &mut prk);
-        provider.hmac.hmac(&*prk, &[CEK_INFO, &[1]], &mut block);
+        provider.hmac.hmac(&*prk, &[label, context, &[1]], &mut block);
         keys.key.iter_mut().zip(block.iter()).for_each(|(to, from)| *to = *from);
-        provider.hmac.hmac(&*prk, &[NONCE_INFO, &[1]], &mut block);
+        provider.hmac.hmac(&*prk, &[NONCE_INFO, context, &[1]], &mut block);
         keys.nonce.iter_mut().zip(block.iter()).for_each(|(to, from)| *to = *from);
         keys
     }
@@ -159,7 +169,17 @@ impl RecordKey<'_> {
         let (delimiter, padding) = tail.split_first_mut().ok_or(RecordError::BufferTooSmall)?;
         *delimiter = shape.delimiter();
         padding.fill(0);
+        self.encrypt(sequence, record)
+    }
+
+    /// Seals a record whose data and padding are in place, whatever their layout.
+    pub(crate) fn encrypt(&self, sequence: u64, record: &mut [u8]) -> Result<(), RecordError> {
         self.key.seal(&self.nonce_of(sequence), record).map_err(|_| RecordError::Library)
+    }
+
+    /// Opens a record to data and padding, whatever their layout: all of it but the tag. On failure the record is zeros.
+    pub(crate) fn decrypt(&self, sequence: u64, record: &mut [u8]) -> Result<(), RecordError> {
+        self.key.open(&self.nonce_of(sequence), record).map_err(|_| RecordError::NotAuthentic)
     }
 
     /// Opens one record in place and says how many octets at its start are data. On failure the record is zeros.
@@ -175,7 +195,7 @@ impl RecordKey<'_> {
         if record.len() < RECORD_OVERHEAD {
             return Err(RecordError::ShortRecord);
         }
-        self.key.open(&self.nonce_of(sequence), record).map_err(|_| RecordError::NotAuthentic)?;
+        self.decrypt(sequence, record)?;
         let padded = record.get(..record.len().saturating_sub(AEAD_TAG_LEN)).unwrap_or_default();
         // The delimiter is the last octet that is not zero (8188-2-6).
         let data_len = padded.iter().rposition(|&octet| octet != 0).ok_or(RecordError::NoDelimiter)?;

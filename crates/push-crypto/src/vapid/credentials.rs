@@ -4,9 +4,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use sha2::{Digest, Sha256};
-
 use super::{DRAFT_SCHEMES, MAX_CREDENTIALS_LEN, SCHEME, VapidError};
+use crate::digest::sha256;
+use crate::field::{Cursor, Malformed, is_token_char, text};
 use crate::key::PublicKey;
 
 /// What an Authorization field claims. Nothing of it is true before [`super::verify`] says so (`8292-2-7`).
@@ -74,7 +74,7 @@ impl Credentials {
     /// A digest over token and key: where to remember a verification (`8292-5-3`).
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::new_with_prefix(self.key.as_bytes()).chain_update(self.token.as_bytes()).finalize().into()
+        sha256(&[self.key.as_bytes(), self.token.as_bytes()])
     }
 
     pub(super) fn token(&self) -> &str {
@@ -126,16 +126,16 @@ impl Parameters {
     fn read(list: &[u8]) -> Result<Self, VapidError> {
         let mut found = Self::default();
         let mut seen: Vec<Vec<u8>> = Vec::new();
-        let mut cursor = Cursor(list);
+        let mut cursor = Cursor::new(list);
         loop {
             cursor.skip_white_space();
-            if cursor.0.is_empty() {
+            if cursor.is_at_end() {
                 return Ok(found);
             }
             if cursor.take(b',') {
                 continue;
             }
-            let (name, value) = cursor.parameter()?;
+            let (name, value) = cursor.parameter(Cursor::token)?;
             if seen.contains(&name) {
                 return Err(VapidError::DuplicateParameter);
             }
@@ -146,88 +146,15 @@ impl Parameters {
             }
             seen.push(name);
             cursor.skip_white_space();
-            if !cursor.0.is_empty() && !cursor.take(b',') {
+            if !cursor.is_at_end() && !cursor.take(b',') {
                 return Err(VapidError::Syntax);
             }
         }
     }
 }
 
-/// What has not been read yet.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    /// `token BWS "=" BWS ( token / quoted-string )`; the name in lower case.
-    fn parameter(&mut self) -> Result<(Vec<u8>, String), VapidError> {
-        let name = self.token()?.to_ascii_lowercase();
-        self.skip_white_space();
-        if !self.take(b'=') {
-            return Err(VapidError::Syntax);
-        }
-        self.skip_white_space();
-        let value = if self.take(b'"') { self.quoted()? } else { text(self.token()?)?.to_string() };
-        Ok((name, value))
+impl From<Malformed> for VapidError {
+    fn from(_: Malformed) -> Self {
+        Self::Syntax
     }
-
-    fn token(&mut self) -> Result<&'a [u8], VapidError> {
-        let end = self.0.iter().position(|&octet| !is_token_char(octet)).unwrap_or(self.0.len());
-        match self.0.split_at_checked(end) {
-            Some((token, rest)) if !token.is_empty() => {
-                self.0 = rest;
-                Ok(token)
-            }
-            _ => Err(VapidError::Syntax),
-        }
-    }
-
-    /// What is between the quotes, without the backslashes. A value that means something is ASCII; others are ignored, so
-    /// their further octets become a replacement character.
-    fn quoted(&mut self) -> Result<String, VapidError> {
-        let mut value = Vec::new();
-        loop {
-            match self.next() {
-                Some(b'"') => return Ok(String::from_utf8_lossy(&value).into_owned()),
-                Some(b'\\') => match self.next() {
-                    Some(octet) if is_quotable(octet) => value.push(octet),
-                    _ => return Err(VapidError::Syntax),
-                },
-                Some(octet) if is_quotable(octet) => value.push(octet),
-                _ => return Err(VapidError::Syntax),
-            }
-        }
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let (&octet, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(octet)
-    }
-
-    fn take(&mut self, wanted: u8) -> bool {
-        match self.0.split_first() {
-            Some((&octet, rest)) if octet == wanted => {
-                self.0 = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn skip_white_space(&mut self) {
-        while self.take(b' ') || self.take(b'\t') {}
-    }
-}
-
-fn text(octets: &[u8]) -> Result<&str, VapidError> {
-    core::str::from_utf8(octets).map_err(|_| VapidError::Syntax)
-}
-
-/// `tchar`.
-fn is_token_char(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
-}
-
-/// `HTAB / SP / VCHAR / obs-text`.
-fn is_quotable(octet: u8) -> bool {
-    octet == b'\t' || (octet >= b' ' && octet != 0x7f)
 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
-use super::{MAX_LIFETIME_SECS, SigningKey, Subject};
+use super::{DRAFT_SCHEMES, MAX_LIFETIME_SECS, SigningKey, Subject};
 use crate::base64;
 use crate::key::PublicKey;
 use crate::provider::Provider;
@@ -96,6 +96,20 @@ impl Token {
     #[must_use]
     pub fn authorization(&self) -> String {
         format!("vapid t={}, k={}", self.jwt, self.key)
+    }
+
+    /// The value of Authorization for a push service that knows only draft-ietf-webpush-vapid-01 (`vapid01-2-1`). The
+    /// key goes into Crypto-Key: [`Token::draft_crypto_key`].
+    #[must_use]
+    pub fn draft_authorization(&self) -> String {
+        format!("{} {}", DRAFT_SCHEMES[0], self.jwt)
+    }
+
+    /// What Crypto-Key has to say about the key, for [`Token::draft_authorization`]: `p256ecdsa=` and unpadded base64url
+    /// (`vapid01-4-1`). If there is more to say, as with the content coding `aesgcm`, a `;` joins them.
+    #[must_use]
+    pub fn draft_crypto_key(&self) -> String {
+        format!("p256ecdsa={}", self.key)
     }
 
     /// The token alone.

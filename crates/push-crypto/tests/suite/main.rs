@@ -1,11 +1,15 @@
 //! All tests of the public API in one binary, on every provider that is built.
 
 #[cfg(test)]
+mod aesgcm;
+#[cfg(test)]
 mod capability;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
 mod credentials;
+#[cfg(test)]
+mod declarative;
 #[cfg(test)]
 mod message;
 #[cfg(test)]

@@ -68,6 +68,26 @@ proptest! {
         }
     }
 
+    /// As above, for the older coding: one body and one pair of fields, which say all that a receiver needs.
+    #[test]
+    fn providers_agree_on_messages_of_the_drafts(
+        sender in pairs(), receiver in pairs(), salt in arrays(), auth in arrays(),
+        plaintext in vec(any::<u8>(), 0..600), padding in paddings(),
+    ) {
+        use push_crypto::aesgcm::{Fields, decrypt, encrypt_with};
+        let keys = ReceiverKeys::new(receiver, AuthSecret::new(auth));
+        let messages: Vec<_> = providers().iter().map(|provider| {
+            let fixed = MessageKeys::fixed(sender.clone(), salt);
+            encrypt_with(provider, &keys.recipient(), &plaintext, padding, fixed).unwrap()
+        }).collect();
+        prop_assert!(messages.iter().all(|message| message == &messages[0]));
+        let fields = Fields::parse(messages[0].fields.encryption(), messages[0].fields.crypto_key()).unwrap();
+        prop_assert_eq!(fields, messages[0].fields);
+        for provider in providers() {
+            prop_assert_eq!(&decrypt(&provider, &keys, &fields, &messages[0].body).unwrap(), &plaintext);
+        }
+    }
+
     /// Signatures of each provider hold for every other.
     #[test]
     fn providers_agree_on_signatures(pair in pairs(), message in vec(any::<u8>(), 0..100)) {
@@ -141,6 +161,24 @@ proptest! {
         let _ = push_crypto::vapid::SigningKey::from_pkcs8_der(&octets);
     }
 
+    /// Any fields and any body: refused, never a panic. What parses is written and read again the same.
+    #[test]
+    fn fields_and_bodies_of_the_drafts_never_panic(
+        encryption in "(salt|rs|keyid|x)?=?\"?[A-Za-z0-9_=+/-]{0,24}\"?[;, ]{0,2}(salt|rs)?=?[0-9A-Z]{0,24}",
+        crypto_key in vec(any::<u8>(), 0..100), salt in arrays::<16>(), rs in 2u64.., body in vec(any::<u8>(), 0..200),
+        sender in pairs(),
+    ) {
+        use push_crypto::aesgcm::{Fields, decrypt};
+        let _ = Fields::parse(&encryption, &crypto_key);
+        let dh = format!("dh={}", sender.public());
+        let _ = Fields::parse(&encryption, &dh);
+        let fields = Fields::parse(format!("rs={rs}; salt={}", base64url(&salt)), &dh).unwrap();
+        prop_assert_eq!((fields.salt(), fields.record_size(), fields.sender_key()), (&salt, rs, sender.public()));
+        prop_assert_eq!(Fields::parse(fields.encryption(), fields.crypto_key()), Ok(fields));
+        let keys = ReceiverKeys::from_bytes(&[1; 49]).unwrap();
+        prop_assert!(decrypt(&portable(), &keys, &fields, &body).is_err());
+    }
+
     /// Tokens open to what was sealed and to nothing else.
     #[test]
     fn capabilities_are_sealed(capability in capabilities(), other in capabilities(), at in any::<usize>(), bit in 0u32..8) {
@@ -186,6 +224,40 @@ proptest! {
                 prop_assert!(!url.path_and_query().is_empty());
             }
         }
+    }
+
+    /// `dwp-6`: any payload is read without a panic. What is built is read again as it was.
+    #[test]
+    fn notifications_come_back(
+        title in "\\PC{1,20}", body in any::<String>(), tag in any::<String>(), renotify in any::<bool>(),
+        pattern in proptest::option::of(vec(any::<u32>(), 0..4)), silent in proptest::option::of(any::<bool>()),
+        badge in 0u64..1 << 31, reference in any::<String>(),
+    ) {
+        use push_crypto::declarative::{Link, Notification};
+        let mut builder = Notification::builder(title.clone(), "https://a.example/").body(body.clone())
+            .tag(tag.clone()).renotify(renotify).app_badge(badge);
+        if let Some(pattern) = &pattern {
+            builder = builder.vibrate(pattern);
+        }
+        if let Some(silent) = silent {
+            builder = builder.silent(silent);
+        }
+        let impossible = (renotify && tag.is_empty()) || (silent == Some(true) && pattern.is_some());
+        let built = builder.build();
+        prop_assert_eq!(built.is_err(), impossible);
+        if let Ok(built) = built {
+            let json = built.to_json();
+            prop_assert_eq!(Notification::parse(json.as_bytes(), None), Some(built));
+            let _ = Notification::parse(&json.as_bytes()[..json.len() / 2], None);
+        }
+        let scope: Link = "https://a.example/b/c".parse().unwrap();
+        let payload = serde_json::json!({
+            "web_push": 8030, "notification": { "title": title, "navigate": reference, "icon": body, "actions": [tag] },
+        });
+        if let Some(read) = Notification::parse(payload.to_string().as_bytes(), Some(&scope)) {
+            prop_assert_eq!(&read.navigate().as_str().parse::<Link>().unwrap(), read.navigate());
+        }
+        let _ = Notification::parse(reference.as_bytes(), Some(&scope));
     }
 
     /// URLs of this grammar parse, and their parts are found.

@@ -96,3 +96,17 @@ fn debug_shows_no_content() {
     decoder.push(&[0xa7; 20], &mut out).unwrap();
     assert_hidden(&format!("{decoder:?}"));
 }
+
+#[test]
+fn debug_shows_no_notification() {
+    use push_crypto::declarative::{Action, Link, Notification};
+    let link: Link = "https://a.example/sekret?sekret#sekret".parse().unwrap();
+    let action = Action::new("sekret", "sekret", link.as_str()).unwrap();
+    let builder = Notification::builder("sekret", link.as_str()).body("sekret").action(action.clone());
+    assert_hidden(&format!("{link:?} {action:?} {builder:?} {:?}", builder.clone().build().unwrap()));
+    for error in
+        [builder.clone().icon("sekret").build().unwrap_err(), builder.data("sekret").build().unwrap_err()]
+    {
+        assert_hidden(&format!("{error:?} {error}"));
+    }
+}

@@ -181,3 +181,40 @@ fn urls_that_are_refused() {
         assert_eq!(text.parse::<Origin>(), Err(UrlError::NotAnOrigin), "{text}");
     }
 }
+
+/// RFC 3986 section 5.4, as far as http has it.
+#[test]
+fn references_are_resolved() {
+    let resolved = |base: &str, reference: &str| {
+        let base = PushUrl::parse_allow_http(base).unwrap();
+        base.resolve(reference).map(|url| url.as_str().to_owned())
+    };
+    let base = "https://a/b/c/d;p?q";
+    for (reference, expected) in [
+        ("g", "https://a/b/c/g"),
+        ("./g", "https://a/b/c/g"),
+        ("g/", "https://a/b/c/g/"),
+        ("/g", "https://a/g"),
+        ("//g", "https://g/"),
+        ("?y", "https://a/b/c/d;p?y"),
+        ("g?y", "https://a/b/c/g?y"),
+        ("g?y/../x", "https://a/b/c/g?y/../x"),
+        ("#s", "https://a/b/c/d;p?q"),
+        ("g#s", "https://a/b/c/g"),
+        ("", "https://a/b/c/d;p?q"),
+        (".", "https://a/b/c/"),
+        ("..", "https://a/b/"),
+        ("../..", "https://a/"),
+        ("../../../g", "https://a/g"),
+        ("./g/.", "https://a/b/c/g/"),
+        ("..g", "https://a/b/c/..g"),
+        ("HTTPS://A:443/g", "https://a/g"),
+    ] {
+        assert_eq!(resolved(base, reference).as_deref(), Some(expected), "{reference}");
+    }
+    assert_eq!(resolved("http://a:81?q", "x").as_deref(), Some("http://a:81/x"));
+    assert_eq!(resolved("http://a?q", "").as_deref(), Some("http://a/?q"));
+    for nowhere in ["mailto:a@b", "https:g", "https://u@a/", "//", "/a b", "/\u{e9}", "javascript:x"] {
+        assert_eq!(resolved(base, nowhere), None, "{nowhere}");
+    }
+}
