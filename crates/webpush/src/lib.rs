@@ -83,6 +83,7 @@
 //! |---|---|
 //! | `tokio` (default) | `webpush::tokio`: sender, push service, user agent |
 //! | `smol` | `webpush::smol`: the same |
+//! | `aesgcm` | [`Coding::Aesgcm`](Coding), for old browsers |
 //! | `aws-lc` (default) | the fast cryptography; without it, and without a runtime, pure Rust |
 //!
 //! No OpenSSL with any of them.
@@ -99,6 +100,7 @@ mod vapid;
 
 pub use push_crypto::{
     KeyError, Origin, Provider, PublicKey, PushUrl, ReceiverKeys, Subscription, SubscriptionError, UnixTime,
+    declarative,
     message::{EncryptError, MAX_PLAINTEXT as MAX_PAYLOAD, Padding, decrypt},
     vapid::{SigningKey, SigningKeyError, Subject, SubjectError},
 };
@@ -114,7 +116,9 @@ pub use push_proto::{
     },
 };
 
-pub use message::{Message, MessageError};
+pub use message::{Coding, Message, MessageError};
+#[cfg(feature = "aesgcm")]
+pub use push_crypto::aesgcm;
 #[cfg(feature = "sender")]
 pub use sender::{IN_FLIGHT, Options, Receipts, SendAll, Sender, Sent};
 pub use vapid::Vapid;

@@ -3,8 +3,10 @@
 use std::{convert::Infallible, fmt};
 
 use bytes::Bytes;
+#[cfg(feature = "aesgcm")]
+use push_crypto::aesgcm;
 use push_crypto::{
-    PublicKey, Subscription, SubscriptionError, UnixTime,
+    Provider, PublicKey, Subscription, SubscriptionError, UnixTime,
     message::{EncryptError, Padding, encrypt},
     vapid::SignError,
 };
@@ -43,6 +45,20 @@ pub struct Message {
     pub(crate) padding: Padding,
     pub(crate) receipt: bool,
     pub(crate) key: Option<PublicKey>,
+    coding: Coding,
+}
+
+/// How a message is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Coding {
+    /// RFC 8291, which every browser of today takes.
+    #[default]
+    Aes128gcm,
+    /// What was there before it, [`push_crypto::aesgcm`], for subscriptions that are known to take nothing else: the page
+    /// says so by `PushManager.supportedContentEncodings`.
+    #[cfg(feature = "aesgcm")]
+    Aesgcm,
 }
 
 impl Message {
@@ -59,6 +75,7 @@ impl Message {
             padding: Padding::Buckets(128),
             receipt: false,
             key: None,
+            coding: Coding::Aes128gcm,
         }
     }
 
@@ -108,6 +125,13 @@ impl Message {
         self
     }
 
+    /// How it is encrypted.
+    #[must_use]
+    pub const fn coding(mut self, coding: Coding) -> Self {
+        self.coding = coding;
+        self
+    }
+
     /// The subscription that it is for.
     #[must_use]
     pub const fn to(&self) -> &Subscription {
@@ -137,10 +161,24 @@ impl Message {
         wire::application_server::request(&Request::Send(send)).map_err(MessageError::Http)
     }
 
-    pub(crate) fn encrypt(&self, provider: &push_crypto::Provider) -> Result<Content, EncryptError> {
-        let body = encrypt(provider, &self.to.recipient(), &self.payload, self.padding)?;
-        let coding = (ContentField::Encoding, Bytes::from_static(b"aes128gcm"));
-        Ok(Content { body: body.into(), fields: Box::new([coding]) })
+    pub(crate) fn encrypt(&self, provider: &Provider) -> Result<Content, EncryptError> {
+        match self.coding {
+            Coding::Aes128gcm => {
+                let body = encrypt(provider, &self.to.recipient(), &self.payload, self.padding)?;
+                let coding = (ContentField::Encoding, Bytes::from_static(b"aes128gcm"));
+                Ok(Content { body: body.into(), fields: Box::new([coding]) })
+            }
+            #[cfg(feature = "aesgcm")]
+            Coding::Aesgcm => {
+                let message = aesgcm::encrypt(provider, &self.to.recipient(), &self.payload, self.padding)?;
+                let fields = [
+                    (ContentField::Encoding, Bytes::from_static(aesgcm::CONTENT_CODING.as_bytes())),
+                    (ContentField::Encryption, message.fields.encryption().into()),
+                    (ContentField::CryptoKey, message.fields.crypto_key().into()),
+                ];
+                Ok(Content { body: message.body.into(), fields: Box::new(fields) })
+            }
+        }
     }
 }
 

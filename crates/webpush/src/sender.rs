@@ -12,6 +12,7 @@ use futures_util::{
     Stream, StreamExt as _,
     stream::{BoxStream, FuturesUnordered},
 };
+use push_crypto::Provider;
 use push_driver::{
     Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Push, SendError, SenderOptions,
 };
@@ -53,7 +54,8 @@ impl Options {
         let other_signers = identities.iter().map(Vapid::signer).collect();
         let options = SenderOptions::new(*vapid.provider(), Some(vapid.signer()), tls);
         let options = SenderOptions { other_signers, addresses, config, limits, ..options };
-        Ok(Sender { driver: start(options)?, in_flight: in_flight.unwrap_or(IN_FLIGHT).max(1) })
+        let provider = *vapid.provider();
+        Ok(Sender { driver: start(options)?, provider, in_flight: in_flight.unwrap_or(IN_FLIGHT).max(1) })
     }
 }
 
@@ -64,6 +66,7 @@ impl Options {
 #[derive(Clone)]
 pub struct Sender {
     driver: push_driver::Sender,
+    provider: Provider,
     in_flight: usize,
 }
 
@@ -76,8 +79,10 @@ impl Sender {
     ///
     /// It could not be encrypted or was not taken: nothing was sent. Everything else is a verdict.
     pub async fn send(&self, message: Message) -> Result<Sent, SendError> {
-        let Message { to, payload, ttl, urgency, topic, padding, receipt, key } = message;
-        self.driver.send(&to, &payload, Push { ttl, urgency, topic, receipt, key, padding }).await
+        let content = message.encrypt(&self.provider).map_err(SendError::Encrypt)?;
+        let Message { to, ttl, urgency, topic, padding, receipt, key, .. } = message;
+        let push = Push { ttl, urgency, topic, receipt, key, padding };
+        self.driver.send_content(&to.endpoint, content, push).await
     }
 
     /// Sends all messages of a stream, each with a name of yours, and gives what came of each, exactly once, as soon as it

@@ -199,3 +199,18 @@ fn no_secret_is_printed() {
     let printed = format!("{printed} {:?}", request.headers());
     assert!(!printed.contains("sesame") && !printed.contains("vapid t="), "{printed}");
 }
+
+/// wp04-4-2, ece03-3.1-1: what an old browser reads.
+#[cfg(feature = "aesgcm")]
+#[test]
+fn an_old_browser_can_be_written_to() {
+    use webpush::{Coding, aesgcm};
+
+    let (vapid, keys) = (me(), keys());
+    let message = Message::new(subscription(&keys, "https://a.example/p"), "Lunch?").coding(Coding::Aesgcm);
+    let request = message.into_request(&vapid, NOW).unwrap();
+    assert_eq!(header(&request, "content-encoding"), Some("aesgcm"));
+    let field = |name| header(&request, name).unwrap();
+    let fields = aesgcm::Fields::parse(field("encryption"), field("crypto-key")).unwrap();
+    assert_eq!(aesgcm::decrypt(&provider(), &keys, &fields, request.body()).unwrap(), b"Lunch?");
+}

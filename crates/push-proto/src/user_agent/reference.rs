@@ -1,9 +1,9 @@
 //! URL references as they stand in `Location`, `Link` and a promise's path, and what they mean.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::boxed::Box;
 use core::fmt;
 
-use crate::{Origin, PushUrl};
+use crate::PushUrl;
 
 /// A URL reference as the peer wrote it, relative or absolute (RFC 3986 §4.1). It is, or will be, a capability, so
 /// `Debug` shows nothing of it (`8030-8.3-2`). The machines resolve and check it.
@@ -27,28 +27,10 @@ impl Reference {
     /// or https URL.
     #[must_use]
     pub fn resolve(&self, base: &PushUrl) -> Option<PushUrl> {
-        let text = self.0.split('#').next().unwrap_or_default();
-        if text.len() > push_crypto::MAX_URL_LEN {
+        if self.0.len() > push_crypto::MAX_URL_LEN {
             return None;
         }
-        if let Some(rest) = text.strip_prefix("//") {
-            let scheme = if base.is_https() { "https" } else { "http" };
-            return canonical(&format!("{scheme}://{rest}"));
-        }
-        if has_scheme(text) {
-            return canonical(text);
-        }
-        let (path, query) = split_query(text);
-        let (base_path, base_query) = split_query(base.path_and_query());
-        let path = if path.is_empty() {
-            String::from(base_path)
-        } else if path.starts_with('/') {
-            String::from(path)
-        } else {
-            format!("{}/{path}", base_path.rsplit_once('/').map_or("", |(folder, _)| folder))
-        };
-        let query = query.or_else(|| base_query.filter(|_| text.is_empty()));
-        build(&base.origin(), &path, query)
+        base.resolve(&self.0)
     }
 
     /// The same, only if it has the same origin as `base`: what a service may hand out as its own resource.
@@ -73,47 +55,6 @@ impl fmt::Debug for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reference(..)")
     }
-}
-
-/// An absolute URL with its origin and dots normalised, so that equal resources compare equal.
-fn canonical(text: &str) -> Option<PushUrl> {
-    let url = PushUrl::parse_allow_http(text).ok()?;
-    let (path, query) = split_query(url.path_and_query());
-    build(&url.origin(), path, query)
-}
-
-fn build(origin: &Origin, path: &str, query: Option<&str>) -> Option<PushUrl> {
-    let path = without_dots(path);
-    let text = query.map_or_else(|| format!("{origin}{path}"), |query| format!("{origin}{path}?{query}"));
-    PushUrl::parse_allow_http(&text).ok()
-}
-
-fn split_query(text: &str) -> (&str, Option<&str>) {
-    text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)))
-}
-
-/// Whether a scheme stands at the front; without one a colon may only come after a slash or a question mark.
-fn has_scheme(text: &str) -> bool {
-    text.split(['/', '?']).next().is_some_and(|first| first.contains(':'))
-}
-
-/// RFC 3986 §5.2.4, on the segments of an absolute path.
-fn without_dots(path: &str) -> String {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    let mut kept: Vec<&str> = Vec::new();
-    let mut ends_in_folder = false;
-    for segment in path.split('/') {
-        ends_in_folder = matches!(segment, "." | "..");
-        match segment {
-            "." => {}
-            ".." => {
-                kept.pop();
-            }
-            other => kept.push(other),
-        }
-    }
-    let end = if ends_in_folder && !kept.is_empty() { "/" } else { "" };
-    format!("/{}{end}", kept.join("/"))
 }
 
 #[cfg(test)]
