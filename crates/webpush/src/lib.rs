@@ -85,6 +85,7 @@
 //! | `smol` | `webpush::smol`: the same |
 //! | `aesgcm` | [`Coding::Aesgcm`](Coding), for old browsers |
 //! | `aws-lc` (default) | the fast cryptography; without it, and without a runtime, pure Rust |
+//! | `testing` | `webpush::testing`: a push service for your own tests |
 //!
 //! No OpenSSL with any of them.
 #![forbid(unsafe_code)]
@@ -94,6 +95,8 @@ mod message;
 mod sender;
 #[cfg(feature = "smol")]
 pub mod smol;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod vapid;
@@ -111,8 +114,8 @@ pub use push_driver::{
 pub use push_proto::{
     Topic, Ttl, Urgency,
     application_server::{
-        Accepted, Config, Explanation, Gone, PushService, RULES, ReceiptOutcome, Rejection, Throttled,
-        Transient, Verdict,
+        Accepted, Config, Explanation, Gone, RULES, ReceiptOutcome, Rejection, Throttled, Transient, Vendor,
+        Verdict,
     },
 };
 

@@ -38,12 +38,12 @@ mod lane;
 mod ledger;
 mod limits;
 mod output;
-mod push_service;
 mod queue;
 mod remembered;
 mod reply;
 mod resource;
 mod rules;
+mod vendor;
 mod verdict;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -58,8 +58,8 @@ pub use explanation::Explanation;
 pub use input::{Audience, Change, Credentials, Input, Job, JobId, PushedReceipt, Response, Token};
 pub use limits::{Limits, REASON_OCTETS};
 pub use output::{Output, Reason, Receipt, ReceiptOutcome, ReceiptRequest, Refused, Request, Send};
-pub use push_service::PushService;
 pub use rules::{Notice, RULES, Rule, Says, Scope};
+pub use vendor::Vendor;
 pub use verdict::{Accepted, Class, Gone, Rejection, Throttled, Transient, Verdict};
 
 use crate::{

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Ttl, Urgency, Via,
     application_server::{
-        PushService, PushedReceipt, REASON_OCTETS, ReceiptRequest, Request, Response, Send, Verdict,
+        PushedReceipt, REASON_OCTETS, ReceiptRequest, Request, Response, Send, Vendor, Verdict,
     },
     user_agent::Reference,
 };
@@ -46,7 +46,7 @@ fn message(send: &Send) -> Result<HttpRequest<Bytes>, http::Error> {
     if send.urgency != Urgency::default() {
         headers.insert(URGENCY, HeaderValue::from_static(send.urgency.as_str()));
     }
-    if send.ttl == Ttl::ZERO && PushService::of(&send.to) == PushService::Wns {
+    if send.ttl == Ttl::ZERO && Vendor::of(&send.to) == Vendor::Wns {
         // Else it is 400 there: https://github.com/web-push-libs/pywebpush/issues/162
         headers.insert(wns::CACHE_POLICY, HeaderValue::from_static("cache"));
     }

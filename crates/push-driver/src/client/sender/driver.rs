@@ -1,6 +1,11 @@
 //! What owns a sender's machine and its connections, one for each push service.
 
-use std::{collections::BTreeMap, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{
@@ -12,9 +17,9 @@ use h2::client::SendRequest;
 use http::Request as HttpRequest;
 use push_crypto::{Provider, PublicKey, vapid::Signer};
 use push_proto::{
-    Content, Mono, Now, Origin, PushUrl, UnixTime,
+    Content, Mono, Now, Origin, PushUrl, Ttl, UnixTime,
     application_server::{
-        Audience, Change, Credentials, Input, Job, JobId, Output, ReceiptOutcome, Request, Response,
+        Audience, Change, Credentials, Input, Job, JobId, Output, ReceiptOutcome, Refused, Request, Response,
         Sender as Machine, Token, Verdict,
     },
     user_agent::{Failure, RequestId},
@@ -112,6 +117,10 @@ pub(super) struct Driver<R> {
     lines: BTreeMap<Origin, Line<R>>,
     requests: BTreeMap<RequestId, Asked>,
     waiting: BTreeMap<JobId, Waiting>,
+    /// Jobs for more push services than the machine takes at once, and since when. Bounded by the places.
+    parked: VecDeque<(Mono, Box<Job>)>,
+    /// How many of them may be taken now.
+    unpark: usize,
     /// Bounded by the machine's ledger: it says something about each of them in the end.
     receipts: BTreeMap<JobId, oneshot::Sender<ReceiptOutcome>>,
     monitor: mpsc::Sender<(RequestId, Monitored)>,
@@ -139,6 +148,8 @@ impl<R: Runtime> Driver<R> {
             lines: BTreeMap::new(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            parked: VecDeque::new(),
+            unpark: 0,
             receipts: BTreeMap::new(),
             monitor,
             monitored,
@@ -175,7 +186,10 @@ impl<R: Runtime> Driver<R> {
                     }
                 }
                 Some((id, monitored)) = self.monitored.recv() => self.monitored(id, monitored),
-                () = alarm(runtime.clone(), wake) => self.machine.handle(Input::Tick, runtime.now()),
+                () = alarm(runtime.clone(), wake) => {
+                    self.unpark = usize::MAX;
+                    self.machine.handle(Input::Tick, runtime.now());
+                }
             }
             wake = self.settle();
         }
@@ -277,6 +291,7 @@ impl<R: Runtime> Driver<R> {
                 Output::Request(id, request) => self.request(id, &request, now),
                 Output::Cancel(id) => self.cancel(id),
                 Output::Verdict(job, verdict) => self.verdict(job, verdict),
+                Output::Refused(job, Refused::Origins) => self.parked.push_back((now.mono, job)),
                 Output::Refused(job, refused) => {
                     if let Some(waiting) = self.waiting.remove(&job.id) {
                         let _nobody_waits = waiting.reply.send(Err(SendError::Refused(refused)));
@@ -287,12 +302,37 @@ impl<R: Runtime> Driver<R> {
                         let _nobody_waits = waiting.send(receipt.outcome);
                     }
                 }
-                Output::Wait(at, _reason) => return earlier(at, self.close_idle(now)),
+                Output::Wait(at, _reason) => {
+                    if !self.unpark(now) {
+                        let parked = (!self.parked.is_empty()).then(|| now.mono.after(UNPARK));
+                        return earlier(earlier(at, parked), self.close_idle(now));
+                    }
+                }
             }
         }
     }
 
+    /// Offers the machine again what it had no room for, if something has changed. Whether there was anything.
+    fn unpark(&mut self, now: Now) -> bool {
+        let count = std::mem::take(&mut self.unpark).min(self.parked.len());
+        let parked: Vec<_> = self.parked.drain(..count).collect();
+        for (since, mut job) in parked {
+            let waited = u32::try_from(now.mono.since(since).as_secs()).unwrap_or(u32::MAX);
+            // `8030-5.2-1`: it runs here as well; for TTL 0 the machine has a measure of its own.
+            let left = job.ttl.as_secs().saturating_sub(waited);
+            if left == 0 && waited > 0 {
+                self.verdict(job.id, Verdict::Expired);
+            } else {
+                job.ttl = Ttl::from_secs(left);
+                self.machine.handle(Input::Send(job), now);
+            }
+        }
+        count > 0
+    }
+
     fn verdict(&mut self, job: JobId, verdict: Verdict) {
+        // It makes room for one push service at most, and the first may be for another.
+        self.unpark = self.unpark.saturating_add(2);
         let Some(Waiting { reply, .. }) = self.waiting.remove(&job) else { return };
         let receipt = if let Verdict::Accepted(accepted) = &verdict
             && accepted.receipt
@@ -407,3 +447,6 @@ impl<R: Runtime> Driver<R> {
         abort
     }
 }
+
+/// How long a message waits for room among the push services if nothing else happens.
+const UNPARK: Duration = Duration::from_secs(1);

@@ -1,11 +1,11 @@
-//! Which push service it is, as far as its name tells.
+//! Whose push service it is, as far as its name tells.
 
 use crate::PushUrl;
 
-/// The push services that most browsers have, and all others. Nothing depends on it but what they alone want; their
+/// Whose a push service is: that of one of the large browsers, or another. Nothing depends on it but what they alone want; their
 /// answers are told apart by what they say ([`RULES`](super::RULES)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PushService {
+pub enum Vendor {
     /// Apple's: Safari.
     Apple,
     /// Google's Firebase Cloud Messaging: Chrome and its kin.
@@ -18,13 +18,13 @@ pub enum PushService {
     Other,
 }
 
-impl PushService {
+impl Vendor {
     /// Whose push resource it is.
     ///
     /// ```
-    /// # use push_proto::{PushUrl, application_server::PushService};
+    /// # use push_proto::{PushUrl, application_server::Vendor};
     /// let url: PushUrl = "https://wns2-par02p.notify.windows.com/w/?token=1".parse()?;
-    /// assert_eq!(PushService::of(&url), PushService::Wns);
+    /// assert_eq!(Vendor::of(&url), Vendor::Wns);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -50,13 +50,13 @@ impl PushService {
 }
 
 /// Hosts, and all below them. Read 2026-11-23 in the documentation of each.
-const HOSTS: &[(&str, PushService)] = &[
-    ("push.apple.com", PushService::Apple),
-    ("fcm.googleapis.com", PushService::Fcm),
-    ("android.googleapis.com", PushService::Fcm),
-    ("jmt17.google.com", PushService::Fcm),
-    ("push.services.mozilla.com", PushService::Mozilla),
-    ("notify.windows.com", PushService::Wns),
+const HOSTS: &[(&str, Vendor)] = &[
+    ("push.apple.com", Vendor::Apple),
+    ("fcm.googleapis.com", Vendor::Fcm),
+    ("android.googleapis.com", Vendor::Fcm),
+    ("jmt17.google.com", Vendor::Fcm),
+    ("push.services.mozilla.com", Vendor::Mozilla),
+    ("notify.windows.com", Vendor::Wns),
 ];
 
 #[cfg(test)]
@@ -66,18 +66,18 @@ mod tests {
     #[test]
     fn a_name_counts_from_its_end() {
         for (host, service) in [
-            ("web.push.apple.com", PushService::Apple),
-            ("push.apple.com", PushService::Apple),
-            ("evilpush.apple.com", PushService::Other),
-            ("fcm.googleapis.com:8443", PushService::Fcm),
-            ("fcm.googleapis.com.example.net", PushService::Other),
-            ("UPDATES.push.services.mozilla.com", PushService::Mozilla),
-            ("db5p.notify.windows.com", PushService::Wns),
-            ("push.example.net", PushService::Other),
-            ("[2001:db8::1]", PushService::Other),
+            ("web.push.apple.com", Vendor::Apple),
+            ("push.apple.com", Vendor::Apple),
+            ("evilpush.apple.com", Vendor::Other),
+            ("fcm.googleapis.com:8443", Vendor::Fcm),
+            ("fcm.googleapis.com.example.net", Vendor::Other),
+            ("UPDATES.push.services.mozilla.com", Vendor::Mozilla),
+            ("db5p.notify.windows.com", Vendor::Wns),
+            ("push.example.net", Vendor::Other),
+            ("[2001:db8::1]", Vendor::Other),
         ] {
             let url = PushUrl::parse(&alloc::format!("https://{host}/p")).unwrap();
-            assert_eq!(PushService::of(&url), service, "{host}");
+            assert_eq!(Vendor::of(&url), service, "{host}");
         }
     }
 }
