@@ -201,7 +201,6 @@ fn no_secret_is_printed() {
 }
 
 /// wp04-4-2, ece03-3.1-1: what an old browser reads.
-#[cfg(feature = "aesgcm")]
 #[test]
 fn an_old_browser_can_be_written_to() {
     use webpush::{Coding, aesgcm};

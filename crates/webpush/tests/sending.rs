@@ -1,5 +1,4 @@
 //! A sender against a push service that answers as each vendor does, and as none should.
-#![cfg(all(feature = "tokio", feature = "testing"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -60,6 +59,23 @@ async fn what_is_sent_is_what_comes() {
     assert_eq!((received.ttl, received.urgency), (Some(Ttl::hours(2)), Urgency::High));
     assert_eq!(received.topic, Some(Topic::from_any("lunch today")));
     assert_eq!(received.signed_by.as_ref(), Some(vapid.public_key()));
+}
+
+/// The same on smol.
+#[test]
+fn what_is_sent_on_smol_comes_as_well() {
+    webpush::smol::block_on(async {
+        let (service, vapid) = (PushService::start().unwrap(), me());
+        let sender = webpush::smol::sender(&vapid, options(&service)).unwrap();
+        let subscriptions: Vec<_> = (0..20).map(|_| service.subscribe(Some(vapid.public_key()))).collect();
+        let messages = subscriptions.into_iter().map(|to| ((), Message::new(to, "Lunch?")));
+        let mut sent = sender.send_all(stream::iter(messages));
+        while let Some(((), sent)) = sent.next().await {
+            assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+        }
+        let received = service.take_received();
+        assert!(received.len() == 20 && received.iter().all(|one| one.payload.as_deref() == Ok(b"Lunch?")));
+    });
 }
 
 /// Every situation, as every vendor has it.
