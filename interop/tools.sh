@@ -19,8 +19,9 @@ tools() {
         python3 -m venv --clear "$here/target/python"
     fi
     "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$here/python/requirements.txt"
-    (cd "$here/node" && npm ci --silent --no-audit --no-fund --ignore-scripts) || fail "npm ci: exit code $?"
-    say "$(curl --version | sed -n '1s/ (.*//p'), $(nghttp --version), node $(node --version)," \
+    [[ $here/node/node_modules/.package-lock.json -nt $here/node/package-lock.json ]] ||
+        (cd "$here/node" && npm ci --silent --no-audit --no-fund --ignore-scripts) || fail "npm ci: exit code $?"
+    say "$(curl --version | sed -n '1s/ (.*//p'), $(nghttp --version), $(chromedriver --version | cut -d' ' -f1-2), node $(node --version)," \
         "python $("$python" -c 'import h2, sys; print(sys.version.split()[0], "with h2", h2.__version__)')"
 }
 

@@ -138,15 +138,29 @@ async function arrives(browser, data) {
   say("a push event -> the service worker tells page and terminal, and shows a notification");
 }
 
+async function unsubscribes(browser) {
+  await browser.press("unsubscribe");
+  await demo.says(/^unsubscribed$/);
+  await shown(browser, "state", /^none$/);
+  assert.equal(await browser.run("return document.getElementById('send').disabled;"), true);
+  say("the subscription ended on the page -> the demo forgets it");
+}
+
 /** Ctrl-C, and what the page says then. */
 async function ends(browser) {
   assert.equal(await demo.interrupt(), 0, "exit code after Ctrl-C");
-  await browser.press("send");
+  await browser.press("subscribe");
   await shown(browser, "problem", /The demo does not answer/);
   say("Ctrl-C -> exit code 0, and the page says that the demo does not answer");
 }
 
 let browser;
+const clear = async () => {
+  demo.kill();
+  await browser?.stop();
+};
+// Whoever ends this run leaves no browser behind.
+process.once("SIGTERM", () => clear().finally(() => process.exit(1)));
 try {
   browser = await Browser.start(work);
   await loads(browser);
@@ -155,8 +169,8 @@ try {
   await withOtherErrors(browser);
   await withoutWorkers(browser);
   await arrives(browser, await sends(browser));
+  await unsubscribes(browser);
   await ends(browser);
 } finally {
-  demo.kill();
-  await browser?.stop();
+  await clear();
 }

@@ -74,7 +74,8 @@ export class Browser {
 
   /** The text that is shown of an element; empty if it is hidden. */
   text(id) {
-    return this.run("const shown = document.getElementById(arguments[0]); return shown ? shown.innerText : '';", id);
+    const script = "const element = document.getElementById(arguments[0]); return element?.checkVisibility() ? element.innerText : '';";
+    return this.run(script, id);
   }
 
   async element(id) {

@@ -14,6 +14,7 @@ mod visitor;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -22,7 +23,7 @@ use hyper::{server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::JoinSet,
 };
 
@@ -50,12 +51,13 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
         output::line(&format!("open http://localhost:{} in your browser; Ctrl-C ends", address.port()))?;
         output::line(&format!("VAPID key, made for this run: {key}"))?;
         let mut connections = JoinSet::new();
+        let (end, ends) = watch::channel(());
         tokio::select! {
             biased;
             () = signals.next() => {}
-            () = accept(&listener, &site, &mut connections) => {}
+            () = accept(&listener, &site, &ends, &mut connections) => {}
         }
-        drop(listener);
+        drop((listener, end));
         let drained = async { while connections.join_next().await.is_some() {} };
         let in_order = tokio::select! {
             biased;
@@ -88,7 +90,12 @@ fn cannot_listen(port: u16, error: &io::Error) -> Error {
 }
 
 /// Never ends.
-async fn accept(listener: &TcpListener, site: &Arc<Site>, connections: &mut JoinSet<()>) {
+async fn accept(
+    listener: &TcpListener,
+    site: &Arc<Site>,
+    ends: &watch::Receiver<()>,
+    connections: &mut JoinSet<()>,
+) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // Nobody closes it.
@@ -105,26 +112,38 @@ async fn accept(listener: &TcpListener, site: &Arc<Site>, connections: &mut Join
             },
             Some(_) = connections.join_next() => continue,
         };
-        let site = Arc::clone(site);
+        let (site, ends) = (Arc::clone(site), ends.clone());
         connections.spawn(async move {
-            serve(socket, site).await;
+            serve(socket, site, ends).await;
             drop(place);
         });
     }
 }
 
-async fn serve(socket: TcpStream, site: Arc<Site>) {
+/// One connection, until the demo `ends` at the latest; a request that is under way then is answered.
+async fn serve(socket: TcpStream, site: Arc<Site>, mut ends: watch::Receiver<()>) {
     let respond = service_fn(move |request| {
         let site = Arc::clone(&site);
         async move { Ok::<_, std::convert::Infallible>(site.respond(request).await) }
     });
     let mut builder = Builder::new();
-    // One request each: nothing idle has to be looked after, or waited for at the end.
+    // One request each: nothing idle has to be looked after.
     let connection = builder
         .keep_alive(false)
         .max_buf_size(HEAD_OCTETS_MAX)
         .serve_connection(TokioIo::new(socket), respond);
-    match tokio::time::timeout(CONNECTION_AGE, connection).await {
+    let mut connection = pin!(connection);
+    let served = async {
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => return served,
+            // It ends when its sender is dropped.
+            _ = ends.changed() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
+    match tokio::time::timeout(CONNECTION_AGE, served).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "connection failed"),
         Err(_) => tracing::debug!("connection took too long"),

@@ -166,6 +166,7 @@ async function takeUp() {
 }
 
 async function subscribe() {
+  if (Notification.permission === "default") show("permission", "waiting for your answer to the browser's question");
   const permission = await Notification.requestPermission();
   showPermission();
   if (permission === "denied") throw new Problem("denied");
