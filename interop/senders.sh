@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Senders that people use today: what they send is taken by our service and decrypted by our user agent.
 
-subject=mailto:interop@example.com
 ours=''         # what is heard of the user agent, a file descriptor
 agent=''        # and its process
 subscription_json=''

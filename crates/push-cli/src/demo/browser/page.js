@@ -79,7 +79,7 @@ function showProblem(error) {
   const [title, text] = PROBLEMS[kind];
   byId("problem-title").textContent = title;
   byId("problem-text").textContent = text;
-  byId("problem-words").textContent = words && `In the browser's own words: ${words}`;
+  byId("problem-words").textContent = words && `In its own words: ${words}`;
   byId("problem-words").hidden = !words;
   byId("problem").hidden = false;
   if (kind !== "noDemo") post("/event", { problem: `${title}. ${words}` }).catch(() => {});
