@@ -1,4 +1,5 @@
 //! `webpush demo --browser`, by what a browser would ask of it. `interop/browser` opens it in a real one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
