@@ -33,16 +33,20 @@ same_octets() { cmp "$2" "$3" >&2 || fail "$1: $(wc -c <"$2") octets were sent, 
 octets() { head -c "$1" /dev/urandom; }
 
 # start FLAGS..: a service on a free port, and waits until it says that it is ready. Sets $origin, $ca and $log.
-start() {
-    local data ready
+start() { start_at 127.0.0.1:0 "$@"; }
+
+# start_at ADDRESS FLAGS..: as start, at this address.
+start_at() {
+    local data ready address=$1
+    shift
     data=$(mktemp -d "$work/service.XXXX")
     log=$data.log
     mkfifo "$data.ready"
-    "$webpush" --log debug serve --dev --listen 127.0.0.1:0 --data "$data" "$@" >"$data.ready" 2>"$log" &
+    "$webpush" --log debug serve --dev --listen "$address" --data "$data" "$@" >"$data.ready" 2>"$log" &
     services+=($!)
     exec {stdout}<"$data.ready"
     IFS= read -r -t 60 -u "$stdout" ready || fail "the service did not say that it is ready"
-    [[ $ready =~ (https?://localhost:[0-9]+) ]] || fail "the ready line names no URL at localhost: <$ready>"
+    [[ $ready =~ public\ URL\ (https?://[a-z0-9.]+(:[0-9]+)?)$ ]] || fail "the ready line names no URL: <$ready>"
     origin=${BASH_REMATCH[1]}
     ca=$data/dev/ca.pem
 }

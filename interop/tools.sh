@@ -1,11 +1,16 @@
 # shellcheck shell=bash
-# What the run needs: found, or installed from Debian and PyPI; and the service, built.
+# What the run needs: found, or installed from Debian, npm, PyPI and crates.io; and the service, built.
 
-# tools: curl, nghttp, Node 18 or later and a Python with h2. Sets $python.
+# tools: curl, nghttp, Node 18 or later, Chromium, a Python, and what lock files name. Sets $python.
 tools() {
     need curl curl
     need nghttp nghttp2-client
+    need chromium chromium
+    need chromedriver chromium-driver
+    need pkg-config pkg-config
+    pkg-config --exists openssl || install libssl-dev
     node_is_new || install nodejs
+    need npm npm
     node_is_new || fail "Node 18 or later is needed, there is $(node --version)"
     python=$here/target/python/bin/python
     if ! "$python" -c 'import h2' 2>/dev/null; then
@@ -14,7 +19,9 @@ tools() {
         python3 -m venv --clear "$here/target/python"
     fi
     "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$here/python/requirements.txt"
-    say "$(curl --version | sed -n '1s/ (.*//p'), $(nghttp --version), node $(node --version)," \
+    [[ $here/node/node_modules/.package-lock.json -nt $here/node/package-lock.json ]] ||
+        (cd "$here/node" && npm ci --silent --no-audit --no-fund --ignore-scripts) || fail "npm ci: exit code $?"
+    say "$(curl --version | sed -n '1s/ (.*//p'), $(nghttp --version), $(chromedriver --version | cut -d' ' -f1-2), node $(node --version)," \
         "python $("$python" -c 'import h2, sys; print(sys.version.split()[0], "with h2", h2.__version__)')"
 }
 
@@ -32,8 +39,10 @@ install() {
 
 node_is_new() { [[ $(node --version 2>/dev/null) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= 18)); }
 
-# build: the service, unless $WEBPUSH names one. Sets $webpush.
+# build: senders in Rust; the service, unless $WEBPUSH names one. Sets $senders and $webpush.
 build() {
+    (cd "$here/rust" && CARGO_TARGET_DIR=$here/target/rust cargo build --quiet --locked)
+    senders=$here/target/rust/debug/interop-senders
     webpush=${WEBPUSH-}
     [[ -z $webpush ]] || return 0
     (cd "$here/.." && cargo build --release --locked --bin webpush)

@@ -6,7 +6,7 @@ import http2 from "node:http2";
 import { buffer } from "node:stream/consumers";
 
 const [, , origin, ca] = process.argv;
-export { origin };
+export { ca, origin };
 
 /** A session over TLS that trusts the given CA only; what breaks it ends the run. */
 export async function connect(settings = {}) {
@@ -24,9 +24,11 @@ export async function request(session, headers, body) {
   return { ...response, body: octets };
 }
 
-/** Subscribes; the URLs are paths. */
-export async function subscribe(session) {
-  const created = await request(session, { ":method": "POST", ":path": "/subscribe" });
+/** Subscribes, for the holder of a VAPID key only if there is one; the URLs are paths. */
+export async function subscribe(session, vapid) {
+  const headers = { ":method": "POST", ":path": "/subscribe" };
+  if (vapid) headers["content-type"] = "application/webpush-options+json";
+  const created = await request(session, headers, vapid && JSON.stringify({ vapid }));
   assert.equal(created[":status"], 201);
   return { subscription: path(created.location), push: link(created, ""), set: path(link(created, ":set")) };
 }

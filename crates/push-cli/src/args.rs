@@ -43,12 +43,28 @@ pub(crate) enum Command {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Starts the service as a child process on a free port of 127.0.0.1, with TLS and a store in a
-temporary folder, which is removed at the end. Exit code 0 means that every step really held.")]
+temporary folder, which is removed at the end. Exit code 0 means that every step really held.
+
+With --browser it is your own browser that subscribes, at the push service of its vendor: open
+the page that is served, and press its buttons. It ends with Ctrl-C.")]
 pub(crate) struct DemoArgs {
     /// Leave the temporary folder there, to look into it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "browser")]
     pub(crate) keep: bool,
+    /// Serve a page on this machine that subscribes your browser, sends it messages and shows them
+    #[arg(long)]
+    pub(crate) browser: bool,
+    /// With --browser: the port of 127.0.0.1 for the page; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = BROWSER_PORT, requires = "browser")]
+    pub(crate) port: u16,
+    /// With --browser: for browsers that use a push service of your own. Trust the certificates in this PEM file instead
+    /// of those of the system, and send to addresses of this machine and its networks too
+    #[arg(long, value_name = "PEM", requires = "browser")]
+    pub(crate) ca: Option<PathBuf>,
 }
+
+/// Always the same, since browsers keep permission and subscription by origin; it is the number of web push's RFC.
+const BROWSER_PORT: u16 = 8030;
 
 /// What `keygen` can be told.
 #[derive(Debug, ClapArgs)]

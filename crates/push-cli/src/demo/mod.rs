@@ -1,5 +1,7 @@
-//! `webpush demo`: the main job on real parts, on this machine alone. Every step is checked; none is staged.
+//! `webpush demo`: the main job on real parts, on this machine alone. Every step is checked; none is staged. With
+//! `--browser` it is the visitor's browser that takes part, see [`browser`].
 
+mod browser;
 mod evidence;
 mod parties;
 mod teller;
@@ -27,6 +29,9 @@ use crate::{
 
 /// Shows the whole job.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
+    if args.browser {
+        return browser::run(args);
+    }
     let folder = tempfile::Builder::new().prefix("webpush-demo-").tempdir();
     let folder = folder.map_err(|error| Error::failed(format!("no temporary folder: {error}")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
