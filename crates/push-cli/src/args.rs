@@ -144,11 +144,18 @@ Examples:
   webpush send --to me.json --key vapid.pem --subject mailto:ops@example.org --file message.json
   echo 'disk is full' | webpush send --to me.json
   webpush send --to me.json --topic disk --ttl 1h --urgency high --wait-receipt 30 'disk is full'
+  webpush send --to subscriptions.jsonl --key vapid.pem --subject mailto:ops@example.org \\
+      --verdicts verdicts.jsonl 'hello, all'
+  webpush send --to me.json --dry-run --curl 'hello'
 
-Exit code 0 means that the push service accepted the message, and with --wait-receipt that it was
-delivered as well.")]
+A file that ends in .jsonl or .ndjson has a subscription on each line. Then a table tells what came of
+them, push service by push service.
+
+Exit code 0 means that the push service accepted the message, all of them if there are many, and with
+--wait-receipt that it was delivered as well.")]
 pub(crate) struct SendArgs {
-    /// The subscription's JSON, as the browser or `webpush listen` gives it; - for standard input
+    /// The subscription's JSON, as the browser or `webpush listen` gives it; - for standard input; FILE.jsonl for one on
+    /// each line
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
     /// Sign with this VAPID key: PEM, base64url or JSON, as `webpush keygen` writes them
@@ -178,6 +185,15 @@ pub(crate) struct SendArgs {
     /// Send to addresses of this machine and its networks too; --ca implies it
     #[arg(long)]
     pub(crate) private_addresses: bool,
+    /// Of many: what came of each line, as a line of JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) verdicts: Option<PathBuf>,
+    /// Send nothing: show the request
+    #[arg(long, conflicts_with_all = ["wait_receipt", "verdicts"])]
+    pub(crate) dry_run: bool,
+    /// Show it as a command that sends it; whoever sees it can send in your name for twelve hours
+    #[arg(long, requires = "dry_run")]
+    pub(crate) curl: bool,
     /// Show the URL of the message too; whoever has it can read and remove the message
     #[arg(long)]
     pub(crate) verbose: bool,

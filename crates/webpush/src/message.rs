@@ -142,20 +142,27 @@ impl Message {
     /// signed (`8292-2-5`). Send it without following redirections, and give the response to
     /// [`Verdict::from_response`](crate::Verdict::from_response).
     ///
+    /// Without a [`Vapid`], for the few push services that do not insist on one, it is not signed.
+    ///
     /// # Errors
     ///
     /// It is too long, or the cryptographic library fails.
-    pub fn into_request(self, vapid: &Vapid, now: UnixTime) -> Result<http::Request<Bytes>, MessageError> {
-        let body = self.encrypt(vapid.provider()).map_err(MessageError::Encrypt)?;
-        let authorization =
-            vapid.authorization(&self.to.endpoint.origin(), now).map_err(MessageError::Sign)?;
+    pub fn into_request<'a>(
+        self,
+        vapid: impl Into<Option<&'a Vapid>>,
+        now: UnixTime,
+    ) -> Result<http::Request<Bytes>, MessageError> {
+        let body = self.encrypt(&crate::provider()).map_err(MessageError::Encrypt)?;
+        let origin = self.to.endpoint.origin();
+        let signed = vapid.into().map(|vapid| vapid.authorization(&origin, now)).transpose();
+        let authorization = signed.map_err(MessageError::Sign)?;
         let send = Send {
             to: self.to.endpoint,
             ttl: self.ttl,
             urgency: self.urgency,
             topic: self.topic,
             receipt: if self.receipt { ReceiptRequest::New } else { ReceiptRequest::No },
-            credentials: authorization.to_str().ok().map(Credentials::new),
+            credentials: authorization.and_then(|value| value.to_str().ok().map(Credentials::new)),
             content: body,
         };
         wire::application_server::request(&Request::Send(send)).map_err(MessageError::Http)
@@ -211,6 +218,8 @@ pub enum MessageError {
     Sign(SignError),
     /// The http crate does not take it.
     Http(http::Error),
+    /// What it was to be made of was none, in the words of whoever found out.
+    Other(String),
 }
 
 impl From<Infallible> for MessageError {
@@ -226,6 +235,7 @@ impl fmt::Display for MessageError {
             Self::Encrypt(error) => error.fmt(f),
             Self::Sign(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
+            Self::Other(why) => f.write_str(why),
         }
     }
 }

@@ -45,16 +45,16 @@ pub struct Options {
 pub const IN_FLIGHT: usize = 2048;
 
 impl Options {
-    pub(crate) fn start<D>(self, vapid: &Vapid, start: D) -> Result<Sender, Fault>
+    pub(crate) fn start<D>(self, vapid: Option<&Vapid>, start: D) -> Result<Sender, Fault>
     where
         D: FnOnce(SenderOptions) -> Result<push_driver::Sender, Fault>,
     {
         let Self { identities, tls, addresses, config, limits, in_flight } = self;
         let tls = tls.map_or_else(ClientTls::native, Ok)?;
         let other_signers = identities.iter().map(Vapid::signer).collect();
-        let options = SenderOptions::new(*vapid.provider(), Some(vapid.signer()), tls);
+        let provider = crate::provider();
+        let options = SenderOptions::new(provider, vapid.map(Vapid::signer), tls);
         let options = SenderOptions { other_signers, addresses, config, limits, ..options };
-        let provider = *vapid.provider();
         Ok(Sender { driver: start(options)?, provider, in_flight: in_flight.unwrap_or(IN_FLIGHT).max(1) })
     }
 }

@@ -9,11 +9,11 @@ pub use push_smol::{
 
 use crate::{Options, Sender, Vapid};
 
-/// Starts a sender on smol's global executor.
+/// Starts a sender, without a [`Vapid`] if the push services do not insist on one, on smol's global executor.
 ///
 /// # Errors
 ///
 /// [`Fault::Random`]; [`Fault::Tls`] if no certificates are given and this machine has none.
-pub fn sender(vapid: &Vapid, options: Options) -> Result<Sender, Fault> {
-    options.start(vapid, push_smol::sender)
+pub fn sender<'a>(vapid: impl Into<Option<&'a Vapid>>, options: Options) -> Result<Sender, Fault> {
+    options.start(vapid.into(), push_smol::sender)
 }

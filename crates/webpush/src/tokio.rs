@@ -9,7 +9,7 @@ pub use push_tokio::{
 
 use crate::{Options, Sender, Vapid};
 
-/// Starts a sender on the current runtime.
+/// Starts a sender, without a [`Vapid`] if the push services do not insist on one, on the current runtime.
 ///
 /// # Errors
 ///
@@ -18,6 +18,6 @@ use crate::{Options, Sender, Vapid};
 /// # Panics
 ///
 /// Outside of a tokio runtime.
-pub fn sender(vapid: &Vapid, options: Options) -> Result<Sender, Fault> {
-    options.start(vapid, push_tokio::sender)
+pub fn sender<'a>(vapid: impl Into<Option<&'a Vapid>>, options: Options) -> Result<Sender, Fault> {
+    options.start(vapid.into(), push_tokio::sender)
 }

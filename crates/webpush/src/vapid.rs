@@ -91,10 +91,6 @@ impl Vapid {
     pub(crate) fn signer(&self) -> Signer {
         self.0.signer.clone()
     }
-
-    pub(crate) fn provider(&self) -> &Provider {
-        &self.0.provider
-    }
 }
 
 impl fmt::Debug for Vapid {

@@ -33,7 +33,7 @@ pub(super) async fn send(args: &SendArgs, sender: &Sender, payload: Zeroizing<Ve
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {elapsed}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut verdicts = args.verdicts.as_deref().map(Verdicts::create).transpose()?;
-    let lines = Lines { reader: BufReader::new(file), number: 0, bar: bar.clone() };
+    let lines = Lines { reader: Some(BufReader::new(file)), number: 0, bar: bar.clone() };
     let mold = Mold::of(args, payload);
     let messages = lines.map(move |line| (line.place(), line.message(&mold)));
     let mut table = Table::default();
@@ -89,7 +89,9 @@ impl Line {
         let service = match &self.to {
             Ok(to) => match Vendor::of(&to.endpoint) {
                 Vendor::Other => to.endpoint.host().to_owned(),
-                vendor => vendor.name().to_owned(),
+                vendor @ (Vendor::Apple | Vendor::Fcm | Vendor::Mozilla | Vendor::Wns) => {
+                    vendor.name().to_owned()
+                }
             },
             Err(_) => "none".to_owned(),
         };
@@ -113,7 +115,8 @@ impl TryFrom<Attempt> for Message {
 }
 
 struct Lines {
-    reader: BufReader<File>,
+    /// None once it cannot be read on.
+    reader: Option<BufReader<File>>,
     number: u64,
     bar: ProgressBar,
 }
@@ -124,22 +127,22 @@ impl Iterator for Lines {
     /// The next line that is not empty.
     fn next(&mut self) -> Option<Line> {
         loop {
+            let reader = self.reader.as_mut()?;
             self.number += 1;
             let mut line = Zeroizing::new(Vec::new());
             let bound = u64::try_from(MAX_SUBSCRIPTION_LEN).unwrap_or(u64::MAX).saturating_add(2);
-            let read = self.reader.by_ref().take(bound).read_until(b'\n', &mut line);
+            let read = reader.by_ref().take(bound).read_until(b'\n', &mut line);
             let octets = match read {
                 Ok(0) => return None,
                 Ok(octets) => octets,
                 Err(error) => {
-                    // It is told once, as the last line.
                     let to = Err(format!("cannot be read: {}", files::why(&error)));
-                    self.reader = BufReader::new(File::open("/dev/null").ok()?);
+                    self.reader = None;
                     return Some(Line { number: self.number, to });
                 }
             };
             self.bar.inc(u64::try_from(octets).unwrap_or(0));
-            if !line.ends_with(b"\n") && octets as u64 == bound {
+            if !line.ends_with(b"\n") && u64::try_from(octets).unwrap_or(bound) == bound {
                 self.skip_line();
             }
             let text = std::str::from_utf8(&line).map(str::trim);
@@ -156,10 +159,11 @@ impl Iterator for Lines {
 impl Lines {
     /// What is left of a line that is too long for any subscription.
     fn skip_line(&mut self) {
-        while let Ok(buffered) = self.reader.fill_buf() {
+        let Some(reader) = &mut self.reader else { return };
+        while let Ok(buffered) = reader.fill_buf() {
             let end = buffered.iter().position(|octet| *octet == b'\n');
             let octets = end.map_or(buffered.len(), |end| end + 1);
-            self.reader.consume(octets);
+            reader.consume(octets);
             self.bar.inc(u64::try_from(octets).unwrap_or(0));
             if end.is_some() || octets == 0 {
                 return;
@@ -210,7 +214,8 @@ impl Table {
     }
 
     fn error(&self, hint: bool) -> Error {
-        let error = Error::failed(format!("{} of {} were not accepted", self.all() - self.accepted(), self.all()));
+        let error =
+            Error::failed(format!("{} of {} were not accepted", self.all() - self.accepted(), self.all()));
         if hint { error.hint("--verdicts FILE tells what came of each line") } else { error }
     }
 }

@@ -1,13 +1,19 @@
 //! `webpush send`
 
+mod many;
+mod request;
+
 use std::{io, path::Path, time::Duration};
 
 use push_crypto::{Subscription, vapid::Signer};
 use push_proto::{
     Ttl,
-    application_server::{Accepted, Explanation, ReceiptOutcome, Rejection, Throttled, Transient, Verdict},
+    application_server::{
+        Accepted, Explanation, Gone, ReceiptOutcome, Rejection, Throttled, Transient, Verdict,
+    },
 };
 use push_tokio::{Addresses, AwaitedReceipt, Push, Sender, SenderOptions, Sent, Tokio};
+use webpush::Vapid;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -16,8 +22,51 @@ use crate::{
     files, output, tls, vapid,
 };
 
-/// Sends one message.
+/// Sends one message, or one to many.
 pub(crate) fn run(args: SendArgs) -> Result<()> {
+    let many = many::is_meant(&args.to);
+    if many && (args.wait_receipt.is_some() || args.verbose || args.dry_run) {
+        return Err(Error::usage("--wait-receipt, --verbose and --dry-run are for one subscription"));
+    }
+    if !many && args.verdicts.is_some() {
+        return Err(Error::usage("--verdicts is for many subscriptions, in a file that ends in .jsonl"));
+    }
+    if many {
+        return run_many(&args);
+    }
+    if args.dry_run {
+        return request::show(&args);
+    }
+    run_one(args)
+}
+
+/// The identity, for those who sign.
+fn identity(args: &SendArgs) -> Result<Option<Vapid>> {
+    let Some(key) = args.key.as_deref().map(vapid::read).transpose()? else { return Ok(None) };
+    let subject = args.subject.as_deref().ok_or_else(|| {
+        Error::usage("--key without --subject")
+            .hint("push services want a contact, for example mailto:ops@example.org")
+    })?;
+    Vapid::new(key, subject).map(Some).map_err(|error| Error::usage(format!("--subject: {error}")))
+}
+
+fn run_many(args: &SendArgs) -> Result<()> {
+    let vapid = identity(args)?;
+    let payload = read_payload(args)?;
+    let tls = Some(tls::client(args.ca.as_deref())?);
+    let anywhere = args.ca.is_some() || args.private_addresses;
+    let addresses = if anywhere { Addresses::Any } else { Addresses::Public };
+    let options = webpush::Options { tls, addresses, ..webpush::Options::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let sender = webpush::tokio::sender(vapid.as_ref(), options);
+        let sender = sender.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+        many::send(args, &sender, payload).await
+    })
+}
+
+fn run_one(args: SendArgs) -> Result<()> {
     if args.ttl == Ttl::ZERO && args.wait_receipt.is_some() {
         return Err(Error::usage(
             "--wait-receipt goes with a TTL above 0 only: the service may drop a message with TTL 0 at once, and \
@@ -127,8 +176,24 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
     })
 }
 
+/// What the service said, if it said anything.
+fn said_of(verdict: &Verdict) -> Option<String> {
+    let why = match verdict {
+        Verdict::KeyMismatch(why) | Verdict::Auth(why) | Verdict::Rejected(why) => why,
+        Verdict::Gone(Gone::Ended(Some(why)))
+        | Verdict::Throttled(Throttled { said: Some(why), .. })
+        | Verdict::Transient(Transient { said: Some(why), .. }) => why,
+        Verdict::Accepted(_)
+        | Verdict::Gone(Gone::Ended(None) | Gone::Replaced)
+        | Verdict::Throttled(Throttled { said: None, .. })
+        | Verdict::Expired
+        | Verdict::Transient(Transient { said: None, .. }) => return None,
+    };
+    Some(said(why).trim_start_matches([' ', ':']).to_owned())
+}
+
 /// What the service said about it: somebody else's text.
-fn said(why: &Rejection) -> String {
+pub(crate) fn said(why: &Rejection) -> String {
     let status = why.status.map_or_else(String::new, |status| format!(" ({status})"));
     let Explanation { code, errno, text } = why.explanation();
     let errno = errno.map(|errno| format!("errno {errno}"));

@@ -22,7 +22,7 @@ use http::{Method, StatusCode};
 
 use place::{Place, Subscription};
 use raw::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH_PROMISE,
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH_PROMISE,
     RST_STREAM, Raw, SETTINGS, block, literal,
 };
 const MIB: u64 = 1024;
@@ -73,7 +73,7 @@ async fn slow_writers() {
         let mut raw = Raw::connect(place.service.address, &[]).await;
         for stream in (1..241).step_by(2) {
             raw.write(HEADERS, END_HEADERS, stream, &push).await.unwrap();
-            raw.write(DATA, 0, stream, &[0; 2000]).await.unwrap();
+            raw.data(stream, &[0; 2000]).await;
         }
         slow.push(raw);
         place.bystander.is_served().await;

@@ -9,10 +9,7 @@ use push_crypto::{
     PublicKey, Subscription,
     vapid::{Signer, SigningKey},
 };
-use push_proto::{
-    Ttl, Urgency,
-    application_server::{Rejection, Verdict},
-};
+use push_proto::{Ttl, Urgency, application_server::Verdict};
 use push_tokio::{Addresses, ClientTls, Push, Sender, SenderOptions, Tokio};
 use tokio::task::JoinHandle;
 
@@ -20,6 +17,7 @@ use crate::{
     demo::parties::provider,
     error::{Error, Result},
     output,
+    send::said,
 };
 
 /// Whoever has the page open.
@@ -118,7 +116,7 @@ impl Visitor {
 fn judged(verdict: Verdict, origin: &str) -> Outcome {
     Outcome::Failed(match verdict {
         Verdict::Accepted(accepted) => {
-            let ttl = accepted.ttl.as_secs();
+            let ttl = accepted.ttl.map_or(0, Ttl::as_secs);
             return Outcome::Accepted(format!(
                 "{origin} accepted the message, and keeps it for {ttl} seconds."
             ));
@@ -141,12 +139,12 @@ fn judged(verdict: Verdict, origin: &str) -> Outcome {
             )
         }
         Verdict::Rejected(why) => format!("{origin} refuses the message{}.", said(&why)),
-        Verdict::Throttled(wait) => {
-            format!("{origin} asks for a pause. Try again after {} s.", wait.as_secs().max(1))
+        Verdict::Throttled(throttled) => {
+            format!("{origin} asks for a pause. Try again after {} s.", throttled.wait.as_secs().max(1))
         }
         Verdict::Expired => "The message's time ran out before it could be sent.".to_owned(),
-        Verdict::Transient(why) => match why.status {
-            Some(status) => format!("{origin} has a problem of its own ({status}). Try again later."),
+        Verdict::Transient(why) => match why.said {
+            Some(why) => format!("{origin} has a problem of its own{}. Try again later.", said(&why)),
             None if why.sent => format!("The connection to {origin} was lost before it answered."),
             None => format!(
                 "{origin} cannot be reached from here. A proxy or firewall may be in between, or it is an address of \
@@ -154,13 +152,6 @@ fn judged(verdict: Verdict, origin: &str) -> Outcome {
             ),
         },
     })
-}
-
-/// What the service said about it: somebody else's text.
-fn said(why: &Rejection) -> String {
-    let status = why.status.map_or_else(String::new, |status| format!(" ({status})"));
-    let reason = line(&String::from_utf8_lossy(&why.reason));
-    if reason.is_empty() { status } else { format!("{status}: {reason}") }
 }
 
 /// Text by somebody else as part of one line, without power over a terminal.

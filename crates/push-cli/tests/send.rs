@@ -1,0 +1,133 @@
+//! `webpush send` to many, and without sending, against a push service that is not ours.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails loudly")]
+
+mod support;
+
+use std::fs;
+
+use base64ct::{Base64, Encoding as _};
+use serde_json::Value;
+use support::{Folder, assert_fails, run, stderr, stdout};
+use webpush::{
+    Vendor,
+    testing::{Answer, PushService, Situation},
+};
+
+struct Scene {
+    folder: Folder,
+    service: PushService,
+    ca: String,
+    key: String,
+    public: String,
+}
+
+fn scene() -> Scene {
+    let (folder, service) = (Folder::new(), PushService::start().unwrap());
+    let ca = folder.file("ca.pem", service.certificate());
+    let key = folder.text("vapid.pem");
+    let made = run(["keygen", "--out", &key]);
+    let public = stdout(&made).trim().to_owned();
+    Scene { folder, service, ca, key, public }
+}
+
+impl Scene {
+    fn subscribe(&self) -> String {
+        self.service.subscribe(Some(&self.public.parse().unwrap())).to_json()
+    }
+
+    fn send(&self, to: &str, more: &[&str]) -> std::process::Output {
+        let words =
+            ["send", "--to", to, "--ca", &self.ca, "--key", &self.key, "--subject", "mailto:a@b.example"];
+        run(words.into_iter().chain(more.iter().copied()))
+    }
+}
+
+#[test]
+fn many_are_sent_to_and_each_line_is_accounted_for() {
+    let scene = scene();
+    let mut lines: Vec<String> = (0..30).map(|_| scene.subscribe()).collect();
+    let gone = scene.service.subscribe(None);
+    scene.service.unsubscribe(&gone);
+    lines.insert(3, gone.to_json());
+    lines.insert(5, String::new());
+    lines.insert(8, "no subscription".to_owned());
+    lines.insert(9, "x".repeat(100_000));
+    let to = scene.folder.file("all.jsonl", lines.join("\n"));
+    let verdicts = scene.folder.text("verdicts.jsonl");
+    let sent = scene.send(&to, &["--verdicts", &verdicts, "hello, all"]);
+    assert_fails(&sent, 1, &["3 of 33 were not accepted"]);
+    let table = stdout(&sent);
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1], ["localhost", "30", "1", "0", "0", "0", "0", "0", "0"], "{table}");
+    assert_eq!(rows[2], ["none", "0", "0", "0", "0", "2", "0", "0", "0"], "{table}");
+    let received = scene.service.take_received();
+    let readable = received.iter().filter(|one| one.payload.as_deref() == Ok(b"hello, all"));
+    assert_eq!((received.len(), readable.count()), (31, 30));
+
+    let told = fs::read_to_string(&verdicts).unwrap();
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |verdict: &str| {
+        let mut lines: Vec<_> = told
+            .iter()
+            .filter(|one| one["verdict"] == verdict)
+            .map(|one| one["line"].as_u64().unwrap())
+            .collect();
+        lines.sort_unstable();
+        lines
+    };
+    assert_eq!(
+        (told.len(), of("accepted").len(), of("gone"), of("rejected")),
+        (33, 30, vec![4], vec![9, 10])
+    );
+}
+
+#[test]
+fn all_accepted_is_success_and_nothing_at_all_is_not() {
+    let scene = scene();
+    let to = scene.folder.file("all.ndjson", scene.subscribe());
+    let sent = scene.send(&to, &["hello"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    let to = scene.folder.file("none.jsonl", "\n\n");
+    assert_fails(&scene.send(&to, &["hello"]), 1, &["holds no subscription"]);
+    assert_fails(&scene.send(&scene.folder.text("missing.jsonl"), &["hello"]), 1, &["there is no such file"]);
+    assert_fails(&scene.send(&to, &["--wait-receipt", "1", "hello"]), 2, &["for one subscription"]);
+    let one = scene.folder.file("one.json", scene.subscribe());
+    assert_fails(&scene.send(&one, &["--verdicts", "x", "hello"]), 2, &["for many"]);
+    let without = run(["send", "--to", &to, "--ca", &scene.ca, "--key", &scene.key, "hello"]);
+    assert_fails(&without, 2, &["--subject"]);
+}
+
+/// The service's own words, in words.
+#[test]
+fn what_the_service_says_is_told() {
+    let scene = scene();
+    let to = scene.folder.file("one.json", scene.subscribe());
+    for (vendor, says) in [
+        (Vendor::Mozilla, "(401): Unauthorized, errno 109, Missing or invalid VAPID header"),
+        (Vendor::Apple, "(403): BadJwtToken"),
+        (Vendor::Wns, "(401): The token is invalid."),
+    ] {
+        scene.service.answer_next(Answer::of(vendor, Situation::BadToken));
+        assert_fails(&scene.send(&to, &["hello"]), 1, &[says]);
+    }
+}
+
+#[test]
+fn a_dry_run_shows_the_request_and_sends_nothing() {
+    let scene = scene();
+    let to = scene.folder.file("one.json", scene.subscribe());
+    let shown = scene.send(&to, &["--dry-run", "--urgency", "high", "hello"]);
+    let shown = stdout(&shown);
+    let endpoint = format!("POST {}/p/1\n", scene.service.url());
+    assert!(shown.starts_with(&endpoint) && shown.contains("\nurgency: high\n"), "{shown}");
+    let curl = scene.send(&to, &["--dry-run", "--curl", "hello"]);
+    let curl = stdout(&curl);
+    let body = curl.split('\'').nth(1).unwrap();
+    assert!(Base64::decode_vec(body).unwrap().len() > 100);
+    assert!(
+        curl.contains("| base64 -d | curl --request POST") && curl.contains("'content-encoding: aes128gcm'")
+    );
+    assert!(scene.service.take_received().is_empty());
+    assert_fails(&scene.send(&to, &["--curl", "hello"]), 2, &["--dry-run"]);
+}
