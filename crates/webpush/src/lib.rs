@@ -77,6 +77,25 @@
 //! Endpoints come from the world and may name anything. A [`Sender`] connects to `https` and public addresses only, checked
 //! on the address it really connects to, and follows no redirections. For services of your own see [`Addresses`].
 //!
+//! # Coming from another crate
+//!
+//! | `web-push` 0.11 | `web-push-native` 0.4 | here |
+//! |---|---|---|
+//! | `SubscriptionInfo` | endpoint, `p256::PublicKey`, `Auth` | [`Subscription`], checked when it is read |
+//! | `VapidSignatureBuilder::from_pem` | `jwt_simple::ES256KeyPair` | [`SigningKey::from_pem`], [`from_base64url`](SigningKey::from_base64url) |
+//! | `add_claim("sub", ..)`, else an address of its own | `with_vapid(&key, contact)` | [`Vapid::new`], which insists on a contact that services accept |
+//! | `WebPushMessageBuilder` | `WebPushBuilder` | [`Message`] |
+//! | `set_payload(ContentEncoding::Aes128Gcm, ..)`, 3052 octets | `build(payload)` | [`Message::new`], 3993 octets |
+//! | `ContentEncoding::AesGcm` | none | [`Message::coding`], with the feature `aesgcm` |
+//! | `set_ttl`, `set_urgency`, `set_topic` | `with_valid_duration`, for the token too | [`ttl`](Message::ttl), [`urgency`](Message::urgency), [`topic`](Message::topic) |
+//! | `request_builder`, http 0.2 | the request that `build` gives | [`Message::into_request`] |
+//! | `IsahcWebPushClient`, `HyperWebPushClient` | none | [`Sender`], with retries, pace and time limits |
+//! | `WebPushError` | none | [`Verdict`], with the service's own words |
+//! | none | `decrypt` | [`decrypt`] |
+//!
+//! Keys and stored subscriptions can stay as they are. Tokens say the port of an origin, which both leave out: a service on
+//! a port of its own that took theirs by leniency takes ours by right.
+//!
 //! # Features
 //!
 //! | feature | adds |
@@ -109,7 +128,8 @@ pub use push_crypto::{
 };
 #[cfg(feature = "sender")]
 pub use push_driver::{
-    Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, ClientTls, Fault, SendError,
+    Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, ClientTls, Fault, Resolve, Resolver,
+    Resolving, SendError,
 };
 pub use push_proto::{
     Topic, Ttl, Urgency,

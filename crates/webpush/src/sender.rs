@@ -14,7 +14,7 @@ use futures_util::{
 };
 use push_crypto::Provider;
 use push_driver::{
-    Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Push, SendError, SenderOptions,
+    Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Push, Resolver, SendError, SenderOptions,
 };
 use push_proto::application_server::{Config, ReceiptOutcome, Rejection, Transient, Verdict};
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub tls: Option<ClientTls>,
     /// What it connects to: public addresses only, unless said otherwise.
     pub addresses: Addresses,
+    /// How names become addresses; none for the system's way.
+    pub resolver: Option<Resolver>,
     /// Attempts, pauses, and bounds of what waits.
     pub config: Config,
     /// Bounds of its connections.
@@ -49,12 +51,12 @@ impl Options {
     where
         D: FnOnce(SenderOptions) -> Result<push_driver::Sender, Fault>,
     {
-        let Self { identities, tls, addresses, config, limits, in_flight } = self;
+        let Self { identities, tls, addresses, resolver, config, limits, in_flight } = self;
         let tls = tls.map_or_else(ClientTls::native, Ok)?;
         let other_signers = identities.iter().map(Vapid::signer).collect();
         let provider = crate::provider();
         let options = SenderOptions::new(provider, vapid.map(Vapid::signer), tls);
-        let options = SenderOptions { other_signers, addresses, config, limits, ..options };
+        let options = SenderOptions { other_signers, addresses, resolver, config, limits, ..options };
         Ok(Sender { driver: start(options)?, provider, in_flight: in_flight.unwrap_or(IN_FLIGHT).max(1) })
     }
 }

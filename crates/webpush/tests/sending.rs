@@ -289,6 +289,29 @@ async fn more_push_services_than_there_is_room_for_are_served_in_turns() {
     assert!(services.iter().all(|service| service.take_received().len() == 10));
 }
 
+/// Checked on the address that is connected to, whatever a name was resolved to before.
+#[tokio::test]
+async fn a_name_that_comes_to_lead_here_is_not_followed() {
+    let (service, vapid) = (PushService::start().unwrap(), me());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let resolver = webpush::Resolver::new(move |host: &str, port: u16| {
+        assert_eq!(host, "localhost");
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok(vec![std::net::SocketAddr::from(([127, 0, 0, 1], port))])
+    });
+    let mut followed = Options { resolver: Some(resolver), ..options(&service) };
+    followed.config.limits.attempts = 2;
+    let guarded = Options { addresses: webpush::Addresses::Public, ..followed.clone() };
+    let to = service.subscribe(None);
+    let sender = webpush::tokio::sender(&vapid, followed).unwrap();
+    assert!(matches!(verdict(&sender, &to).await, Verdict::Accepted(_)));
+    let sender = webpush::tokio::sender(&vapid, guarded).unwrap();
+    assert!(matches!(verdict(&sender, &to).await, Verdict::Transient(transient) if !transient.sent));
+    assert!(asked.load(Ordering::SeqCst) >= 2);
+    assert_eq!(service.take_received().len(), 1);
+}
+
 /// What a sender refuses to connect to, by default: everything of this machine.
 #[tokio::test]
 async fn an_endpoint_in_this_machine_is_not_connected_to() {

@@ -22,8 +22,8 @@ use http::{Method, StatusCode};
 
 use place::{Place, Subscription};
 use raw::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH_PROMISE,
-    RST_STREAM, Raw, SETTINGS, block, literal,
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH_PROMISE, RST_STREAM, Raw,
+    SETTINGS, block, literal,
 };
 const MIB: u64 = 1024;
 

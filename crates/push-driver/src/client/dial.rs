@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::{Addresses, ClientLimits, http1};
+use super::{Addresses, ClientLimits, Resolver, http1};
 use crate::{
     ClientTls, Runtime,
     runtime::{sleep, within},
@@ -25,6 +25,8 @@ pub(super) struct Dialer<R> {
     pub(super) runtime: R,
     pub(super) tls: ClientTls,
     pub(super) addresses: Addresses,
+    /// None for the system's.
+    pub(super) resolver: Option<Resolver>,
     pub(super) limits: ClientLimits,
 }
 
@@ -113,8 +115,11 @@ impl<R: Runtime> Dialer<R> {
 
     /// Each address gets its share of the time that is left, so that one which never answers leaves some for the rest.
     async fn connect(&self, host: String, port: u16, until: Mono) -> Result<R::Io, &'static str> {
-        let resolved =
-            self.runtime.resolve(host.clone(), port).await.map_err(|_| "the name was not resolved")?;
+        let resolved = match &self.resolver {
+            Some(resolver) => resolver.resolve(&host, port).await,
+            None => self.runtime.resolve(host.clone(), port).await,
+        };
+        let resolved = resolved.map_err(|_| "the name was not resolved")?;
         let mut allowed = resolved;
         allowed.retain(|address| self.addresses.allow(&host, address.ip()));
         let mut reason = "the name has no address that may be connected to";

@@ -8,6 +8,7 @@ mod address;
 mod dial;
 mod exchange;
 mod http1;
+mod resolve;
 mod sender;
 mod user_agent;
 
@@ -18,6 +19,7 @@ use push_proto::{Mono, Now};
 use crate::{Runtime, runtime::sleep_until};
 
 pub use address::{Addresses, Allowed, AllowedError};
+pub use resolve::{Resolve, Resolver, Resolving};
 pub use sender::{AwaitedReceipt, Push, SendError, Sender, SenderOptions, Sent};
 pub use user_agent::{Message, SubscribeError, SubscribeOptions, UserAgent, UserAgentOptions};
 
