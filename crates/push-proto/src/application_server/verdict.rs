@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 use bytes::Bytes;
 
 use super::{explanation::Explanation, input::Response, rules::Scope};
-use crate::{PushUrl, Ttl, UnixTime, user_agent::RetryAfter};
+use crate::{PushUrl, Ttl};
 
 /// What became of a message, as far as its sender can know without a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,36 +27,6 @@ pub enum Verdict {
     Expired,
     /// No attempt got an answer, or none but 5xx. The message may have been accepted if `sent`.
     Transient(Transient),
-}
-
-impl Verdict {
-    /// What one response means by itself. `wall` is the time of the service, if it told it.
-    pub(crate) fn of(response: &Response, wall: Option<UnixTime>) -> Self {
-        let rejection = Rejection { status: Some(response.status), reason: response.reason.clone() };
-        match Class::of(response) {
-            Class::Accepted => {
-                let message =
-                    response.location.as_ref().and_then(|location| PushUrl::parse(location.as_str()).ok());
-                let receipt = response.status == 202 && response.receipt.is_some();
-                Self::Accepted(Accepted { message, ttl: response.ttl, receipt })
-            }
-            Class::Gone => Self::Gone(Gone::Ended(Some(rejection))),
-            Class::KeyMismatch => Self::KeyMismatch(rejection),
-            Class::Auth => Self::Auth(rejection),
-            Class::Rejected => Self::Rejected(rejection),
-            Class::Throttled(_) => {
-                let wait = match (response.retry_after, wall) {
-                    (Some(RetryAfter::In(wait)), _) => wait,
-                    (Some(RetryAfter::At(at)), Some(wall)) => {
-                        Duration::from_secs(at.as_secs().saturating_sub(wall.as_secs()))
-                    }
-                    (Some(RetryAfter::At(_)), None) | (None, _) => Duration::ZERO,
-                };
-                Self::Throttled(Throttled { wait, said: Some(rejection) })
-            }
-            Class::Transient => Self::Transient(Transient { said: Some(rejection), sent: true }),
-        }
-    }
 }
 
 impl Accepted {

@@ -1,5 +1,7 @@
 //! The application server's requests and responses as HTTP has them.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request as HttpRequest, Response as HttpResponse, StatusCode, header,
@@ -15,11 +17,12 @@ use super::{
     retry_after,
 };
 use crate::{
-    Ttl, Urgency, Via,
+    PushUrl, Ttl, UnixTime, Urgency, Via,
     application_server::{
-        PushedReceipt, REASON_OCTETS, ReceiptRequest, Request, Response, Send, Vendor, Verdict,
+        Accepted, Class, Gone, PushedReceipt, REASON_OCTETS, ReceiptRequest, Rejection, Request, Response,
+        Send, Throttled, Transient, Vendor, Verdict,
     },
-    user_agent::Reference,
+    user_agent::{Reference, RetryAfter},
 };
 
 /// The HTTP request.
@@ -116,7 +119,35 @@ impl Verdict {
         let (status, headers, body) = (response.status(), response.headers(), response.body().as_ref());
         let reason = if status.is_success() { &[][..] } else { body };
         let reason = Bytes::copy_from_slice(reason.get(..REASON_OCTETS).unwrap_or(reason));
-        Self::of(&read(status, headers, reason), only(headers, &header::DATE).and_then(date))
+        verdict_of(&read(status, headers, reason), only(headers, &header::DATE).and_then(date))
+    }
+}
+
+/// What one response means by itself. `wall` is the time of the service, if it told it.
+fn verdict_of(response: &Response, wall: Option<UnixTime>) -> Verdict {
+    let rejection = Rejection { status: Some(response.status), reason: response.reason.clone() };
+    match Class::of(response) {
+        Class::Accepted => {
+            let message =
+                response.location.as_ref().and_then(|location| PushUrl::parse(location.as_str()).ok());
+            let receipt = response.status == 202 && response.receipt.is_some();
+            Verdict::Accepted(Accepted { message, ttl: response.ttl, receipt })
+        }
+        Class::Gone => Verdict::Gone(Gone::Ended(Some(rejection))),
+        Class::KeyMismatch => Verdict::KeyMismatch(rejection),
+        Class::Auth => Verdict::Auth(rejection),
+        Class::Rejected => Verdict::Rejected(rejection),
+        Class::Throttled(_) => {
+            let wait = match (response.retry_after, wall) {
+                (Some(RetryAfter::In(wait)), _) => wait,
+                (Some(RetryAfter::At(at)), Some(wall)) => {
+                    Duration::from_secs(at.as_secs().saturating_sub(wall.as_secs()))
+                }
+                (Some(RetryAfter::At(_)), None) | (None, _) => Duration::ZERO,
+            };
+            Verdict::Throttled(Throttled { wait, said: Some(rejection) })
+        }
+        Class::Transient => Verdict::Transient(Transient { said: Some(rejection), sent: true }),
     }
 }
 
