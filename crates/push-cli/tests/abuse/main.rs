@@ -22,8 +22,8 @@ use http::{Method, StatusCode};
 
 use place::{Place, Subscription};
 use raw::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH_PROMISE, RST_STREAM, Raw,
-    SETTINGS, block, literal,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH_PROMISE,
+    RST_STREAM, Raw, SETTINGS, block, literal,
 };
 const MIB: u64 = 1024;
 
@@ -73,7 +73,8 @@ async fn slow_writers() {
         let mut raw = Raw::connect(place.service.address, &[]).await;
         for stream in (1..241).step_by(2) {
             raw.write(HEADERS, END_HEADERS, stream, &push).await.unwrap();
-            raw.data(stream, &[0; 2000]).await;
+            // All of them within the window of a connection (RFC 9113 §6.9.2): this peer is slow, and breaks no rule.
+            raw.write(DATA, 0, stream, &[0; 500]).await.unwrap();
         }
         slow.push(raw);
         place.bystander.is_served().await;

@@ -13,9 +13,8 @@ use crate::support::{
 /// A guard, not an assertion: what has not happened by then never will.
 const GUARD: Duration = Duration::from_secs(120);
 
-/// What may be resident more than before when all abusers have gone: what an allocator keeps at hand, and what the messages
-/// of the bystander leave in the store's memory.
-const KEPT_KIB: u64 = 24 * 1024;
+/// What may be resident more than before when all abusers have gone: what an allocator keeps at hand.
+const KEPT_KIB: u64 = 16 * 1024;
 
 /// A service, what it took before it was abused, and a bystander.
 pub(crate) struct Place {

@@ -28,17 +28,13 @@ pub(crate) struct Frame {
 }
 
 /// A connection that a peer of bad manners has.
-pub(crate) struct Raw {
-    io: TcpStream,
-    /// What may still be sent on it (RFC 9113 §6.9).
-    window: u32,
-}
+pub(crate) struct Raw(TcpStream);
 
 impl Raw {
     /// Sends the preface and these settings.
     pub(crate) async fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
-        let mut raw = Self { io: TcpStream::connect(address).await.unwrap(), window: 65_535 };
-        raw.io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut raw = Self(TcpStream::connect(address).await.unwrap());
+        raw.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         let settings: Vec<_> = settings
             .iter()
             .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
@@ -62,29 +58,16 @@ impl Raw {
         frame.extend([kind, flags]);
         frame.extend(stream.to_be_bytes());
         frame.extend(payload);
-        self.io.write_all(&frame).await
-    }
-
-    /// A piece of a body, as soon as the connection has room for it.
-    pub(crate) async fn data(&mut self, stream: u32, octets: &[u8]) {
-        let length = u32::try_from(octets.len()).unwrap();
-        while self.window < length {
-            let frame = self.next().await.unwrap();
-            if (frame.kind, frame.stream) == (WINDOW_UPDATE, 0) {
-                self.window += u32::from_be_bytes(frame.payload[..4].try_into().unwrap());
-            }
-        }
-        self.window -= length;
-        self.write(DATA, 0, stream, octets).await.unwrap();
+        self.0.write_all(&frame).await
     }
 
     /// The next frame; none at the end of the connection.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
-        self.io.read_exact(&mut head).await.ok()?;
+        self.0.read_exact(&mut head).await.ok()?;
         let [a, b, c, kind, _flags, stream @ ..] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-        self.io.read_exact(&mut payload).await.ok()?;
+        self.0.read_exact(&mut payload).await.ok()?;
         Some(Frame { kind, stream: u32::from_be_bytes(stream), payload })
     }
 
