@@ -79,7 +79,7 @@ async fn slow_writers() {
         slow.push(raw);
         place.bystander.is_served().await;
     }
-    for _ in 8..20 {
+    for _ in 8..12 {
         let mut raw = Raw::connect(place.service.address, &[]).await;
         for stream in (1..241).step_by(2) {
             raw.write(HEADERS, END_HEADERS, stream, &push).await.unwrap();
