@@ -111,6 +111,8 @@
 
 mod message;
 #[cfg(feature = "sender")]
+mod send_all;
+#[cfg(feature = "sender")]
 mod sender;
 #[cfg(feature = "smol")]
 pub mod smol;
@@ -143,7 +145,9 @@ pub use message::{Coding, Message, MessageError};
 #[cfg(feature = "aesgcm")]
 pub use push_crypto::aesgcm;
 #[cfg(feature = "sender")]
-pub use sender::{IN_FLIGHT, Options, Receipts, SendAll, Sender, Sent};
+pub use send_all::SendAll;
+#[cfg(feature = "sender")]
+pub use sender::{IN_FLIGHT, Options, Receipts, Sender, Sent};
 pub use vapid::Vapid;
 
 /// The cryptography that this build has.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use push_crypto::aesgcm;
 use push_crypto::{
     Provider, PublicKey, Subscription, SubscriptionError, UnixTime,
-    message::{EncryptError, Padding, encrypt},
+    message::{Draft, EncryptError, Padding, encrypt},
     vapid::SignError,
 };
 use push_proto::{
@@ -171,9 +171,7 @@ impl Message {
     pub(crate) fn encrypt(&self, provider: &Provider) -> Result<Content, EncryptError> {
         match self.coding {
             Coding::Aes128gcm => {
-                let body = encrypt(provider, &self.to.recipient(), &self.payload, self.padding)?;
-                let coding = (ContentField::Encoding, Bytes::from_static(b"aes128gcm"));
-                Ok(Content { body: body.into(), fields: Box::new([coding]) })
+                encrypt(provider, &self.to.recipient(), &self.payload, self.padding).map(aes128gcm)
             }
             #[cfg(feature = "aesgcm")]
             Coding::Aesgcm => {
@@ -187,6 +185,31 @@ impl Message {
             }
         }
     }
+}
+
+fn aes128gcm(body: Vec<u8>) -> Content {
+    let coding = (ContentField::Encoding, Bytes::from_static(b"aes128gcm"));
+    Content { body: body.into(), fields: Box::new([coding]) }
+}
+
+/// As [`Message::encrypt`], for many.
+#[cfg(feature = "sender")]
+pub(crate) fn encrypt_batch(provider: &Provider, messages: &[Message]) -> Vec<Result<Content, EncryptError>> {
+    let is_draft = |message: &&Message| message.coding == Coding::Aes128gcm;
+    let drafts: Vec<_> = messages
+        .iter()
+        .filter(is_draft)
+        .map(|message| Draft::new(message.to.recipient(), &message.payload, message.padding))
+        .collect();
+    let mut bodies = vec![Err(EncryptError::NoDraft); drafts.len()];
+    push_crypto::message::encrypt_batch(provider, &drafts, &mut bodies);
+    let mut bodies = bodies.into_iter();
+    let content = |message: &Message| match message.coding {
+        Coding::Aes128gcm => bodies.next().unwrap_or(Err(EncryptError::NoDraft)).map(aes128gcm),
+        #[cfg(feature = "aesgcm")]
+        Coding::Aesgcm => message.encrypt(provider),
+    };
+    messages.iter().map(content).collect()
 }
 
 /// Neither the payload nor whom it is for.

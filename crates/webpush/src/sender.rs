@@ -7,20 +7,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
-use futures_util::{
-    Stream, StreamExt as _,
-    stream::{BoxStream, FuturesUnordered},
-};
+use futures_util::{Stream, StreamExt as _, stream::FuturesUnordered};
 use push_crypto::Provider;
 use push_driver::{
     Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Push, Resolver, SendError, SenderOptions,
 };
-use push_proto::application_server::{Config, ReceiptOutcome, Rejection, Transient, Verdict};
+use push_proto::{
+    Content,
+    application_server::{Config, ReceiptOutcome},
+};
 
 pub use push_driver::Sent;
 
-use crate::{Message, MessageError, Vapid};
+use crate::{Message, MessageError, SendAll, Vapid};
 
 /// How a [`Sender`] is set up.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +67,7 @@ impl Options {
 #[derive(Clone)]
 pub struct Sender {
     driver: push_driver::Sender,
-    provider: Provider,
+    pub(crate) provider: Provider,
     in_flight: usize,
 }
 
@@ -82,6 +81,11 @@ impl Sender {
     /// It could not be encrypted or was not taken: nothing was sent. Everything else is a verdict.
     pub async fn send(&self, message: Message) -> Result<Sent, SendError> {
         let content = message.encrypt(&self.provider).map_err(SendError::Encrypt)?;
+        self.send_content(message, content).await
+    }
+
+    /// `content` is what became of the message.
+    pub(crate) async fn send_content(&self, message: Message, content: Content) -> Result<Sent, SendError> {
         let Message { to, ttl, urgency, topic, padding, receipt, key, .. } = message;
         let push = Push { ttl, urgency, topic, receipt, key, padding };
         self.driver.send_content(&to.endpoint, content, push).await
@@ -89,10 +93,11 @@ impl Sender {
 
     /// Sends all messages of a stream, each with a name of yours, and gives what came of each, exactly once, as soon as it
     /// is known. It is lazy: it takes from the stream what it has room for ([`Options::in_flight`]), and does nothing
-    /// unless it is polled.
+    /// unless it is polled. Messages are encrypted by whoever polls it, some at once; several of them in tasks of their
+    /// own encrypt on as many threads.
     ///
     /// An item may be a [`Message`], or a `Result` of one and a [`SubscriptionError`](crate::SubscriptionError): what
-    /// cannot be sent is [`Verdict::Rejected`] without a status, and nothing else is concerned.
+    /// cannot be sent is [`Verdict::Rejected`](crate::Verdict::Rejected) without a status, and nothing else is concerned.
     ///
     /// Cancel safe; dropped, it gives up what it has not taken from the stream, and what was sent is not undone.
     ///
@@ -123,19 +128,7 @@ impl Sender {
         M: TryInto<Message> + Send + 'a,
         M::Error: Into<MessageError>,
     {
-        let sender = self.clone();
-        let sent = messages.map(move |(id, message)| {
-            let sender = sender.clone();
-            let message = message.try_into().map_err(Into::into);
-            async move {
-                let sent = match message {
-                    Ok(message) => sender.send(message).await.unwrap_or_else(|error| unsent(&error)),
-                    Err(error) => rejected(&error),
-                };
-                (id, sent)
-            }
-        });
-        SendAll(sent.buffer_unordered(self.in_flight).boxed())
+        SendAll::new(self.clone(), self.in_flight, messages)
     }
 
     /// What it is driven by, for what is not here: content that is encrypted already, topics that nobody can guess, news
@@ -156,50 +149,6 @@ impl Sender {
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender").field("in_flight", &self.in_flight).finish_non_exhaustive()
-    }
-}
-
-fn unsent(error: &SendError) -> Sent {
-    if matches!(error, SendError::Fault(_)) {
-        return Sent { verdict: Verdict::Transient(Transient { said: None, sent: false }), receipt: None };
-    }
-    rejected(error)
-}
-
-/// It never got as far as a push service.
-fn rejected(why: &dyn fmt::Display) -> Sent {
-    let reason = Bytes::from(why.to_string());
-    Sent { verdict: Verdict::Rejected(Rejection { status: None, reason }), receipt: None }
-}
-
-/// What comes of messages, by name ([`Sender::send_all`]).
-#[must_use = "nothing is sent unless it is polled"]
-pub struct SendAll<'a, Id>(BoxStream<'a, (Id, Sent)>);
-
-impl<Id> SendAll<'_, Id> {
-    /// The next; none when all have been told.
-    ///
-    /// Cancel safe.
-    pub async fn next(&mut self) -> Option<(Id, Sent)> {
-        self.0.next().await
-    }
-}
-
-impl<Id> Stream for SendAll<'_, Id> {
-    type Item = (Id, Sent);
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-}
-
-impl<Id> fmt::Debug for SendAll<'_, Id> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SendAll(..)")
     }
 }
 

@@ -115,53 +115,73 @@ pub(crate) fn draw(
     Ok((agreed, salt))
 }
 
-/// Encrypts one plaintext to many recipients, each with its own key pair and salt. A failure stays in its lane; lanes of
-/// `out` beyond the recipients become [`EncryptError::NoRecipient`].
+/// A message that is to be encrypted, one of many ([`encrypt_batch`]).
+#[derive(Clone, Copy)]
+pub struct Draft<'a> {
+    /// Who can read it.
+    pub to: Recipient<'a>,
+    /// What it says.
+    pub plaintext: &'a [u8],
+    /// How it is padded.
+    pub options: Options,
+}
+
+impl<'a> Draft<'a> {
+    /// This plaintext for that recipient.
+    pub fn new(to: Recipient<'a>, plaintext: &'a [u8], options: impl Into<Options>) -> Self {
+        Self { to, plaintext, options: options.into() }
+    }
+}
+
+/// Not what it says.
+impl fmt::Debug for Draft<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("to", &self.to).field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Encrypts many messages, each to its recipient with a key pair and a salt of its own (`8291-3.1-2`). A failure stays in
+/// its lane; lanes of `out` beyond the drafts become [`EncryptError::NoDraft`].
+///
+/// A lane that comes as `Ok` is a buffer: what it holds is replaced, and nothing is allocated if it has room.
 ///
 /// A provider with a vector kernel makes several messages in the time of one.
-pub fn encrypt_many(
-    provider: &Provider,
-    to: &[Recipient<'_>],
-    plaintext: &[u8],
-    options: impl Into<Options>,
-    out: &mut [Result<Vec<u8>, EncryptError>],
-) {
-    let padded_len = options.into().padded_len(plaintext.len(), MAX_PLAINTEXT);
-    let mut recipients = to.chunks(LANES);
+pub fn encrypt_batch(provider: &Provider, drafts: &[Draft<'_>], out: &mut [Result<Vec<u8>, EncryptError>]) {
+    let mut groups = drafts.chunks(LANES);
     for lanes in out.chunks_mut(LANES) {
-        lanes.iter_mut().for_each(|lane| *lane = Err(EncryptError::NoRecipient));
-        let group = recipients.next().unwrap_or_default();
-        match padded_len {
-            Ok(padded_len) => encrypt_group(provider, group, (plaintext, padded_len), lanes),
-            Err(error) => lanes.iter_mut().zip(group).for_each(|(lane, _)| *lane = Err(error)),
-        }
+        encrypt_group(provider, groups.next().unwrap_or_default(), lanes);
     }
 }
 
 /// At most [`LANES`] messages: one draw of salts, one call for all agreements.
-fn encrypt_group(
-    provider: &Provider,
-    group: &[Recipient<'_>],
-    (plaintext, padded_len): (&[u8], usize),
-    lanes: &mut [Result<Vec<u8>, EncryptError>],
-) {
-    let peers: Vec<_> = group.iter().map(|to| *to.p256dh).collect();
+fn encrypt_group(provider: &Provider, drafts: &[Draft<'_>], lanes: &mut [Result<Vec<u8>, EncryptError>]) {
+    let peers: Vec<_> = drafts.iter().map(|draft| *draft.to.p256dh).collect();
     let mut agreements = [const { Err(AgreementError::NoPeer) }; LANES];
     let mut salts = [[0; SALT_LEN]; LANES];
     let drawn = provider.fill(salts.as_flattened_mut());
     provider.agree_many(&peers, &mut agreements);
-    let material = agreements.iter().zip(&salts);
-    for ((lane, to), (agreed, salt)) in lanes.iter_mut().zip(group).zip(material) {
+    let mut material = drafts.iter().zip(agreements.iter().zip(&salts));
+    for lane in lanes {
+        let mut body = core::mem::replace(lane, Err(EncryptError::NoDraft)).unwrap_or_default();
+        let Some((draft, (agreed, salt))) = material.next() else { continue };
+        body.clear();
         *lane = match (drawn, agreed) {
             (Err(_), _) => Err(EncryptError::Random),
             (Ok(()), Err(error)) => Err(EncryptError::Agreement(*error)),
-            (Ok(()), Ok(agreed)) => {
-                let mut body = Vec::new();
-                append_message(provider, to, &Parts { plaintext, padded_len, agreed, salt }, &mut body)
-                    .map(|()| body)
-            }
+            (Ok(()), Ok(agreed)) => append_draft(provider, draft, (agreed, salt), &mut body).map(|()| body),
         };
     }
+}
+
+fn append_draft(
+    provider: &Provider,
+    draft: &Draft<'_>,
+    (agreed, salt): (&Agreed, &[u8; SALT_LEN]),
+    out: &mut Vec<u8>,
+) -> Result<(), EncryptError> {
+    let plaintext = draft.plaintext;
+    let padded_len = draft.options.padded_len(plaintext.len(), MAX_PLAINTEXT)?;
+    append_message(provider, &draft.to, &Parts { plaintext, padded_len, agreed, salt }, out)
 }
 
 /// A sender's key pair and a salt that are chosen rather than drawn: **for test vectors only**. Whoever uses one twice
@@ -273,8 +293,8 @@ pub enum EncryptError {
         /// Octets to be padded to.
         padding: usize,
     },
-    /// This lane of [`encrypt_many`] had no recipient.
-    NoRecipient,
+    /// This lane of [`encrypt_batch`] had no draft.
+    NoDraft,
     /// Our random source failed.
     Random,
     /// Plaintext and padding are longer than the limit (`8291-4-5`).
@@ -294,7 +314,7 @@ impl fmt::Display for EncryptError {
             Self::LongerThanPadding { length, padding } => {
                 write!(f, "the plaintext has {length} octets, more than the {padding} it is to be padded to")
             }
-            Self::NoRecipient => f.write_str("this lane had no recipient"),
+            Self::NoDraft => f.write_str("this lane had no draft"),
             Self::Random => f.write_str("the random source failed"),
             Self::TooLong { length, limit } => {
                 write!(f, "the plaintext has {length} octets with its padding; {limit} is the limit")

@@ -24,7 +24,7 @@ pub(crate) use encrypt::draw;
 
 pub use decrypt::{DecryptError, decrypt, decrypt_in_place};
 pub use encrypt::{
-    EncryptError, MessageKeys, Options, Padding, encrypt, encrypt_into, encrypt_many, encrypt_with,
+    Draft, EncryptError, MessageKeys, Options, Padding, encrypt, encrypt_batch, encrypt_into, encrypt_with,
 };
 
 /// Octets of payload that every push service takes (`8291-4-5`).

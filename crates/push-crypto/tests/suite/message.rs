@@ -1,9 +1,9 @@
 //! RFC 8291.
 
 use push_crypto::message::{
-    ContentCodingError, DecryptError, EncryptError, HEADER_LEN, MAX_BODY, MAX_PLAINTEXT, MessageKeys,
-    OVERHEAD, Options, Padding, content_coding, decrypt, decrypt_in_place, encrypt, encrypt_into,
-    encrypt_many, encrypt_with, sender_key,
+    ContentCodingError, DecryptError, Draft, EncryptError, HEADER_LEN, MAX_BODY, MAX_PLAINTEXT, MessageKeys,
+    OVERHEAD, Options, Padding, content_coding, decrypt, decrypt_in_place, encrypt, encrypt_batch,
+    encrypt_into, encrypt_with, sender_key,
 };
 use push_crypto::provider::AgreementError;
 use push_crypto::record::{self, Header, RecordError};
@@ -225,24 +225,36 @@ fn rfc8291_3_1_nothing_is_reused() {
     }
 }
 
-/// Many lanes, more and fewer than recipients, and a failure that stays in its lane.
+/// Any messages to any recipients, more lanes than messages, and a failure that stays in its lane.
 #[test]
-fn many_recipients() {
+fn a_batch() {
     for provider in providers() {
         let keys: Vec<_> = (0..19).map(|_| ReceiverKeys::generate(&provider).unwrap()).collect();
-        let to: Vec<_> = keys.iter().map(ReceiverKeys::recipient).collect();
+        let plaintexts: Vec<_> = (0..19).map(|n: usize| vec![b'x'; n * 200]).collect();
+        let pairs = keys.iter().zip(&plaintexts);
+        let mut drafts: Vec<_> =
+            pairs.map(|(keys, text)| Draft::new(keys.recipient(), text, Padding::None)).collect();
+        drafts[5].options = Padding::Buckets(128).into();
+        drafts[6].plaintext = &[0; 3994];
+        drafts[7].options = Padding::ToLength(10).into();
+
         let mut out = vec![Err(EncryptError::Library); 21];
-        encrypt_many(&provider, &to, b"hello", Padding::None, &mut out);
-        for (keys, body) in keys.iter().zip(&out) {
-            assert_eq!(decrypt(&provider, keys, body.as_ref().unwrap()).unwrap(), b"hello");
+        encrypt_batch(&provider, &drafts, &mut out);
+        for (lane, (keys, draft)) in keys.iter().zip(&drafts).enumerate() {
+            match lane {
+                6 => assert!(matches!(out[6], Err(EncryptError::TooLong { .. }))),
+                7 => assert!(matches!(out[7], Err(EncryptError::LongerThanPadding { .. }))),
+                lane => {
+                    let body = out[lane].as_ref().unwrap();
+                    assert_eq!(decrypt(&provider, keys, body).unwrap(), draft.plaintext);
+                }
+            }
         }
-        assert_eq!(out[19..], [Err(EncryptError::NoRecipient), Err(EncryptError::NoRecipient)]);
+        assert_eq!(out[5].as_ref().unwrap().len(), 1024 + 103);
+        assert_eq!(out[19..], [Err(EncryptError::NoDraft), Err(EncryptError::NoDraft)]);
         let senders: std::collections::BTreeSet<_> =
             out.iter().flatten().map(|body| sender_key(body).unwrap().to_vec()).collect();
-        assert_eq!(senders.len(), 19);
-
-        encrypt_many(&provider, &to[..1], &[0; 3994], Padding::None, &mut out[..2]);
-        assert!(matches!(out[..2], [Err(EncryptError::TooLong { .. }), Err(EncryptError::NoRecipient)]));
+        assert_eq!(senders.len(), 17);
 
         let peers = [*keys[0].public_key()];
         let mut lanes = [const { Err(AgreementError::Library) }; 2];
@@ -250,6 +262,20 @@ fn many_recipients() {
         assert!(lanes[0].is_ok());
         assert!(matches!(lanes[1], Err(AgreementError::NoPeer)));
     }
+}
+
+/// What a lane brings along is room, and nothing of it stays.
+#[test]
+fn buffers_of_a_batch() {
+    let provider = portable();
+    let keys = ReceiverKeys::generate(&provider).unwrap();
+    let mut out = vec![Ok(vec![b'o'; 5000]), Ok(b"old".to_vec())];
+    let room = out[0].as_ref().unwrap().as_ptr();
+    encrypt_batch(&provider, &[Draft::new(keys.recipient(), b"new", Padding::None)], &mut out);
+    let body = out[0].as_ref().unwrap();
+    assert_eq!(decrypt(&provider, &keys, body).unwrap(), b"new");
+    assert_eq!(body.as_ptr(), room);
+    assert_eq!(out[1], Err(EncryptError::NoDraft));
 }
 
 /// A failure of our own random source is reported as ours, and nothing is appended.
@@ -263,7 +289,7 @@ fn no_randomness() {
         assert_eq!(failed, Err(EncryptError::Random));
         assert_eq!(out, b"before");
         let mut lanes = vec![Err(EncryptError::Library)];
-        encrypt_many(&provider, &[keys.recipient()], b"x", Padding::None, &mut lanes);
+        encrypt_batch(&provider, &[Draft::new(keys.recipient(), b"x", Padding::None)], &mut lanes);
         assert_eq!(lanes, [Err(EncryptError::Random)]);
     }
 }

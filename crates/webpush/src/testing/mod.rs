@@ -29,27 +29,29 @@
 
 mod answer;
 mod server;
+mod sink;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     error::Error,
     fmt, io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use push_crypto::{
-    Origin, PublicKey, ReceiverKeys, Subscription,
+    Origin, PublicKey, PushUrl, ReceiverKeys, Subscription,
     message::{DecryptError, decrypt},
     vapid::{Credentials, verify},
 };
 use push_driver::system_clocks;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 pub use answer::{Answer, Situation};
+pub use sink::{Count, Sink};
+
+use server::{Respond, Running};
 
 #[cfg(feature = "sender")]
 use crate::{Addresses, Allowed, Options};
@@ -63,14 +65,13 @@ use crate::{Topic, Ttl, Urgency, Vendor, provider};
 /// subscription was made with (`8292-4.2-9`).
 pub struct PushService {
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    running: Running,
 }
 
+#[derive(Default)]
 struct Shared {
-    address: SocketAddr,
-    /// PEM.
-    certificate: String,
+    /// Known before anything can come.
+    origin: OnceLock<Origin>,
     state: Mutex<State>,
     arrived: Notify,
 }
@@ -141,8 +142,13 @@ impl PushService {
     ///
     /// There is no port, or no thread.
     pub fn start() -> io::Result<Self> {
-        let (shared, stop, thread) = server::start()?;
-        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
+        let shared = Arc::<Shared>::default();
+        let running = Running::start(vec![HOST.to_owned()], Arc::clone(&shared))?;
+        let service = Self { shared, running };
+        if let Ok(url) = service.url().parse::<PushUrl>() {
+            service.shared.origin.get_or_init(|| url.origin());
+        }
+        Ok(service)
     }
 
     /// A new subscription, as a user agent's would be; with a key it takes messages of its holder only. What is sent to it
@@ -162,7 +168,7 @@ impl PushService {
         let mut state = self.shared.state();
         let path = format!("/p/{}", state.subscriptions.len() + 1);
         let subscription = Subscription {
-            endpoint: self.shared.url(&path).parse()?,
+            endpoint: format!("{}{path}", self.url()).parse()?,
             p256dh: *keys.public_key(),
             auth: keys.auth().clone(),
             expiration_time: None,
@@ -211,31 +217,22 @@ impl PushService {
     /// Where it is, for example `https://localhost:40123`.
     #[must_use]
     pub fn url(&self) -> String {
-        self.shared.url("")
+        format!("https://{HOST}:{}", self.running.address.port())
     }
 
     /// The certificate to trust, PEM.
     #[must_use]
     pub fn certificate(&self) -> &str {
-        &self.shared.certificate
+        &self.running.certificate
     }
 
     /// For a sender that trusts this service, and connects to this machine.
     #[cfg(feature = "sender")]
     #[must_use]
     pub fn options(&self) -> Options {
-        let tls = push_driver::ClientTls::from_pem(self.shared.certificate.as_bytes()).ok();
+        let tls = push_driver::ClientTls::from_pem(self.certificate().as_bytes()).ok();
         let here = Allowed::host(HOST).into_iter().collect();
         Options { tls, addresses: Addresses::PublicAnd(here), ..Options::default() }
-    }
-}
-
-impl Drop for PushService {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _panicked = thread.join();
-        }
     }
 }
 
@@ -250,16 +247,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("https://{HOST}:{}{path}", self.address.port())
+    /// Whose token it is, if it is a good one for this service.
+    fn signer(&self, headers: &HeaderMap) -> Option<PublicKey> {
+        let credentials = Credentials::parse(headers.get(header::AUTHORIZATION)?.as_bytes()).ok()?;
+        let verified =
+            verify(&provider(), &credentials, self.origin.get()?, system_clocks().wall, LEEWAY_SECS);
+        verified.ok().map(|verified| *verified.key())
     }
+}
 
-    fn origin(&self) -> Option<Origin> {
-        self.url("/").parse::<push_crypto::PushUrl>().ok().map(|url| url.origin())
-    }
-
-    /// Notes a message, and says how it is answered.
-    fn answer(&self, request: Request<Bytes>) -> Answer {
+impl Respond for Shared {
+    fn respond(&self, request: Request<Bytes>) -> Answer {
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         let field = |name: &str| head.headers.get(name).map(http::HeaderValue::as_bytes);
@@ -286,13 +284,6 @@ impl Shared {
         drop(state);
         self.arrived.notify_one();
         answer
-    }
-
-    /// Whose token it is, if it is a good one for this service.
-    fn signer(&self, headers: &HeaderMap) -> Option<PublicKey> {
-        let credentials = Credentials::parse(headers.get(header::AUTHORIZATION)?.as_bytes()).ok()?;
-        let verified = verify(&provider(), &credentials, &self.origin()?, system_clocks().wall, LEEWAY_SECS);
-        verified.ok().map(|verified| *verified.key())
     }
 }
 

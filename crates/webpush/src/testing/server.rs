@@ -2,9 +2,9 @@
 
 use std::{
     convert::Infallible,
-    io,
-    net::TcpListener as StdListener,
-    sync::{Arc, Mutex},
+    fmt, io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
@@ -24,37 +24,64 @@ use rustls::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, oneshot},
+    sync::oneshot,
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Answer, HOST, Shared, State};
+use super::Answer;
 
-pub(super) fn start() -> io::Result<(Arc<Shared>, oneshot::Sender<()>, JoinHandle<()>)> {
-    let made = rcgen::generate_simple_self_signed(vec![HOST.to_owned()]).map_err(io::Error::other)?;
-    let acceptor = acceptor(&made).map_err(io::Error::other)?;
-    let listener = StdListener::bind("127.0.0.1:0")?;
-    listener.set_nonblocking(true)?;
-    let shared = Arc::new(Shared {
-        address: listener.local_addr()?,
-        certificate: made.cert.pem(),
-        state: Mutex::new(State::default()),
-        arrived: Notify::new(),
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let (stop, stopped) = oneshot::channel();
-    let serving = Arc::clone(&shared);
-    let thread = thread::Builder::new().name("push-service".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                _dropped = stopped => {}
-                () = serve(listener, acceptor, serving) => {}
-            }
-        });
-    })?;
-    Ok((shared, stop, thread))
+/// What answers.
+pub(super) trait Respond: Send + Sync + 'static {
+    /// Takes note of a message, and says what is answered.
+    fn respond(&self, request: Request<Bytes>) -> Answer;
+}
+
+/// A server on a thread of its own. It ends when it is dropped.
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
+    /// PEM.
+    pub(super) certificate: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts it on a free port, with a certificate for these names.
+    pub(super) fn start(names: Vec<String>, respond: Arc<impl Respond>) -> io::Result<Self> {
+        let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
+        let acceptor = acceptor(&made).map_err(io::Error::other)?;
+        let listener = StdListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let (address, certificate) = (listener.local_addr()?, made.cert.pem());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("push-service".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    _dropped = stopped => {}
+                    () = serve(listener, acceptor, respond) => {}
+                }
+            });
+        })?;
+        Ok(Self { address, certificate, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Running({})", self.address)
+    }
 }
 
 fn acceptor(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Result<TlsAcceptor, rustls::Error> {
@@ -67,7 +94,7 @@ fn acceptor(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Result<TlsAcceptor, r
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn serve(listener: StdListener, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+async fn serve(listener: StdListener, acceptor: TlsAcceptor, responder: Arc<impl Respond>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     // They end with it.
     let mut connections = JoinSet::new();
@@ -75,7 +102,7 @@ async fn serve(listener: StdListener, acceptor: TlsAcceptor, shared: Arc<Shared>
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((io, _)) = accepted {
-                    connections.spawn(connection(io, acceptor.clone(), Arc::clone(&shared)));
+                    connections.spawn(connection(io, acceptor.clone(), Arc::clone(&responder)));
                 }
             }
             Some(_ended) = connections.join_next() => {}
@@ -83,9 +110,9 @@ async fn serve(listener: StdListener, acceptor: TlsAcceptor, shared: Arc<Shared>
     }
 }
 
-async fn connection(io: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+async fn connection(io: TcpStream, acceptor: TlsAcceptor, responder: Arc<impl Respond>) {
     let Ok(io) = acceptor.accept(io).await else { return };
-    let service = service_fn(move |request| respond(request, Arc::clone(&shared)));
+    let service = service_fn(move |request| respond(request, Arc::clone(&responder)));
     let builder = Builder::new(TokioExecutor::new());
     // A connection that its peer has given up is no concern of the test.
     let _ended = builder.serve_connection(TokioIo::new(io), service).await;
@@ -93,11 +120,11 @@ async fn connection(io: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
 
 async fn respond(
     request: Request<Incoming>,
-    shared: Arc<Shared>,
+    responder: Arc<impl Respond>,
 ) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_OCTETS).collect().await?.to_bytes();
-    match shared.answer(Request::from_parts(head, body)) {
+    match responder.respond(Request::from_parts(head, body)) {
         Answer::Response(response) => Ok(response.map(Full::new)),
         Answer::Close => Err("told to close".into()),
         Answer::Silence => std::future::pending::<Result<_, Infallible>>().await.map_err(Into::into),
