@@ -27,6 +27,9 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Measure what this machine does
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Show the whole job on this machine: subscribe, send, crash, deliver, receipt. Needs nothing
     Demo(DemoArgs),
     /// Make the key that identifies a sender to push services (VAPID)
@@ -37,6 +40,44 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Run a push service
     Serve(Box<ServeArgs>),
+}
+
+/// What `bench` measures.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Send messages to a push service on this machine that takes everything, and tell how fast, with how much memory
+    Send(BenchSendArgs),
+    /// A push service that takes every message and keeps none, to measure any sender by
+    ///
+    /// Says on standard output where it is (JSON: address, certificate, a subscription), serves until standard input ends,
+    /// then says what came.
+    Sink,
+}
+
+/// What `bench send` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+The push services are one process that answers for all their names; what it takes of the machine is
+told apart. A message is what an application makes of a row of its table: the subscription's JSON is
+parsed, the message encrypted, signed and sent, and its verdict told.
+
+Exit code 0 means that each message has one verdict, was accepted, and arrived.")]
+pub(crate) struct BenchSendArgs {
+    /// How many messages
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) messages: u64,
+    /// To how many push services, one after the other
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) origins: u64,
+    /// Octets of each message
+    #[arg(long, value_name = "OCTETS", default_value_t = 1024)]
+    pub(crate) payload: usize,
+    /// How many may be under way at once; by default as in any program
+    #[arg(long, value_name = "N")]
+    pub(crate) in_flight: Option<NonZeroUsize>,
+    /// What the sender runs on
+    #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
+    pub(crate) runtime: Runtime,
 }
 
 /// What `demo` can be told.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`config`] | what `serve` is to do, checked: from flags and `WEBPUSH_*` variables |
-//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`] | the commands |
+//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`] | the commands |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
 //! | [`output`], [`log`], [`error`] | what it says, to whom, and with which exit code |
 //!
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod bounds;
 mod config;
 mod demo;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> error::Result<()> {
     match command {
+        Command::Bench(command) => bench::run(command),
         Command::Demo(args) => demo::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Listen(args) => listen::run(args),
