@@ -1,7 +1,8 @@
 //! URLs of push resources, and origins. Written by hand: small, strict, and quiet about the path, which is a secret.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -17,7 +18,8 @@ pub const MAX_URL_LEN: usize = 2048;
 /// [`PushUrl::as_str`] and [`PushUrl::path_and_query`] do.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PushUrl {
-    text: String,
+    /// Shared: whatever happens to a message names its push resource.
+    text: Arc<str>,
     path_start: usize,
     origin: Origin,
 }
@@ -42,7 +44,7 @@ impl PushUrl {
         check_characters(text)?;
         let (origin, rest) = split_origin(text)?;
         let path_start = text.len().saturating_sub(rest.len());
-        Ok(Self { text: text.to_string(), path_start, origin })
+        Ok(Self { text: text.into(), path_start, origin })
     }
 
     /// The URL that `reference` means at this one (RFC 3986 section 5.2): origin and dots normalised, so that equal
@@ -151,7 +153,8 @@ impl fmt::Debug for PushUrl {
 /// The ASCII serialisation of an origin: scheme, host and port, in lower case, without the scheme's default port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    text: String,
+    /// Shared: it is the key of whatever is kept for each push service.
+    text: Arc<str>,
     scheme: Scheme,
     host_len: usize,
     port: u16,
@@ -186,7 +189,7 @@ impl Origin {
     /// Whether `text` is this origin, exactly, or with its default port written out.
     pub(crate) fn is_written_as(&self, text: &str) -> bool {
         let with_port = || text.strip_prefix(self.as_str()).and_then(|rest| rest.strip_prefix(':'));
-        text == self.text
+        text == &*self.text
             || (self.port == self.scheme.default_port()
                 && with_port().is_some_and(|port| port == self.scheme.default_port_text()))
     }
@@ -197,7 +200,7 @@ impl Origin {
         if port != scheme.default_port() {
             text.push_str(&format!(":{port}"));
         }
-        Self { text, scheme, host_len: host.len(), port }
+        Self { text: text.into(), scheme, host_len: host.len(), port }
     }
 }
 

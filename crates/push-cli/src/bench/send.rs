@@ -17,6 +17,7 @@ use crate::{
     args::{BenchSendArgs, Runtime},
     error::{Error, Result},
     output,
+    send::said_of,
 };
 
 /// Sends, and tells what it took.
@@ -50,6 +51,7 @@ fn options(args: &BenchSendArgs, place: &Place) -> Options {
     let mut options = Sink::options_for(place.address, place.certificate.as_bytes());
     let origins = usize::try_from(args.origins).unwrap_or(usize::MAX);
     options.config.limits.origins = options.config.limits.origins.max(origins);
+    options.limits.idle_connections = options.limits.idle_connections.max(origins);
     options.in_flight = args.in_flight.map(std::num::NonZeroUsize::get);
     options
 }

@@ -177,7 +177,7 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
 }
 
 /// What the service said, if it said anything.
-fn said_of(verdict: &Verdict) -> Option<String> {
+pub(crate) fn said_of(verdict: &Verdict) -> Option<String> {
     let why = match verdict {
         Verdict::KeyMismatch(why) | Verdict::Auth(why) | Verdict::Rejected(why) => why,
         Verdict::Gone(Gone::Ended(Some(why)))

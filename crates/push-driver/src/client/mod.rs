@@ -14,7 +14,7 @@ mod user_agent;
 
 use std::time::Duration;
 
-use push_proto::{Mono, Now};
+use push_proto::Mono;
 
 use crate::{Runtime, runtime::sleep_until};
 
@@ -54,6 +54,8 @@ pub struct ClientLimits {
     pub linger: Duration,
     /// How long a sender keeps a connection without requests.
     pub idle: Duration,
+    /// Connections without requests that a sender keeps at all; beyond it the one that has had none for longest is closed.
+    pub idle_connections: usize,
     /// Requests that a sender has under way at once at a push service that speaks HTTP/1.1 only, each on a connection of
     /// its own.
     pub http1_connections: usize,
@@ -74,6 +76,7 @@ impl Default for ClientLimits {
             pong: Duration::from_secs(20),
             linger: Duration::from_secs(5),
             idle: Duration::from_secs(90),
+            idle_connections: 256,
             http1_connections: 8,
         }
     }
@@ -90,9 +93,4 @@ async fn alarm<R: Runtime>(runtime: R, at: Option<Mono>) {
 /// The earlier of the two, if any.
 fn earlier(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
     one.into_iter().chain(other).min()
-}
-
-/// Whether that has come.
-fn is_due(at: Option<Mono>, now: Now) -> bool {
-    at.is_some_and(|at| at <= now.mono)
 }

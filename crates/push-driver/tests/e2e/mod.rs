@@ -20,6 +20,7 @@ mod drain;
 mod event_stream;
 mod health;
 mod http1_sender;
+mod idle_connections;
 mod limits;
 mod memory;
 mod operator;

@@ -76,10 +76,14 @@ impl Lane {
         self.plain.jobs().chain(self.with_receipt.jobs())
     }
 
+    /// Whether anything waits for its turn.
+    pub(super) fn has_jobs(&self) -> bool {
+        !self.plain.is_empty() || !self.with_receipt.is_empty()
+    }
+
     /// Whether it can be forgotten.
     pub(super) fn is_idle(&self, now: Now) -> bool {
-        let empty = self.plain.is_empty() && self.with_receipt.is_empty();
-        empty && self.in_flight == 0 && self.paused <= now.mono && !self.signature.asked
+        !self.has_jobs() && self.in_flight == 0 && self.paused <= now.mono && !self.signature.asked
     }
 
     /// What to do now; a job that is to be sent leaves its queue.

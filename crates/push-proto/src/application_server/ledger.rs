@@ -239,7 +239,7 @@ impl Sender {
             self.outputs.extend(settled.map(Output::Receipt));
         }
         self.ledger.subscriptions.remove(url);
-        for lane in self.lanes_at(&url.origin()) {
+        for lane in self.lanes.at(&url.origin()) {
             lane.receipts.take_if(|known| known == url);
         }
     }
@@ -247,7 +247,7 @@ impl Sender {
     /// Ends the receipt subscriptions at a push service on which nothing is awaited and nothing will be
     /// (`8030-7.3-5`).
     pub(super) fn tidy_receipts(&mut self, origin: &Origin, now: Now) {
-        let current: Vec<_> = self.lanes_at(origin).filter_map(|lane| lane.receipts.clone()).collect();
+        let current: Vec<_> = self.lanes.at(origin).filter_map(|lane| lane.receipts.clone()).collect();
         let idle = |(url, subscription): &(&PushUrl, &Subscription)| {
             let wanted = subscription.awaited > 0 || current.contains(url) || self.queue.names(url);
             url.origin() == *origin && !wanted

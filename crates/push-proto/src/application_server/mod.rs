@@ -35,6 +35,7 @@ mod ending;
 mod explanation;
 mod input;
 mod lane;
+mod lanes;
 mod ledger;
 mod limits;
 mod output;
@@ -46,10 +47,10 @@ mod rules;
 mod vendor;
 mod verdict;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 
 use ending::Endings;
-use lane::Lane;
+use lanes::Lanes;
 use ledger::Ledger;
 use queue::Queue;
 use remembered::Remembered;
@@ -120,7 +121,7 @@ pub struct Sender {
     entropy: Entropy,
     next_id: u64,
     queue: Queue,
-    lanes: BTreeMap<Audience, Lane>,
+    lanes: Lanes,
     /// Push resources that take nothing for a while (`8030-8.4-2`).
     holds: Remembered<()>,
     /// Push resources that take nothing any more.
@@ -129,8 +130,6 @@ pub struct Sender {
     endings: Endings,
     /// Sends in flight that ask for a receipt.
     receipts_in_flight: usize,
-    /// Whose turn it was.
-    cursor: Option<Audience>,
     outputs: VecDeque<Output>,
     /// The latest time seen: a clock that steps back makes no token good again.
     wall: Option<UnixTime>,
@@ -146,13 +145,12 @@ impl Sender {
             entropy: Entropy::new(seed),
             next_id: 0,
             queue: Queue::default(),
-            lanes: BTreeMap::new(),
+            lanes: Lanes::default(),
             holds: Remembered::default(),
             ended: Remembered::default(),
             ledger: Ledger::default(),
             endings: Endings::default(),
             receipts_in_flight: 0,
-            cursor: None,
             outputs: VecDeque::new(),
             wall: None,
             closed: false,
@@ -209,13 +207,13 @@ impl Sender {
         }
     }
 
-    fn wait(&self, now: Now) -> Output {
+    fn wait(&mut self, now: Now) -> Output {
         let expiry = self.queue.expiry().map(|at| (at, Reason::Expiry));
         let response = self.queue.response().map(|at| (at, Reason::Response));
         let receipt = self.ledger.deadline().map(|at| (at, Reason::Receipt));
-        let lanes = self.lanes.values().filter_map(|lane| lane.wakes(now));
+        let lane = self.lanes.wakes(now);
         let receipts = self.ledger.wakes(now).into_iter().chain(self.endings.wakes(now));
-        let retry = lanes.chain(receipts).min().map(|at| (at, Reason::Retry));
+        let retry = lane.into_iter().chain(receipts).min().map(|at| (at, Reason::Retry));
         match sooner(sooner(retry, response), sooner(expiry, receipt)) {
             Some((at, reason)) => Output::Wait(Some(at), reason),
             None => Output::Wait(None, Reason::Idle),

@@ -5,20 +5,18 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::{
-    ops::Bound::{Excluded, Included, Unbounded},
-    time::Duration,
-};
+use core::time::Duration;
 
 use super::{
     Sender,
     backlog::Place,
     input::{Audience, Credentials, Job, JobId, Token},
     lane::{Lane, Step},
+    lanes::Lanes,
     output::{Output, ReceiptRequest, Refused, Request, Send},
     verdict::{Gone, Rejection, Transient, Verdict},
 };
-use crate::{Mono, Now, Origin, PushUrl, Ttl, user_agent::RequestId};
+use crate::{Mono, Now, PushUrl, Ttl, user_agent::RequestId};
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -148,7 +146,7 @@ impl Sender {
         let queued = Queued { job, accepted, expires, attempts: 0, apart: false, shares, last: None, place };
         self.queue.jobs.insert(id, queued);
         self.queue.expiries.insert((expires, id));
-        self.lane_of(&audience).push(place, receipt);
+        self.lanes.of(&audience).push(place, receipt);
     }
 
     /// Why not to take it. Makes room for another push service by forgetting an idle one.
@@ -163,7 +161,7 @@ impl Sender {
         if self.queue.jobs.len() >= limits.jobs {
             return Some(Refused::Jobs);
         }
-        if self.lanes.len() < limits.origins || self.lanes.contains_key(&Audience::of(job)) {
+        if self.lanes.len() < limits.origins || self.lanes.contains(&Audience::of(job)) {
             return None;
         }
         let idle = |(audience, lane): &(&Audience, &Lane)| {
@@ -196,16 +194,16 @@ impl Sender {
         if self.queue.in_flight() >= self.config.limits.requests {
             return;
         }
-        while let Some((audience, step)) = self.next_step(now) {
+        while let Some((audience, step)) = self.lanes.next_step(&self.config.limits, now) {
             match step {
                 Step::Sign(expires) => {
-                    self.cursor = Some(audience.clone());
+                    self.lanes.took_turn(audience.clone());
                     return self.outputs.push_back(Output::Sign(audience, expires));
                 }
                 // Each job is put back once for each hold.
                 Step::Send(job, _) if self.put_back(job, now) => {}
                 Step::Send(job, credentials) => {
-                    self.cursor = Some(audience);
+                    self.lanes.took_turn(audience);
                     return self.launch(job, credentials, now);
                 }
                 Step::Nothing => return,
@@ -222,24 +220,6 @@ impl Sender {
         lane.in_flight = lane.in_flight.saturating_sub(1);
         lane.push(queued.place, queued.job.receipt);
         true
-    }
-
-    /// The lanes after the one whose turn it was come first.
-    fn next_step(&mut self, now: Now) -> Option<(Audience, Step)> {
-        let limits = self.config.limits;
-        let (later, sooner) = match &self.cursor {
-            Some(last) => ((Excluded(last), Unbounded), (Unbounded, Included(last))),
-            None => ((Unbounded, Unbounded), (Unbounded, Unbounded)),
-        };
-        for turn in [later, sooner] {
-            for (audience, lane) in self.lanes.range_mut::<Audience, _>(turn) {
-                match lane.step(&limits, audience.key.is_some(), now) {
-                    Step::Nothing => {}
-                    step @ (Step::Sign(_) | Step::Send(..)) => return Some((audience.clone(), step)),
-                }
-            }
-        }
-        None
     }
 
     fn launch(&mut self, id: JobId, credentials: Option<Credentials>, now: Now) {
@@ -287,7 +267,7 @@ impl Sender {
         let (place, expires) = (queued.place, queued.expires);
         let (receipt, audience) = (queued.job.receipt, Audience::of(&queued.job));
         self.queue.expiries.insert((expires, id));
-        self.lane_of(&audience).push(place, receipt);
+        self.lanes.of(&audience).push(place, receipt);
     }
 
     /// Its one verdict.
@@ -321,33 +301,9 @@ impl Sender {
             let last = self.queue.jobs.get_mut(&id).and_then(|queued| queued.last.take());
             self.conclude(id, last.unwrap_or(Verdict::Transient(Transient { said: None, sent: false })));
         }
-        self.lanes.clear();
+        self.lanes = Lanes::default();
         self.holds.clear();
         self.ended.clear();
-    }
-
-    /// Its lane. A new one shares the pause of its push service.
-    pub(super) fn lane_of(&mut self, audience: &Audience) -> &mut Lane {
-        if !self.lanes.contains_key(audience) {
-            let paused = self.lanes_at(&audience.origin).map(|lane| lane.paused).max().unwrap_or_default();
-            self.lanes.insert(audience.clone(), Lane::paused_until(paused));
-        }
-        self.lanes.entry(audience.clone()).or_default()
-    }
-
-    /// All lanes of a push service.
-    pub(super) fn lanes_at(&mut self, origin: &Origin) -> impl Iterator<Item = &mut Lane> {
-        let first = Audience { origin: origin.clone(), key: None };
-        let here = move |lane: &(&Audience, &mut Lane)| lane.0.origin == first.origin;
-        let first = Audience { origin: origin.clone(), key: None };
-        self.lanes.range_mut(first..).take_while(here).map(|(_, lane)| lane)
-    }
-
-    /// The push service takes nothing for that long, from whichever key.
-    pub(super) fn pause(&mut self, origin: &Origin, wait: Duration, now: Now) {
-        for lane in self.lanes_at(origin) {
-            lane.pause(wait, now);
-        }
     }
 }
 

@@ -24,7 +24,7 @@ impl Sender {
         let Some(flight) = self.queue.land(id) else { return };
         let Some(queued) = self.queue.get_mut(flight.job) else { return };
         let to = queued.job.to.clone();
-        let lane = self.lane_of(&flight.audience);
+        let lane = self.lanes.of(&flight.audience);
         lane.in_flight = lane.in_flight.saturating_sub(1);
         if lane.asking == Some(id) {
             lane.asking = None;
@@ -43,7 +43,7 @@ impl Sender {
         let status = response.status;
         let class = Class::of(&response);
         if !matches!(class, Class::Throttled(_) | Class::Transient) {
-            self.lane_of(&flight.audience).failures = 0;
+            self.lanes.of(&flight.audience).failures = 0;
         }
         let rejection = Rejection { status: Some(status), reason: response.reason.clone() };
         match class {
@@ -69,7 +69,7 @@ impl Sender {
         if flight.receipt != ReceiptRequest::No {
             self.tidy_receipts(&flight.audience.origin, now);
             let promised = self.receipt_promised(flight, to, response);
-            let lane = self.lane_of(&flight.audience);
+            let lane = self.lanes.of(&flight.audience);
             lane.receiptless = promised.is_none();
             if let (Some(subscription), Some(message)) = (promised, &accepted.message) {
                 lane.receipts = Some(subscription.clone());
@@ -112,7 +112,7 @@ impl Sender {
 
     fn throttled(&mut self, flight: &Flight, (to, scope): (&PushUrl, Scope), response: &Response, now: Now) {
         let said = Some(Rejection { status: Some(response.status), reason: response.reason.clone() });
-        let known = self.lane_of(&flight.audience).receipts.is_some();
+        let known = self.lanes.of(&flight.audience).receipts.is_some();
         let apart = self.queue.get_mut(flight.job).is_some_and(|queued| queued.apart);
         if response.status == 429 && flight.receipt == ReceiptRequest::New && known && !apart {
             // `8030-5.1-10`: the service wants the one that there is.
@@ -131,7 +131,7 @@ impl Sender {
             // Too much for that one, or its queue is full; the others are not concerned.
             self.holds.remember(to, (), now.mono.after(wait), self.config.limits.held);
         } else {
-            self.pause(&flight.audience.origin, wait, now);
+            self.lanes.pause(&flight.audience.origin, wait, now);
         }
         self.retry(flight.job, wait, Verdict::Throttled(Throttled { wait, said }), now);
     }
@@ -161,9 +161,9 @@ impl Sender {
             // One pause for all that failed together.
             lane.failures = lane.failures.saturating_add(1);
             let wait = backoff.wait(lane.failures, &mut self.entropy);
-            self.pause(&flight.audience.origin, wait, now);
+            self.lanes.pause(&flight.audience.origin, wait, now);
         }
-        let wait = self.lane_of(&flight.audience).paused.since(now.mono);
+        let wait = self.lanes.of(&flight.audience).paused.since(now.mono);
         self.retry(flight.job, wait, last, now);
     }
 

@@ -13,7 +13,6 @@ use futures_util::{
     future::{AbortHandle, Abortable, abortable},
     stream::FuturesUnordered,
 };
-use h2::client::SendRequest;
 use http::Request as HttpRequest;
 use push_crypto::{Provider, PublicKey, vapid::Signer};
 use push_proto::{
@@ -27,7 +26,10 @@ use push_proto::{
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::{AwaitedReceipt, Push, SendError, Sent};
+use super::{
+    AwaitedReceipt, Push, SendError, Sent,
+    lines::{Lines, Requests},
+};
 use crate::{
     Runtime,
     client::{
@@ -36,7 +38,6 @@ use crate::{
         earlier,
         exchange::{self, Into, Monitored},
         http1::Http1,
-        is_due,
     },
 };
 
@@ -81,31 +82,6 @@ struct Asked {
     started: Option<(u64, AbortHandle)>,
 }
 
-/// The connection to one push service.
-enum Line<R> {
-    /// Requests wait for it.
-    Dialling(Vec<(RequestId, HttpRequest<Bytes>, bool)>),
-    /// Established; when it is dropped it closes.
-    Open { requests: Requests<R>, generation: u64, asked: usize, idle_since: Mono },
-}
-
-/// Where requests to one push service go in.
-#[derive(Clone)]
-enum Requests<R> {
-    Http2(SendRequest<Bytes>),
-    Http1(Arc<Http1<R>>),
-}
-
-impl<R: Runtime> Requests<R> {
-    fn is_spent(&self) -> bool {
-        match self {
-            Self::Http2(requests) => exchange::is_spent(requests),
-            // It opens others.
-            Self::Http1(_) => false,
-        }
-    }
-}
-
 pub(super) struct Driver<R> {
     machine: Machine,
     dialer: Dialer<R>,
@@ -114,7 +90,7 @@ pub(super) struct Driver<R> {
     ordered: mpsc::UnboundedReceiver<Command>,
     reason_octets: usize,
     tasks: FuturesUnordered<Task>,
-    lines: BTreeMap<Origin, Line<R>>,
+    lines: Lines<R>,
     requests: BTreeMap<RequestId, Asked>,
     waiting: BTreeMap<JobId, Waiting>,
     /// Jobs for more push services than the machine takes at once, and since when. Bounded by the places.
@@ -145,7 +121,7 @@ impl<R: Runtime> Driver<R> {
             ordered,
             reason_octets,
             tasks: FuturesUnordered::new(),
-            lines: BTreeMap::new(),
+            lines: Lines::new(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
             parked: VecDeque::new(),
@@ -218,13 +194,7 @@ impl<R: Runtime> Driver<R> {
         let now = self.now();
         match happened {
             Happened::Dialled(origin, dialled) => self.dialled(origin, dialled),
-            Happened::Lost(origin, ended) => {
-                if let Some(Line::Open { generation, .. }) = self.lines.get(&origin)
-                    && *generation == ended
-                {
-                    self.lines.remove(&origin);
-                }
-            }
+            Happened::Lost(origin, ended) => self.lines.lost(&origin, ended),
             Happened::Reply(id, reply) => {
                 self.done(id);
                 self.machine.handle(Input::Reply(id, reply), now);
@@ -235,7 +205,7 @@ impl<R: Runtime> Driver<R> {
 
     fn dialled(&mut self, origin: Origin, dialled: Option<Dialled>) {
         let now = self.now();
-        let Some(Line::Dialling(waiting)) = self.lines.remove(&origin) else { return };
+        let waiting = self.lines.dialled(&origin);
         let Some(dialled) = dialled else {
             for (id, ..) in waiting {
                 self.requests.remove(&id);
@@ -257,8 +227,7 @@ impl<R: Runtime> Driver<R> {
                 Requests::Http1(Arc::new(Http1::new(self.dialer.clone(), origin.clone(), first)))
             }
         };
-        let line = Line::Open { requests, generation, asked: 0, idle_since: now.mono };
-        self.lines.insert(origin.clone(), line);
+        self.lines.open(origin.clone(), requests, generation, now);
         for (id, request, is_monitor) in waiting {
             self.start(&origin, id, request, is_monitor);
         }
@@ -305,7 +274,7 @@ impl<R: Runtime> Driver<R> {
                 Output::Wait(at, _reason) => {
                     if !self.unpark(now) {
                         let parked = (!self.parked.is_empty()).then(|| now.mono.after(UNPARK));
-                        return earlier(earlier(at, parked), self.close_idle(now));
+                        return earlier(earlier(at, parked), self.lines.close_idle(&self.dialer.limits, now));
                     }
                 }
             }
@@ -362,27 +331,16 @@ impl<R: Runtime> Driver<R> {
             return self.machine.handle(Input::Reply(id, Err(Failure::NotSent)), now);
         };
         self.requests.insert(id, Asked { origin: origin.clone(), started: None });
-        if let Some(Line::Open { requests, .. }) = self.lines.get(&origin)
-            && requests.is_spent()
-        {
-            // After a GOAWAY: what it still answers it answers without us, and the next connection takes the rest.
-            self.lines.remove(&origin);
-        }
-        match self.lines.get_mut(&origin) {
-            Some(Line::Open { .. }) => self.start(&origin, id, http, is_monitor),
-            Some(Line::Dialling(waiting)) => waiting.push((id, http, is_monitor)),
-            None => {
-                self.lines.insert(origin.clone(), Line::Dialling(vec![(id, http, is_monitor)]));
-                let dial = self.dialer.clone().dial(origin.clone());
-                self.spawn(Box::pin(async move { Happened::Dialled(origin, dial.await) }));
-            }
+        if self.lines.is_open(&origin) {
+            self.start(&origin, id, http, is_monitor);
+        } else if !self.lines.wait(&origin, (id, http, is_monitor)) {
+            let dial = self.dialer.clone().dial(origin.clone());
+            self.spawn(Box::pin(async move { Happened::Dialled(origin, dial.await) }));
         }
     }
 
     fn start(&mut self, origin: &Origin, id: RequestId, request: HttpRequest<Bytes>, is_monitor: bool) {
-        let Some(Line::Open { requests, asked, generation, .. }) = self.lines.get_mut(origin) else { return };
-        *asked += 1;
-        let (requests, generation) = (requests.clone(), *generation);
+        let Some((requests, generation)) = self.lines.ask(origin) else { return };
         let abort = if is_monitor {
             let into = Into { id, channel: self.monitor.clone() };
             let bounds = (self.dialer.runtime.clone(), self.dialer.limits);
@@ -412,8 +370,8 @@ impl<R: Runtime> Driver<R> {
         let Some(Asked { origin, started }) = self.requests.get_mut(&id) else { return };
         if let Some((_, abort)) = started {
             abort.abort();
-        } else if let Some(Line::Dialling(waiting)) = self.lines.get_mut(origin) {
-            waiting.retain(|(waits, ..)| *waits != id);
+        } else {
+            self.lines.give_up(origin, id);
         }
         self.done(id);
     }
@@ -422,23 +380,7 @@ impl<R: Runtime> Driver<R> {
     fn done(&mut self, id: RequestId) {
         let now = self.now();
         let Some(Asked { origin, started: Some((on, _)) }) = self.requests.remove(&id) else { return };
-        if let Some(Line::Open { asked, idle_since, generation, .. }) = self.lines.get_mut(&origin)
-            && *generation == on
-        {
-            *asked = asked.saturating_sub(1);
-            *idle_since = now.mono;
-        }
-    }
-
-    /// Closes connections that nobody has used for a while; says when the next is due.
-    fn close_idle(&mut self, now: Now) -> Option<Mono> {
-        let wait = self.dialer.limits.idle;
-        let ends = |line: &Line<R>| match line {
-            Line::Open { asked: 0, idle_since, .. } => Some(idle_since.after(wait)),
-            Line::Open { .. } | Line::Dialling(_) => None,
-        };
-        self.lines.retain(|_, line| !is_due(ends(line), now));
-        self.lines.values().filter_map(ends).min()
+        self.lines.answered(&origin, on, now);
     }
 
     fn spawn(&mut self, task: Pin<Box<dyn Future<Output = Happened> + Send>>) -> AbortHandle {

@@ -1,6 +1,7 @@
 //! An application server's sender: the handle that an application has.
 
 mod driver;
+mod lines;
 mod topic;
 
 use std::{fmt, sync::Arc};
