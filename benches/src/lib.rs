@@ -10,6 +10,7 @@ pub mod encrypt;
 pub mod post_to_push;
 mod raw_message;
 mod receiver;
+pub mod send;
 pub mod store_commit;
 pub mod vapid;
 

@@ -70,6 +70,11 @@ impl Meter {
         self.0.wall = before + counts;
     }
 
+    /// What another process has spent on work that counts.
+    pub fn add(&mut self, spent: Spent) {
+        self.0 += spent;
+    }
+
     /// All that counted.
     #[must_use]
     pub fn spent(&self) -> Spent {

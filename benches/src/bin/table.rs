@@ -25,9 +25,11 @@ const LAYERS: &[Layer] = &[
     ("core_turn", push_benches::core_turn::CONTESTS),
     ("store_commit", push_benches::store_commit::CONTESTS),
     ("post_to_push", push_benches::post_to_push::CONTESTS),
+    ("send", push_benches::send::CONTESTS),
 ];
 
 fn main() -> ExitCode {
+    push_benches::send::serve_if_asked();
     let Some(wanted) = Wanted::read() else {
         let layers: Vec<_> = LAYERS.iter().map(|(layer, _)| *layer).collect();
         eprintln!("usage: table [--rounds N] [--contest TEXT] [--party TEXT] [{}] ..", layers.join("|"));
