@@ -128,6 +128,10 @@ async fn proxy<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, manner: Manner, s
             let mut first = [0; 5];
             service.read_exact(&mut first).await.unwrap();
             io.write_all(&[answer.as_bytes(), &first].concat()).await.unwrap();
+            // And the rest only once the sender has spoken, so that it is not read along with them.
+            let mut preface = Vec::new();
+            io.read_buf(&mut preface).await.unwrap();
+            service.write_all(&preface).await.unwrap();
             pass(io, service, seen).await;
         }
         // The peer may have gone meanwhile, and should have.
