@@ -39,10 +39,11 @@ install() {
 
 node_is_new() { [[ $(node --version 2>/dev/null) =~ ^v([0-9]+) ]] && ((BASH_REMATCH[1] >= 18)); }
 
-# build: senders in Rust; the service, unless $WEBPUSH names one. Sets $senders and $webpush.
+# build: senders in Rust; the service, unless $WEBPUSH names one. Sets $senders, $aesgcm and $webpush.
 build() {
     (cd "$here/rust" && CARGO_TARGET_DIR=$here/target/rust cargo build --quiet --locked)
     senders=$here/target/rust/debug/interop-senders
+    aesgcm=$here/target/rust/debug/interop-aesgcm
     webpush=${WEBPUSH-}
     [[ -z $webpush ]] || return 0
     (cd "$here/.." && cargo build --release --locked --bin webpush)

@@ -2,8 +2,10 @@
 //! panics if what it attacks is wrong. `README.md` says how to run them; `tests/replay.rs` gives them what earlier runs
 //! found, without a fuzzer.
 
+mod aesgcm;
 mod agent_state;
 mod capability;
+mod declarative;
 mod event_reader;
 mod event_writer;
 mod fixture;
@@ -27,8 +29,10 @@ mod url;
 mod user_agent;
 mod vapid;
 
+pub use aesgcm::aesgcm;
 pub use agent_state::agent_state;
 pub use capability::capability;
+pub use declarative::declarative;
 pub use event_reader::event_reader;
 pub use event_writer::event_writer;
 pub use keyring::keyring;
@@ -53,8 +57,10 @@ pub type Target = fn(&[u8]);
 
 /// All targets by name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("aesgcm", aesgcm),
     ("agent_state", agent_state),
     ("capability", capability),
+    ("declarative", declarative),
     ("event_reader", event_reader),
     ("event_writer", event_writer),
     ("keyring", keyring),

@@ -1,9 +1,10 @@
 //! The command line, and what `--help` says.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use push_proto::{PublicKey, Topic, Ttl, Urgency, wire::PublicUrl};
+use webpush::{Proxy, ProxyError};
 
 use crate::{bounds::Bounds, log::Level};
 
@@ -226,6 +227,11 @@ pub(crate) struct SendArgs {
     /// Send to addresses of this machine and its networks too; --ca implies it
     #[arg(long)]
     pub(crate) private_addresses: bool,
+    /// Reach push services by this HTTP proxy (CONNECT): http[s]://[user:password@]host[:port], percent-encoded. It resolves
+    /// their names, so it must see to it that nothing inside is reached. Other users of this machine may see flags: prefer
+    /// the environment for a password
+    #[arg(long, value_name = "URL", env = "WEBPUSH_PROXY", hide_env_values = true, value_parser = proxy)]
+    pub(crate) proxy: Option<Result<Proxy, ProxyError>>,
     /// Of many: what came of each line, as a line of JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) verdicts: Option<PathBuf>,
@@ -352,6 +358,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 fn urgency(text: &str) -> Result<Urgency, String> {
     Urgency::parse(text.as_bytes()).ok_or_else(|| "use very-low, low, normal or high".to_owned())
+}
+
+/// What is none is refused later: here the refusal would repeat it, with its password.
+#[expect(clippy::unnecessary_wraps, reason = "a parser of clap gives a result")]
+fn proxy(text: &str) -> Result<Result<Proxy, ProxyError>, Infallible> {
+    Ok(text.parse())
 }
 
 fn topic(text: &str) -> Result<Topic, String> {

@@ -4,11 +4,17 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::mpsc,
+    thread,
+};
 
 use base64ct::{Base64, Encoding as _};
 use serde_json::Value;
-use support::{Folder, assert_fails, run, stderr, stdout};
+use support::{Folder, assert_fails, run, stderr, stdout, webpush};
 use webpush::{
     Vendor,
     testing::{Answer, PushService, Situation},
@@ -130,4 +136,88 @@ fn a_dry_run_shows_the_request_and_sends_nothing() {
     );
     assert!(scene.service.take_received().is_empty());
     assert_fails(&scene.send(&to, &["--curl", "hello"]), 2, &["--dry-run"]);
+}
+
+/// What a proxy was asked, each time.
+type Asked = mpsc::Receiver<String>;
+
+/// A proxy that notes what it is asked, and makes tunnels if it may. Its address.
+fn proxy(tunnels: bool) -> (String, Asked) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (tell, asked) = mpsc::channel();
+    thread::spawn(move || {
+        while let Ok((mut from, _)) = listener.accept() {
+            let mut head = Vec::new();
+            let mut octet = [0];
+            while !head.ends_with(b"\r\n\r\n") && from.read_exact(&mut octet).is_ok() {
+                head.push(octet[0]);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let service = head.split(' ').nth(1).unwrap().to_owned();
+            tell.send(head).unwrap();
+            if !tunnels {
+                drop(from.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
+                continue;
+            }
+            let to = TcpStream::connect(service).unwrap();
+            from.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            for (from, to) in [(from.try_clone(), to.try_clone()), (Ok(to), Ok(from))] {
+                let (mut from, mut to) = (from.unwrap(), to.unwrap());
+                thread::spawn(move || {
+                    drop(std::io::copy(&mut from, &mut to));
+                    drop(to.shutdown(Shutdown::Both));
+                });
+            }
+        }
+    });
+    (address, asked)
+}
+
+/// By flag and by environment, to one and to many.
+#[test]
+fn messages_go_by_the_proxy() {
+    let scene = scene();
+    let authority = scene.service.url().replace("https://", "");
+    let (address, asked) = proxy(true);
+    let url = format!("http://me:p%40ss@{address}");
+    for name in ["one.json", "all.jsonl"] {
+        let to = scene.folder.file(name, scene.subscribe());
+        let sent = scene.send(&to, &["--proxy", &url, "hello"]);
+        assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+        let mut command = webpush(["send", "--to", &to, "--ca", &scene.ca, "--key", &scene.key, "--subject"]);
+        let sent = command.args(["mailto:a@b.example", "hello"]).env("WEBPUSH_PROXY", &url).output().unwrap();
+        assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+        assert_eq!(scene.service.take_received().len(), 2, "{name}");
+        for head in asked.try_iter() {
+            assert!(head.starts_with(&format!("CONNECT {authority} HTTP/1.1\r\n")), "{head}");
+            assert!(head.contains("\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n"), "{head}");
+        }
+    }
+}
+
+/// G6: neither a log, nor an error, nor the help shows where a proxy is and what it is told.
+#[test]
+fn a_proxy_and_its_password_are_shown_nowhere() {
+    let scene = scene();
+    let to = scene.folder.file("one.json", scene.subscribe());
+    let (address, asked) = proxy(false);
+    let url = format!("http://planted-user:planted-password@{address}");
+    let refused = scene.send(&to, &["--log", "trace", "--proxy", &url, "hello"]);
+    assert_fails(&refused, 1, &["cannot be reached", "the proxy wants credentials, or others (407)"]);
+    assert!(asked.try_iter().count() > 1 && scene.service.take_received().is_empty());
+    let many = scene.folder.file("all.jsonl", scene.subscribe());
+    let nonsense = url.replace("http:", "socks5:");
+    let mut wrong: Vec<_> = [&to, &many].map(|to| scene.send(to, &["--proxy", &nonsense, "hello"])).into();
+    for wrong in &wrong {
+        assert_fails(wrong, 2, &["--proxy", "must begin with http:// or https://"]);
+    }
+    let help = webpush(["send", "--help"]).env("WEBPUSH_PROXY", &url).output().unwrap();
+    assert!(stdout(&help).contains("WEBPUSH_PROXY"));
+    wrong.extend([refused, help]);
+    let secrets = ["planted", &address, "cGxhbnRlZC11c2VyOnBsYW50ZWQtcGFzc3dvcmQ="];
+    for output in wrong {
+        let shown = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(!secrets.iter().any(|secret| shown.contains(secret)), "{shown}");
+    }
 }

@@ -13,9 +13,9 @@ mod server;
 mod tls;
 
 pub use client::{
-    Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, Message, Push, Resolve, Resolver,
-    Resolving, SendError, Sender, SenderOptions, Sent, SubscribeError, SubscribeOptions, UserAgent,
-    UserAgentOptions,
+    Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, Message, Proxy, ProxyError, Push,
+    Resolve, Resolver, Resolving, SendError, Sender, SenderOptions, Sent, SubscribeError, SubscribeOptions,
+    UserAgent, UserAgentOptions,
 };
 pub use fault::Fault;
 pub use limits::{HealthLimits, Limits};

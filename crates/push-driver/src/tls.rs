@@ -55,6 +55,7 @@ impl fmt::Debug for ServerTls {
 pub struct ClientTls {
     http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
 }
 
 /// What a client offers to speak (RFC 9113 §3.2).
@@ -62,6 +63,8 @@ pub struct ClientTls {
 pub(crate) enum Alpn {
     Http2,
     Either,
+    /// To a proxy, which is asked for a tunnel.
+    Http1,
 }
 
 impl ClientTls {
@@ -109,14 +112,17 @@ impl ClientTls {
             .with_no_client_auth();
         config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
         let either = Arc::new(config.clone());
+        config.alpn_protocols = vec![HTTP1.to_vec()];
+        let http1 = Arc::new(config.clone());
         config.alpn_protocols = vec![H2.to_vec()];
-        Ok(Self { http2: Arc::new(config), either })
+        Ok(Self { http2: Arc::new(config), either, http1 })
     }
 
     pub(crate) fn config(&self, alpn: Alpn) -> Arc<ClientConfig> {
         Arc::clone(match alpn {
             Alpn::Http2 => &self.http2,
             Alpn::Either => &self.either,
+            Alpn::Http1 => &self.http1,
         })
     }
 }

@@ -77,6 +77,9 @@
 //! Endpoints come from the world and may name anything. A [`Sender`] connects to `https` and public addresses only, checked
 //! on the address it really connects to, and follows no redirections. For services of your own see [`Addresses`].
 //!
+//! With a [`Proxy`] it connects to that alone, and asks it for a tunnel to each push service. The proxy then resolves the
+//! names, so it must see to it that nothing inside is reached; private addresses and local names it is not asked for.
+//!
 //! # Coming from another crate
 //!
 //! | `web-push` 0.11 | `web-push-native` 0.4 | here |
@@ -130,8 +133,8 @@ pub use push_crypto::{
 };
 #[cfg(feature = "sender")]
 pub use push_driver::{
-    Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, ClientTls, Fault, Resolve, Resolver,
-    Resolving, SendError,
+    Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, ClientTls, Fault, Proxy, ProxyError,
+    Resolve, Resolver, Resolving, SendError,
 };
 pub use push_proto::{
     Topic, Ttl, Urgency,

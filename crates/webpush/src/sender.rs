@@ -10,7 +10,8 @@ use std::{
 use futures_util::{Stream, StreamExt as _, stream::FuturesUnordered};
 use push_crypto::Provider;
 use push_driver::{
-    Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Push, Resolver, SendError, SenderOptions,
+    Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Proxy, Push, Resolver, SendError,
+    SenderOptions,
 };
 use push_proto::{
     Content,
@@ -33,6 +34,8 @@ pub struct Options {
     pub addresses: Addresses,
     /// How names become addresses; none for the system's way.
     pub resolver: Option<Resolver>,
+    /// The proxy through which it connects; none to do so itself.
+    pub proxy: Option<Proxy>,
     /// Attempts, pauses, and bounds of what waits.
     pub config: Config,
     /// Bounds of its connections.
@@ -50,12 +53,12 @@ impl Options {
     where
         D: FnOnce(SenderOptions) -> Result<push_driver::Sender, Fault>,
     {
-        let Self { identities, tls, addresses, resolver, config, limits, in_flight } = self;
+        let Self { identities, tls, addresses, resolver, proxy, config, limits, in_flight } = self;
         let tls = tls.map_or_else(ClientTls::native, Ok)?;
         let other_signers = identities.iter().map(Vapid::signer).collect();
         let provider = crate::provider();
         let options = SenderOptions::new(provider, vapid.map(Vapid::signer), tls);
-        let options = SenderOptions { other_signers, addresses, resolver, config, limits, ..options };
+        let options = SenderOptions { other_signers, addresses, resolver, proxy, config, limits, ..options };
         Ok(Sender { driver: start(options)?, provider, in_flight: in_flight.unwrap_or(IN_FLIGHT).max(1) })
     }
 }

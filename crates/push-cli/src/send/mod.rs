@@ -13,7 +13,7 @@ use push_proto::{
     },
 };
 use push_tokio::{Addresses, AwaitedReceipt, Push, Sender, SenderOptions, Sent, Tokio};
-use webpush::Vapid;
+use webpush::{Proxy, Vapid};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -50,13 +50,20 @@ fn identity(args: &SendArgs) -> Result<Option<Vapid>> {
     Vapid::new(key, subject).map(Some).map_err(|error| Error::usage(format!("--subject: {error}")))
 }
 
+fn proxy(args: &SendArgs) -> Result<Option<Proxy>> {
+    args.proxy.clone().transpose().map_err(|error| {
+        Error::usage(format!("--proxy (or WEBPUSH_PROXY): {error}"))
+            .hint("for example http://proxy.example.org:3128, or http://user:p%40ss@proxy.example.org:3128")
+    })
+}
+
 fn run_many(args: &SendArgs) -> Result<()> {
     let vapid = identity(args)?;
     let payload = read_payload(args)?;
     let tls = Some(tls::client(args.ca.as_deref())?);
     let anywhere = args.ca.is_some() || args.private_addresses;
     let addresses = if anywhere { Addresses::Any } else { Addresses::Public };
-    let options = webpush::Options { tls, addresses, ..webpush::Options::default() };
+    let options = webpush::Options { tls, addresses, proxy: proxy(args)?, ..webpush::Options::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
     runtime.block_on(async {
@@ -83,6 +90,7 @@ fn run_one(args: SendArgs) -> Result<()> {
     if args.ca.is_some() || args.private_addresses {
         options.addresses = Addresses::Any;
     }
+    options.proxy = proxy(&args)?;
     // Somebody waits for the answer.
     options.config.limits.attempts = ATTEMPTS;
     options.config.limits.backoff.first = BACKOFF_FIRST;
@@ -170,7 +178,7 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
                 .hint("the message may have been accepted; with a --topic it can be sent again without harm"),
             (None, false) => failed("cannot be reached").hint(
                 "--log debug says why. Addresses of this machine and its networks are used with --ca or \
-                 --private-addresses only",
+                 --private-addresses only, by a --proxy as well",
             ),
         },
     })

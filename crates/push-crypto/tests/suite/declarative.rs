@@ -110,6 +110,17 @@ fn urls_are_resolved_against_the_scope() {
     }
 }
 
+/// `dwp-3`: data is the application's own, to the last digit, however often it is read and written. Found by fuzzing.
+#[test]
+fn numbers_in_data_stay_as_they_are() {
+    for number in ["0.1", "7.777777777777775e-10", "-0.0", "5e-324", "9007199254740993"] {
+        let built = Notification::builder("T", URL).data(number).build().unwrap();
+        assert_eq!(built.data(), Some(number));
+        let read = Notification::parse(built.to_json().as_bytes(), None).unwrap();
+        assert_eq!(read.data(), Some(number));
+    }
+}
+
 /// `dwp-3`, `dwp-4`, `dwp-5`: every member, from the builder to the reader.
 #[test]
 fn every_member_comes_back() {

@@ -30,6 +30,25 @@ impl Addresses {
             }
         }
     }
+
+    /// Whether somebody else may be asked to connect to it, who resolves the name: what can be told without.
+    pub(crate) fn allow_unresolved(&self, host: &str) -> bool {
+        if let Ok(address) = host.parse() {
+            return self.allow(host, address);
+        }
+        match self {
+            Self::Any => true,
+            Self::Public => !is_local(host),
+            Self::PublicAnd(allowed) => !is_local(host) || allowed.iter().any(|allowed| allowed.names(host)),
+        }
+    }
+}
+
+/// Whether a name can only mean something inside: one of a local network (RFC 6761 §6.3, RFC 6762 §3, RFC 8375 §4, and
+/// `internal`, which ICANN keeps free for it), or one without a dot, which a search list completes.
+fn is_local(host: &str) -> bool {
+    let ends_with = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    !host.contains('.') || ["localhost", "local", "internal", "home.arpa"].into_iter().any(ends_with)
 }
 
 /// What may be connected to though it is not public.
@@ -77,9 +96,13 @@ impl Allowed {
         if bits > all { Err(AllowedError) } else { Ok(Self(Kind::Network(address, bits))) }
     }
 
+    fn names(&self, host: &str) -> bool {
+        matches!(&self.0, Kind::Host(name) if host.eq_ignore_ascii_case(name))
+    }
+
     fn covers(&self, host: &str, address: IpAddr) -> bool {
         match &self.0 {
-            Kind::Host(name) => host.eq_ignore_ascii_case(name),
+            Kind::Host(_) => self.names(host),
             Kind::Network(network, bits) => match (network, address.to_canonical()) {
                 (IpAddr::V4(network), IpAddr::V4(address)) => {
                     let differ = network.to_bits() ^ address.to_bits();
@@ -209,6 +232,35 @@ mod tests {
             let parsed: IpAddr = address.parse().unwrap();
             assert_eq!(Addresses::Public.allow("push.example", parsed), public, "{address}");
             assert!(Addresses::Any.allow("push.example", parsed));
+        }
+    }
+
+    /// What is left to check where a proxy resolves.
+    #[test]
+    fn a_name_that_can_only_be_local_is_known_by_itself() {
+        let ours = ["push.internal", "localhost", "10.1.0.0/16"].map(|text| text.parse::<Allowed>().unwrap());
+        let ours = Addresses::PublicAnd(ours.into());
+        for (host, public, with_ours) in [
+            ("push.example", true, true),
+            ("internal.example", true, true),
+            ("notlocalhost.example", true, true),
+            ("localhost", false, true),
+            ("a.localhost", false, false),
+            ("printer.local", false, false),
+            ("push.internal", false, true),
+            ("metadata.internal", false, false),
+            ("router.home.arpa", false, false),
+            ("intranet", false, false),
+            ("1.1.1.1", true, true),
+            ("10.1.2.3", false, true),
+            ("169.254.169.254", false, false),
+            ("::1", false, false),
+            ("::ffff:10.2.0.1", false, false),
+            ("2606:4700::1111", true, true),
+        ] {
+            assert_eq!(Addresses::Public.allow_unresolved(host), public, "{host}");
+            assert_eq!(ours.allow_unresolved(host), with_ours, "{host}");
+            assert!(Addresses::Any.allow_unresolved(host));
         }
     }
 

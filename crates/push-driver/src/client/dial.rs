@@ -1,6 +1,6 @@
-//! Client connections: resolved, checked, connected, encrypted, kept alive.
+//! Client connections: resolved, checked, connected, by a proxy or not, encrypted, kept alive.
 
-use std::{net::IpAddr, pin::Pin, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use h2::{
@@ -8,11 +8,13 @@ use h2::{
     client::{Builder, Connection, SendRequest},
 };
 use push_proto::{Mono, Origin};
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::{Addresses, ClientLimits, Resolver, http1};
+use super::{
+    Addresses, ClientLimits, Proxy, Resolver, http1,
+    proxy::{bare, server_name},
+};
 use crate::{
     ClientTls, Runtime,
     runtime::{sleep, within},
@@ -27,6 +29,8 @@ pub(super) struct Dialer<R> {
     pub(super) addresses: Addresses,
     /// None for the system's.
     pub(super) resolver: Option<Resolver>,
+    /// None to go there without one.
+    pub(super) proxy: Option<Proxy>,
     pub(super) limits: ClientLimits,
 }
 
@@ -96,15 +100,27 @@ impl<R: Runtime> Dialer<R> {
     }
 
     async fn establish(self, origin: Origin, alpn: Alpn, until: Mono) -> Result<Spoken, &'static str> {
-        let host = origin.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let io = self.connect(host.clone(), origin.port(), until).await?;
+        match &self.proxy {
+            Some(proxy) => {
+                let io = self.tunnel(proxy, &origin, until).await?;
+                self.over(io, &origin, alpn).await
+            }
+            None => {
+                let io = self.connect(bare(origin.host()), origin.port(), until, &self.addresses).await?;
+                self.over(io, &origin, alpn).await
+            }
+        }
+    }
+
+    /// Whatever it runs over.
+    async fn over<Io>(self, io: Io, origin: &Origin, alpn: Alpn) -> Result<Spoken, &'static str>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         if !origin.is_https() {
             return self.speak(io).await.map(Spoken::Http2);
         }
-        let name = match host.parse::<IpAddr>() {
-            Ok(address) => ServerName::from(address),
-            Err(_) => ServerName::try_from(host).map_err(|_| "not a name for a certificate")?,
-        };
+        let name = server_name(bare(origin.host()))?;
         let tls = TlsConnector::from(self.tls.config(alpn)).connect(name, io).await.map_err(|_| "no TLS")?;
         if tls.get_ref().1.alpn_protocol() == Some(H2) {
             return self.speak(tls).await.map(Spoken::Http2);
@@ -114,14 +130,20 @@ impl<R: Runtime> Dialer<R> {
     }
 
     /// Each address gets its share of the time that is left, so that one which never answers leaves some for the rest.
-    async fn connect(&self, host: String, port: u16, until: Mono) -> Result<R::Io, &'static str> {
+    pub(super) async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        until: Mono,
+        addresses: &Addresses,
+    ) -> Result<R::Io, &'static str> {
         let resolved = match &self.resolver {
-            Some(resolver) => resolver.resolve(&host, port).await,
-            None => self.runtime.resolve(host.clone(), port).await,
+            Some(resolver) => resolver.resolve(host, port).await,
+            None => self.runtime.resolve(host.to_owned(), port).await,
         };
-        let resolved = resolved.map_err(|_| "the name was not resolved")?;
+        let resolved = resolved.map_err(|_| UNRESOLVED)?;
         let mut allowed = resolved;
-        allowed.retain(|address| self.addresses.allow(&host, address.ip()));
+        allowed.retain(|address| addresses.allow(host, address.ip()));
         let mut reason = "the name has no address that may be connected to";
         for (address, shares) in allowed.iter().zip((1..=allowed.len()).rev()) {
             let left = until.since(self.runtime.now().mono);
@@ -151,6 +173,8 @@ impl<R: Runtime> Dialer<R> {
         Ok(Unwatched { requests, run, ping })
     }
 }
+
+pub(super) const UNRESOLVED: &str = "the name was not resolved";
 
 /// Runs a connection until it ends.
 async fn run<Io>(connection: Connection<Io, Bytes>)

@@ -8,6 +8,7 @@ mod address;
 mod dial;
 mod exchange;
 mod http1;
+mod proxy;
 mod resolve;
 mod sender;
 mod user_agent;
@@ -19,6 +20,7 @@ use push_proto::Mono;
 use crate::{Runtime, runtime::sleep_until};
 
 pub use address::{Addresses, Allowed, AllowedError};
+pub use proxy::{Proxy, ProxyError};
 pub use resolve::{Resolve, Resolver, Resolving};
 pub use sender::{AwaitedReceipt, Push, SendError, Sender, SenderOptions, Sent};
 pub use user_agent::{Message, SubscribeError, SubscribeOptions, UserAgent, UserAgentOptions};
@@ -26,9 +28,9 @@ pub use user_agent::{Message, SubscribeError, SubscribeOptions, UserAgent, UserA
 /// Bounds of a client's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
-    /// Resolving, connecting, TLS and HTTP/2, together.
+    /// Resolving, connecting, a proxy's tunnel, TLS and HTTP/2, together.
     pub connect: Duration,
-    /// Largest header block of a response or a promise. h2 itself would take 16 MiB.
+    /// Largest header block of a response or a promise, and head of a proxy's answer. h2 itself would take 16 MiB.
     pub header_octets: u32,
     /// Largest body of a push; a larger one is not taken.
     pub push_octets: usize,

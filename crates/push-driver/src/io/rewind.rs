@@ -21,7 +21,12 @@ pub(crate) struct Rewind<Io> {
 impl<Io: AsyncRead + AsyncWrite + Unpin> Rewind<Io> {
     /// A transport of which nothing was read.
     pub(crate) const fn fresh(io: Io) -> Self {
-        Self { first: Bytes::new(), io }
+        Self::after(Bytes::new(), io)
+    }
+
+    /// A transport of which this was read.
+    pub(crate) const fn after(first: Bytes, io: Io) -> Self {
+        Self { first, io }
     }
 
     /// Reads until it is clear whether the peer speaks HTTP/2 with prior knowledge. Takes at most [`PREFACE`].

@@ -19,7 +19,7 @@ use push_proto::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use self::driver::{Command, Driver, Order};
-use super::{Addresses, ClientLimits, Resolver, dial::Dialer};
+use super::{Addresses, ClientLimits, Proxy, Resolver, dial::Dialer};
 use crate::{ClientTls, Fault, Runtime};
 
 /// How a sender is set up.
@@ -41,6 +41,8 @@ pub struct SenderOptions {
     pub addresses: Addresses,
     /// How names become addresses; none for the system's way.
     pub resolver: Option<Resolver>,
+    /// The proxy through which it connects; none to do so itself.
+    pub proxy: Option<Proxy>,
     /// Bounds of its connections.
     pub limits: ClientLimits,
 }
@@ -57,6 +59,7 @@ impl SenderOptions {
             tls,
             addresses: Addresses::Public,
             resolver: None,
+            proxy: None,
             limits: ClientLimits::default(),
         }
     }
@@ -134,8 +137,17 @@ impl Sender {
         runtime: R,
         options: SenderOptions,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), Fault> {
-        let SenderOptions { config, provider, signer, other_signers, tls, addresses, resolver, limits } =
-            options;
+        let SenderOptions {
+            config,
+            provider,
+            signer,
+            other_signers,
+            tls,
+            addresses,
+            resolver,
+            proxy,
+            limits,
+        } = options;
         let mut seed = [0; 32];
         provider.fill(&mut seed).map_err(|_| Fault::Random)?;
         let key = signer.as_ref().map(|signer| *signer.public_key());
@@ -143,7 +155,7 @@ impl Sender {
         let keys = signers.iter().map(|signer| *signer.public_key()).collect();
         let machine = application_server::Sender::new(config, &Seed::from_octets(seed));
         let (orders, ordered) = mpsc::unbounded_channel();
-        let dialer = Dialer { runtime, tls, addresses, resolver, limits };
+        let dialer = Dialer { runtime, tls, addresses, resolver, proxy, limits };
         let reason_octets = config.limits.reason_octets;
         let driver = Driver::new(machine, dialer, (provider, signers), ordered, reason_octets);
         let room = Arc::new(Semaphore::new(config.limits.jobs.min(Semaphore::MAX_PERMITS)));

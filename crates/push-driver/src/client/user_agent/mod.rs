@@ -86,7 +86,7 @@ impl UserAgent {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (deliver, messages) = mpsc::unbounded_channel();
         let (tell, events) = mpsc::channel(EVENTS);
-        let dialer = Dialer { runtime, tls, addresses, resolver: None, limits };
+        let dialer = Dialer { runtime, tls, addresses, resolver: None, proxy: None, limits };
         let ends = driver::Ends { commands: commands.downgrade(), commanded, deliver, tell };
         let driver = Driver::new(machine, dialer, provider, Box::new(keep), ends);
         let inner = Inner { commands, messages: Mutex::new(messages), events: Mutex::new(events) };
