@@ -168,9 +168,8 @@ fn judge(args: &BenchSendArgs, tally: &Tally, arrived: &Arrived) -> Result<()> {
     }
     if let Some(verdict) = &tally.another {
         let unlike = args.messages - tally.accepted;
-        return Err(Error::failed(format!(
-            "{unlike} messages were not accepted, the last of them {verdict:?}"
-        )));
+        let why = said_of(verdict).unwrap_or_else(|| format!("{verdict:?}"));
+        return Err(Error::failed(format!("{unlike} messages were not accepted, the last of them: {why}")));
     }
     if arrived.bad > 0 || arrived.messages < args.messages {
         return Err(Error::failed(format!("{} messages arrived, {} bad", arrived.messages, arrived.bad)));
