@@ -16,6 +16,8 @@ use push_proto::{
     wire,
 };
 
+use zeroize::Zeroizing;
+
 use crate::Vapid;
 
 /// A message to one subscription. It is encrypted for the user agent when it is sent (RFC 8291); nobody on the way can
@@ -38,7 +40,7 @@ use crate::Vapid;
 #[derive(Clone)]
 pub struct Message {
     pub(crate) to: Subscription,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Zeroizing<Vec<u8>>,
     pub(crate) ttl: Ttl,
     pub(crate) urgency: Urgency,
     pub(crate) topic: Option<Topic>,
@@ -68,7 +70,7 @@ impl Message {
     pub fn new(to: Subscription, payload: impl Into<Vec<u8>>) -> Self {
         Self {
             to,
-            payload: payload.into(),
+            payload: Zeroizing::new(payload.into()),
             ttl: Self::TTL,
             urgency: Urgency::Normal,
             topic: None,

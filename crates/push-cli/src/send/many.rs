@@ -5,15 +5,15 @@ use std::{
     fs::File,
     io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _},
     path::Path,
-    sync::Arc,
 };
 
 use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use push_crypto::{MAX_SUBSCRIPTION_LEN, Subscription};
-use webpush::{Message, SendAll, Sender, Sent, Topic, Vendor, Verdict};
+use webpush::{Message, SendAll, Sender, Sent, Vendor, Verdict};
 use zeroize::Zeroizing;
 
+use super::Mold;
 use crate::{
     args::SendArgs,
     error::{Error, Result},
@@ -26,7 +26,7 @@ pub(super) fn is_meant(path: &Path) -> bool {
 }
 
 /// Sends to each line of the file.
-pub(super) async fn send(args: &SendArgs, sender: &Sender, payload: Zeroizing<Vec<u8>>) -> Result<()> {
+pub(super) async fn send(args: &SendArgs, sender: &Sender, mold: Mold) -> Result<()> {
     let file = File::open(&args.to).map_err(|error| Error::file("read", &args.to, files::why(&error)))?;
     let octets = file.metadata().map_or(0, |metadata| metadata.len());
     let bar = if io::stderr().is_terminal() { ProgressBar::new(octets) } else { ProgressBar::hidden() };
@@ -34,7 +34,6 @@ pub(super) async fn send(args: &SendArgs, sender: &Sender, payload: Zeroizing<Ve
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut verdicts = args.verdicts.as_deref().map(Verdicts::create).transpose()?;
     let lines = Lines { reader: Some(BufReader::new(file)), number: 0, bar: bar.clone() };
-    let mold = Mold::of(args, payload);
     let messages = lines.map(move |line| (line.place(), line.message(&mold)));
     let mut table = Table::default();
     let mut sent: SendAll<'_, Place> = sender.send_all(stream::iter(messages));
@@ -51,25 +50,6 @@ pub(super) async fn send(args: &SendArgs, sender: &Sender, payload: Zeroizing<Ve
         return Err(Error::failed(format!("{} holds no subscription", args.to.display())));
     }
     if table.accepted() == table.all() { Ok(()) } else { Err(table.error(args.verdicts.is_none())) }
-}
-
-/// What all messages have in common.
-struct Mold {
-    payload: Zeroizing<Vec<u8>>,
-    args: (webpush::Ttl, webpush::Urgency, Option<Topic>, bool),
-}
-
-impl Mold {
-    fn of(args: &SendArgs, payload: Zeroizing<Vec<u8>>) -> Arc<Self> {
-        Arc::new(Self { payload, args: (args.ttl, args.urgency, args.topic.clone(), args.receipt) })
-    }
-
-    fn message(&self, to: Subscription) -> Message {
-        let (ttl, urgency, topic, receipt) = &self.args;
-        let message = Message::new(to, self.payload.as_slice()).ttl(*ttl).urgency(*urgency);
-        let message = topic.iter().fold(message, |message, topic| message.topic(topic.clone()));
-        if *receipt { message.receipt() } else { message }
-    }
 }
 
 /// Where a message came from, and where it went.

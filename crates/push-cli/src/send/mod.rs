@@ -5,15 +5,10 @@ mod request;
 
 use std::{io, path::Path, time::Duration};
 
-use push_crypto::{Subscription, vapid::Signer};
-use push_proto::{
-    Ttl,
-    application_server::{
-        Accepted, Explanation, Gone, ReceiptOutcome, Rejection, Throttled, Transient, Verdict,
-    },
+use webpush::{
+    Accepted, Addresses, AwaitedReceipt, Explanation, Gone, Message, Options, Proxy, ReceiptOutcome,
+    Rejection, Sent, Subscription, Throttled, Topic, Transient, Ttl, Urgency, Vapid, Verdict,
 };
-use push_tokio::{Addresses, AwaitedReceipt, Push, Sender, SenderOptions, Sent, Tokio};
-use webpush::{Proxy, Vapid};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -37,17 +32,56 @@ pub(crate) fn run(args: SendArgs) -> Result<()> {
     if args.dry_run {
         return request::show(&args);
     }
-    run_one(args)
+    run_one(&args)
 }
 
 /// The identity, for those who sign.
 fn identity(args: &SendArgs) -> Result<Option<Vapid>> {
+    let subject = args.subject.as_deref().map(vapid::subject).transpose()?;
     let Some(key) = args.key.as_deref().map(vapid::read).transpose()? else { return Ok(None) };
-    let subject = args.subject.as_deref().ok_or_else(|| {
+    let subject = subject.ok_or_else(|| {
         Error::usage("--key without --subject")
             .hint("push services want a contact, for example mailto:ops@example.org")
     })?;
-    Vapid::new(key, subject).map(Some).map_err(|error| Error::usage(format!("--subject: {error}")))
+    Vapid::new(key, subject.as_str()).map(Some).map_err(|error| Error::usage(format!("--subject: {error}")))
+}
+
+/// What all messages have in common.
+struct Mold {
+    payload: Zeroizing<Vec<u8>>,
+    ttl: Ttl,
+    urgency: Urgency,
+    topic: Option<Topic>,
+    receipt: bool,
+}
+
+impl Mold {
+    fn of(args: &SendArgs, payload: Zeroizing<Vec<u8>>) -> Self {
+        let receipt = args.receipt || args.wait_receipt.is_some();
+        Self { payload, ttl: args.ttl, urgency: args.urgency, topic: args.topic.clone(), receipt }
+    }
+
+    fn message(&self, to: Subscription) -> Message {
+        let message = Message::new(to, self.payload.as_slice()).ttl(self.ttl).urgency(self.urgency);
+        let message = self.topic.iter().fold(message, |message, topic| message.topic(topic.clone()));
+        if self.receipt { message.receipt() } else { message }
+    }
+}
+
+/// To where, and by which way.
+fn options(args: &SendArgs) -> Result<Options> {
+    let tls = Some(tls::client(args.ca.as_deref())?);
+    let anywhere = args.ca.is_some() || args.private_addresses;
+    let addresses = if anywhere { Addresses::Any } else { Addresses::Public };
+    Ok(Options { tls, addresses, proxy: proxy(args)?, ..Options::default() })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| cannot_start(&error))
+}
+
+fn cannot_start(why: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("cannot start: {why}"))
 }
 
 fn proxy(args: &SendArgs) -> Result<Option<Proxy>> {
@@ -59,21 +93,15 @@ fn proxy(args: &SendArgs) -> Result<Option<Proxy>> {
 
 fn run_many(args: &SendArgs) -> Result<()> {
     let vapid = identity(args)?;
-    let payload = read_payload(args)?;
-    let tls = Some(tls::client(args.ca.as_deref())?);
-    let anywhere = args.ca.is_some() || args.private_addresses;
-    let addresses = if anywhere { Addresses::Any } else { Addresses::Public };
-    let options = webpush::Options { tls, addresses, proxy: proxy(args)?, ..webpush::Options::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
-        let sender = webpush::tokio::sender(vapid.as_ref(), options);
-        let sender = sender.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
-        many::send(args, &sender, payload).await
+    let mold = Mold::of(args, read_payload(args)?);
+    let options = options(args)?;
+    runtime()?.block_on(async {
+        let sender = webpush::tokio::sender(vapid.as_ref(), options).map_err(|error| cannot_start(&error))?;
+        many::send(args, &sender, mold).await
     })
 }
 
-fn run_one(args: SendArgs) -> Result<()> {
+fn run_one(args: &SendArgs) -> Result<()> {
     if args.ttl == Ttl::ZERO && args.wait_receipt.is_some() {
         return Err(Error::usage(
             "--wait-receipt goes with a TTL above 0 only: the service may drop a message with TTL 0 at once, and \
@@ -81,36 +109,19 @@ fn run_one(args: SendArgs) -> Result<()> {
         )
         .hint("give the message some time, for example --ttl 1m, or do not wait"));
     }
-    let subject = args.subject.as_deref().map(vapid::subject).transpose()?;
-    let signer = args.key.as_deref().map(vapid::read).transpose()?.map(|key| Signer::new(key, subject));
-    let to = read_subscription(&args)?;
-    let payload = read_payload(&args)?;
-    let tls = tls::client(args.ca.as_deref())?;
-    let mut options = SenderOptions::new(push_crypto::aws_lc::provider(), signer, tls);
-    if args.ca.is_some() || args.private_addresses {
-        options.addresses = Addresses::Any;
-    }
-    options.proxy = proxy(&args)?;
+    let vapid = identity(args)?;
+    let to = read_subscription(args)?;
+    let mold = Mold::of(args, read_payload(args)?);
+    let mut options = options(args)?;
     // Somebody waits for the answer.
     options.config.limits.attempts = ATTEMPTS;
     options.config.limits.backoff.first = BACKOFF_FIRST;
-    let push = Push {
-        urgency: args.urgency,
-        topic: args.topic.clone(),
-        receipt: args.receipt || args.wait_receipt.is_some(),
-        ..Push::new(args.ttl)
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
-        let (sender, driver) =
-            Sender::new(Tokio, options).map_err(|error| Error::failed(format!("cannot start: {error}")))?;
-        let driver = tokio::spawn(driver);
-        let sent = sender.send(&to, &payload, push).await;
+    runtime()?.block_on(async {
+        let sender = webpush::tokio::sender(vapid.as_ref(), options).map_err(|error| cannot_start(&error))?;
+        let sent = sender.send(mold.message(to.clone())).await;
         let sent = sent.map_err(|error| Error::failed(format!("nothing was sent: {error}")))?;
-        let told = tell(&args, &to, sent).await;
+        let told = tell(args, &to, sent).await;
         sender.close().await;
-        drop(driver.await);
         told
     })
 }

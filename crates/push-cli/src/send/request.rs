@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
-use webpush::Message;
 
-use super::{identity, read_payload, read_subscription};
+use super::{Mold, identity, read_payload, read_subscription};
 use crate::{
     args::SendArgs,
     error::{Error, Result},
@@ -16,13 +15,10 @@ use crate::{
 /// Shows the request.
 pub(super) fn show(args: &SendArgs) -> Result<()> {
     let to = read_subscription(args)?;
-    let payload = read_payload(args)?;
+    let mold = Mold::of(args, read_payload(args)?);
     let vapid = identity(args)?;
-    let message = Message::new(to, payload.as_slice()).ttl(args.ttl).urgency(args.urgency);
-    let message = args.topic.iter().fold(message, |message, topic| message.topic(topic.clone()));
-    let message = if args.receipt { message.receipt() } else { message };
     let now = push_tokio::system_clocks().wall;
-    let request = message.into_request(vapid.as_ref(), now);
+    let request = mold.message(to).into_request(vapid.as_ref(), now);
     let request = request.map_err(|error| Error::failed(format!("there is no request: {error}")))?;
     output::line(&if args.curl { curl(&request) } else { head(&request) })
 }
