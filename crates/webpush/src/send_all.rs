@@ -54,7 +54,7 @@ impl<'a, Id: Send + 'a> SendAll<'a, Id> {
         }
         let (mut ids, mut messages) = (Vec::new(), Vec::new());
         let mut more = true;
-        while more && messages.len() < batch {
+        while more && messages.len() < batch && self.under_way.len() + messages.len() < self.in_flight {
             match self.messages.poll_next_unpin(cx) {
                 Poll::Ready(Some((id, Ok(message)))) => {
                     ids.push(id);
@@ -62,7 +62,6 @@ impl<'a, Id: Send + 'a> SendAll<'a, Id> {
                 }
                 Poll::Ready(Some((id, Err(error)))) => {
                     self.under_way.push(Box::pin(std::future::ready((id, rejected(&error)))));
-                    more = self.under_way.len() < self.in_flight;
                 }
                 Poll::Ready(None) | Poll::Pending => more = false,
             }

@@ -267,6 +267,49 @@ async fn a_stream_is_taken_as_there_is_room() {
     assert_eq!(told, 100);
 }
 
+/// What cannot be sent takes room as well, until it is told.
+#[tokio::test]
+async fn nonsense_takes_room_as_well() {
+    let (service, vapid) = (PushService::start().unwrap(), me());
+    let options = Options { in_flight: Some(10), ..options(&service) };
+    let sender = webpush::tokio::sender(&vapid, options).unwrap();
+    let to = service.subscribe(None);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let messages = (0..200).map(move |row| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let good = row % 9 < 5;
+        let to = if good { Ok(to.clone()) } else { "{}".parse::<Subscription>() };
+        (good, to.map(|to| Message::new(to, "hello")))
+    });
+    let mut sent = sender.send_all(stream::iter(messages));
+    let mut told = 0;
+    while let Some((good, sent)) = sent.next().await {
+        assert_eq!(matches!(sent.verdict, Verdict::Accepted(_)), good, "{:?}", sent.verdict);
+        told += 1;
+        assert!(taken.load(Ordering::SeqCst) <= told + 10);
+    }
+    assert_eq!(told, 200);
+}
+
+/// Messages may come one at a time, and their verdicts do not wait for more of them.
+#[tokio::test]
+async fn a_stream_that_takes_its_time_holds_nothing_up() {
+    let (service, vapid) = (PushService::start().unwrap(), me());
+    let sender = webpush::tokio::sender(&vapid, options(&service)).unwrap();
+    let to = service.subscribe(None);
+    let (give, rows) = tokio::sync::mpsc::channel(1);
+    let rows = stream::unfold(rows, |mut rows| async move { Some((rows.recv().await?, rows)) });
+    let mut sent = sender.send_all(rows);
+    for row in 0..5 {
+        give.send((row, Message::new(to.clone(), "hello"))).await.unwrap();
+        let (told, sent) = sent.next().await.unwrap();
+        assert!(told == row && matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+    }
+    drop(give);
+    assert!(sent.next().await.is_none() && sent.next().await.is_none());
+}
+
 /// More push services than it has room for take turns.
 #[tokio::test]
 async fn more_push_services_than_there_is_room_for_are_served_in_turns() {
