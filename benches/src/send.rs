@@ -21,7 +21,7 @@ pub const CONTESTS: &[fn() -> Contest] = &[contest];
 
 /// Messages of a step.
 const MESSAGES: u64 = 64;
-/// Messages that a peer has under way at once; ours has its own bound.
+/// Messages that everybody has under way at once.
 const UNDER_WAY: usize = 64;
 /// Of each message.
 const PAYLOAD: [u8; 1024] = [b'x'; 1024];
@@ -41,7 +41,8 @@ fn runtime() -> tokio::runtime::Runtime {
 fn ours(sink: &Rc<sink::Process>, key: &SigningKey) -> Party {
     let (sink, runtime) = (Rc::clone(sink), runtime());
     let vapid = Vapid::new(key.clone(), SUBJECT).expect("a contact");
-    let options = Sink::options_for(sink.address, sink.certificate.as_bytes());
+    let mut options = Sink::options_for(sink.address, sink.certificate.as_bytes());
+    options.in_flight = Some(UNDER_WAY);
     let sender = runtime.block_on(async { webpush::tokio::sender(&vapid, options) }).expect("a sender");
     let refused = Rc::new(RefCell::new(0));
     Party::new(Kind::Ours, "webpush, send_all", move |steps, meter| {

@@ -46,7 +46,7 @@ impl Node {
             "vapid": {
                 "subject": SUBJECT,
                 "publicKey": key.public_key().to_string(),
-                "privateKey": *key.to_base64url(),
+                "privateKey": key.to_base64url().expose(),
             },
             "octets": PAYLOAD.len(),
             "underWay": UNDER_WAY,

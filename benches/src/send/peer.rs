@@ -15,7 +15,7 @@ use crate::{Kind, Party};
 
 pub(super) fn web_push(sink: &Rc<sink::Process>, key: &SigningKey) -> Party {
     let sink = Rc::clone(sink);
-    let pem = key.to_pem().expect("a key").to_string();
+    let pem = key.to_pem().expect("a key").expose().to_owned();
     let runtime = runtime();
     let client = runtime.block_on(async { client(&sink.certificate) });
     Party::new(Kind::Peer, "web-push 0.11, OpenSSL vendored, hyper", move |steps, meter| {

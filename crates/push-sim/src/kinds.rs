@@ -142,6 +142,8 @@ kinds! {
         SenderReply = "sender: reply",
         /// `application_server::Input::Receipt`
         SenderReceipt = "sender: receipt",
+        /// `application_server::Input::Room`
+        SenderRoom = "sender: room",
         /// `application_server::Input::PushResource`
         SenderResource = "sender: push resource",
         /// `Input::Tick` of any machine; not counted as an input of a schedule

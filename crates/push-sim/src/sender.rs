@@ -238,6 +238,7 @@ const fn kind_of(input: &Input) -> InputKind {
         Input::Signed(..) => InputKind::SenderSigned,
         Input::Reply(..) => InputKind::SenderReply,
         Input::Receipt(..) => InputKind::SenderReceipt,
+        Input::Room(..) => InputKind::SenderRoom,
         Input::PushResource(..) => InputKind::SenderResource,
         Input::Tick | Input::Close => InputKind::Tick,
     }

@@ -26,6 +26,9 @@ pub enum Input {
     /// A receipt that was pushed on the monitor with this id (RFC 8030 §6.3). It may come after that monitor's
     /// response.
     Receipt(RequestId, PushedReceipt),
+    /// So many requests a push service takes at once, as the driver has seen: the peer's SETTINGS_MAX_CONCURRENT_STREAMS
+    /// (RFC 9113 §6.5.2), or the connections that there may be where each carries one. Without it, as many as the limits say.
+    Room(Origin, usize),
     /// What the application knows of a push resource by itself.
     PushResource(PushUrl, Change),
     /// A deadline of [`Output::Wait`](super::Output::Wait) has come; early or late ticks do no harm.

@@ -19,7 +19,12 @@ pub(super) struct Lane {
     /// Sends so far: now and then it is the oldest's turn.
     turns: u64,
     /// Nothing is sent until then: the service said so, or could not be reached.
-    pub(super) paused: Mono,
+    pub(super) pause: Pause,
+    pace: Pace,
+    /// When it was last used.
+    pub(super) used: Mono,
+    /// When a send was last answered well.
+    thrived: Mono,
     /// Pauses in a row that the service did not time itself.
     pub(super) failures: u32,
     /// The receipt subscription to reuse.
@@ -29,6 +34,38 @@ pub(super) struct Lane {
     /// The last request for a receipt was answered without one: do not make the others wait for the next.
     pub(super) receiptless: bool,
     signature: Signature,
+}
+
+/// Until when nothing is sent, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pause {
+    pub(super) until: Mono,
+    /// It said nothing itself.
+    pub(super) unreachable: bool,
+}
+
+impl Pause {
+    pub(super) const fn or_longer(self, other: Self) -> Self {
+        if other.until.since(self.until).is_zero() { self } else { other }
+    }
+}
+
+/// How many sends may be in flight.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Beyond the first: one more for each answer.
+    earned: usize,
+    /// Whether it has answered, and owes nothing since.
+    proven: bool,
+    /// What the service takes at once, if that is known.
+    room: Option<usize>,
+}
+
+impl Pace {
+    fn window(&self, limits: &Limits) -> usize {
+        let window = limits.first_requests.saturating_add(self.earned);
+        window.min(limits.requests_per_origin).min(self.room.unwrap_or(usize::MAX)).max(1)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +93,49 @@ pub(super) enum Step {
 }
 
 impl Lane {
-    pub(super) fn paused_until(paused: Mono) -> Self {
-        Self { paused, ..Self::default() }
+    pub(super) fn new(pause: Pause, room: Option<usize>) -> Self {
+        Self { pause, pace: Pace { room, ..Pace::default() }, ..Self::default() }
+    }
+
+    /// What the service takes at once.
+    pub(super) const fn room(&self) -> Option<usize> {
+        self.pace.room
+    }
+
+    pub(super) const fn set_room(&mut self, room: usize) {
+        self.pace.room = Some(room);
+    }
+
+    /// It has answered a send: well, or by a fault of its own.
+    pub(super) fn answered(&mut self, well: bool, limits: &Limits, now: Now) {
+        self.pace.proven = true;
+        if well {
+            self.thrived = now.mono;
+            self.pace.earned = self.pace.earned.saturating_add(1).min(limits.requests_per_origin);
+        } else {
+            self.pace.earned /= 2;
+        }
+    }
+
+    /// It has not answered a send.
+    pub(super) const fn fell_silent(&mut self) {
+        self.pace.earned /= 2;
+        self.pace.proven = false;
+    }
+
+    /// When it last gave reason to wait for it.
+    pub(super) const fn thrived(&self) -> Mono {
+        self.thrived
+    }
+
+    /// Sends in flight of which nobody knows whether they will be answered, beyond the first, which everybody has.
+    pub(super) const fn unproven(&self) -> usize {
+        if self.pace.proven { 0 } else { self.in_flight.saturating_sub(1) }
+    }
+
+    /// Whether what it sends next is beyond that.
+    pub(super) const fn is_on_trial(&self) -> bool {
+        !self.pace.proven && self.in_flight > 0
     }
 
     pub(super) fn push(&mut self, place: Place, receipt: bool) {
@@ -81,15 +159,15 @@ impl Lane {
         !self.plain.is_empty() || !self.with_receipt.is_empty()
     }
 
-    /// Whether it can be forgotten.
-    pub(super) fn is_idle(&self, now: Now) -> bool {
-        !self.has_jobs() && self.in_flight == 0 && self.paused <= now.mono && !self.signature.asked
+    /// Whether it can be forgotten, but for its pause.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.has_jobs() && self.in_flight == 0 && !self.signature.asked
     }
 
     /// What to do now; a job that is to be sent leaves its queue.
     pub(super) fn step(&mut self, limits: &Limits, signed: bool, now: Now) -> Step {
         let Some(ready) = self.next(now) else { return Step::Nothing };
-        if self.paused > now.mono || self.in_flight >= limits.requests_per_origin {
+        if self.pause.until > now.mono || self.in_flight >= self.pace.window(limits) {
             return Step::Nothing;
         }
         let mut credentials = None;
@@ -108,6 +186,7 @@ impl Lane {
         self.plain.take(ready);
         self.with_receipt.take(ready);
         self.in_flight = self.in_flight.saturating_add(1);
+        self.used = now.mono;
         self.turns = self.turns.wrapping_add(1);
         Step::Send(ready.job, credentials)
     }
@@ -115,7 +194,7 @@ impl Lane {
     /// When the first job is due, or the pause ends, if that is still to come.
     pub(super) fn wakes(&self, now: Now) -> Option<Mono> {
         let with_receipt = self.with_receipt.due(now).filter(|_| self.asking.is_none());
-        let due = self.plain.due(now).into_iter().chain(with_receipt).min()?.max(self.paused);
+        let due = self.plain.due(now).into_iter().chain(with_receipt).min()?.max(self.pause.until);
         (due > now.mono).then_some(due)
     }
 
@@ -145,11 +224,6 @@ impl Lane {
         let renew = UnixTime::from_secs(token.expires.as_secs().saturating_sub(margin));
         self.signature.token = Some((token, renew));
         true
-    }
-
-    /// Nothing is sent for that long.
-    pub(super) fn pause(&mut self, wait: Duration, now: Now) {
-        self.paused = self.paused.max(now.mono.after(wait));
     }
 }
 

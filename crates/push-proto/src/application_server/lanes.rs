@@ -5,28 +5,35 @@ use alloc::{
     vec::Vec,
 };
 use core::{
-    ops::Bound::{Excluded, Included, Unbounded},
+    ops::Bound::{self, Excluded, Included, Unbounded},
     time::Duration,
 };
 
 use super::{
     input::Audience,
-    lane::{Lane, Step},
+    lane::{Lane, Pause, Step},
     limits::Limits,
+    remembered::Remembered,
 };
 use crate::{Mono, Now, Origin};
 
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<Audience, Filed>,
-    /// Lanes that may have something to do now.
+    /// Lanes that may have something to do now, at push services that answer, or that were asked for nothing yet.
     able: BTreeSet<Audience>,
+    /// The same, at those that have not answered their first request, or not their last.
+    on_trial: BTreeSet<Audience>,
+    /// What is in flight at the latter, beyond the first of each.
+    unproven: usize,
     /// Lanes that have nothing to do before then.
     later: BTreeSet<(Mono, Audience)>,
     /// Lanes that may belong elsewhere, each once.
     touched: Vec<Audience>,
     /// Whose turn it was.
     cursor: Option<Audience>,
+    /// Pauses of push services that have no lane.
+    pauses: Remembered<Origin, Pause>,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +42,8 @@ struct Filed {
     touched: bool,
     /// Where in [`Lanes::later`].
     later: Option<Mono>,
+    /// How much of [`Lanes::unproven`] is here.
+    unproven: usize,
 }
 
 impl Filed {
@@ -56,20 +65,18 @@ impl Lanes {
         self.lanes.contains_key(audience)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Audience, &Lane)> {
-        self.lanes.iter().map(|(audience, filed)| (audience, &filed.lane))
-    }
-
     pub(super) fn get_mut(&mut self, audience: &Audience) -> Option<&mut Lane> {
         let filed = self.lanes.get_mut(audience)?;
         Some(filed.touch(audience, &mut self.touched))
     }
 
     /// That lane. A new one shares the pause of its push service.
-    pub(super) fn of(&mut self, audience: &Audience) -> &mut Lane {
+    pub(super) fn of(&mut self, audience: &Audience, now: Now) -> &mut Lane {
         if !self.contains(audience) {
-            let paused = self.at(&audience.origin).map(|lane| lane.paused).max().unwrap_or_default();
-            let lane = Lane::paused_until(paused);
+            let known = self.pauses.recall(&audience.origin, now).map(|(_, pause)| pause).unwrap_or_default();
+            let pause = self.at(&audience.origin).map(|lane| lane.pause).fold(known, Pause::or_longer);
+            let room = self.at(&audience.origin).find_map(|lane| lane.room());
+            let lane = Lane::new(pause, room);
             self.lanes.insert(audience.clone(), Filed { lane, ..Filed::default() });
         }
         self.lanes.entry(audience.clone()).or_default().touch(audience, &mut self.touched)
@@ -85,20 +92,44 @@ impl Lanes {
         lanes.map(|(audience, filed)| filed.touch(audience, touched))
     }
 
-    /// The push service takes nothing for that long, from whichever key.
-    pub(super) fn pause(&mut self, origin: &Origin, wait: Duration, now: Now) {
+    /// The push service takes nothing until then, from whichever key. Whether that is news: longer by a second or more.
+    pub(super) fn pause(&mut self, origin: &Origin, pause: Pause) -> bool {
+        let mut news = false;
         for lane in self.at(origin) {
-            lane.pause(wait, now);
+            news |= pause.until.since(lane.pause.until) >= NEWS;
+            lane.pause = lane.pause.or_longer(pause);
         }
+        news
     }
 
-    pub(super) fn remove(&mut self, audience: &Audience) {
-        if let Some(filed) = self.lanes.remove(audience) {
-            self.able.remove(audience);
-            if let Some(at) = filed.later {
-                self.later.remove(&(at, audience.clone()));
-            }
+    /// What a push service takes at once.
+    pub(super) fn set_room(&mut self, origin: &Origin, requests: usize) {
+        self.at(origin).for_each(|lane| lane.set_room(requests));
+    }
+
+    /// Forgets the lane that was used least recently, of those with nothing to do and `may_go`; its pause is remembered,
+    /// among at most `room`.
+    pub(super) fn evict(
+        &mut self,
+        may_go: impl Fn(&Origin) -> bool,
+        room: usize,
+        now: Now,
+    ) -> Option<Audience> {
+        let idle =
+            self.lanes.iter().filter(|(audience, filed)| filed.lane.is_idle() && may_go(&audience.origin));
+        let audience = idle.min_by_key(|(_, filed)| filed.lane.used)?.0.clone();
+        let filed = self.lanes.remove(&audience)?;
+        self.able.remove(&audience);
+        self.on_trial.remove(&audience);
+        self.unproven = self.unproven.saturating_sub(filed.unproven);
+        if let Some(at) = filed.later {
+            self.later.remove(&(at, audience.clone()));
         }
+        let pause = filed.lane.pause;
+        if pause.until > now.mono {
+            self.pauses.remember(&audience.origin, pause, pause.until, room);
+        }
+        Some(audience)
     }
 
     /// What a lane does next; the lanes after the one whose turn it was come first. A job that is to be sent leaves its
@@ -111,7 +142,7 @@ impl Lanes {
             None => ((Unbounded, Unbounded), (Unbounded, Unbounded)),
         };
         for turn in [later, sooner] {
-            while let Some(audience) = self.able.range::<Audience, _>(turn).next().cloned() {
+            while let Some(audience) = self.next_in(turn, limits) {
                 let filed = self.lanes.get_mut(&audience);
                 let step = filed.map(|filed| match filed.lane.step(limits, audience.key.is_some(), now) {
                     Step::Nothing => Step::Nothing,
@@ -123,11 +154,23 @@ impl Lanes {
                 match step {
                     Some(step @ (Step::Sign(_) | Step::Send(..))) => return Some((audience, step)),
                     // Not before something happens to it.
-                    Some(Step::Nothing) | None => self.able.remove(&audience),
-                };
+                    Some(Step::Nothing) | None => {
+                        self.able.remove(&audience);
+                        self.on_trial.remove(&audience);
+                    }
+                }
             }
         }
         None
+    }
+
+    /// The first lane between these that may have something to do. What is not known to answer has one request each, and a
+    /// quarter of all of them together.
+    fn next_in(&self, turn: (Bound<&Audience>, Bound<&Audience>), limits: &Limits) -> Option<Audience> {
+        let able = self.able.range::<Audience, _>(turn).next();
+        let room = self.unproven < limits.requests.div_ceil(4);
+        let on_trial = if room { self.on_trial.range::<Audience, _>(turn).next() } else { None };
+        able.into_iter().chain(on_trial).min().cloned()
     }
 
     /// It was its turn.
@@ -146,18 +189,20 @@ impl Lanes {
         for audience in self.touched.drain(..) {
             let Some(filed) = self.lanes.get_mut(&audience) else { continue };
             filed.touched = false;
+            let unproven = core::mem::replace(&mut filed.unproven, filed.lane.unproven());
+            self.unproven = self.unproven.saturating_sub(unproven).saturating_add(filed.unproven);
             let wakes = filed.lane.wakes(now);
             if let Some(at) = filed.later.take_if(|at| wakes != Some(*at)) {
                 self.later.remove(&(at, audience.clone()));
             }
+            self.able.remove(&audience);
+            self.on_trial.remove(&audience);
             if let Some(at) = wakes {
-                self.able.remove(&audience);
                 filed.later = Some(at);
                 self.later.insert((at, audience));
             } else if filed.lane.has_jobs() {
-                self.able.insert(audience);
-            } else {
-                self.able.remove(&audience);
+                let able = if filed.lane.is_on_trial() { &mut self.on_trial } else { &mut self.able };
+                able.insert(audience);
             }
         }
         while let Some((at, _)) = self.later.first()
@@ -166,8 +211,12 @@ impl Lanes {
         {
             if let Some(filed) = self.lanes.get_mut(&audience) {
                 filed.later = None;
+                let able = if filed.lane.is_on_trial() { &mut self.on_trial } else { &mut self.able };
+                able.insert(audience);
             }
-            self.able.insert(audience);
         }
     }
 }
+
+/// A pause that is longer by less than that is the same.
+const NEWS: Duration = Duration::from_secs(1);

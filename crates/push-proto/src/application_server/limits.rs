@@ -19,6 +19,9 @@ pub struct Limits {
     pub requests_per_origin: usize,
     /// Sends in flight at all of them.
     pub requests: usize,
+    /// Sends in flight at one push service by one key before it has answered any; each answer allows one more, and each
+    /// that it owes, or owes to its own fault, takes half of them away.
+    pub first_requests: usize,
     /// Times one message is sent.
     pub attempts: u32,
     /// Octets of an error body that are looked at and reported.
@@ -27,7 +30,11 @@ pub struct Limits {
     pub response: Duration,
     /// How long a message with TTL 0 may wait here for its turn or its token.
     pub ttl_zero: Duration,
-    /// The longest `Retry-After` that is obeyed.
+    /// How long a message waits here in all for a push service that asks for a pause or does not work, and for its own
+    /// further attempts; one that would wait for longer gets its verdict at once, which says how long. So a service that
+    /// wants a day keeps nobody waiting.
+    pub patience: Duration,
+    /// The longest pause of a push service or a push resource that is remembered.
     pub retry_after: Duration,
     /// Push resources that are left alone after a 429; beyond it the one that would be free first is forgotten.
     pub held: usize,
@@ -65,10 +72,12 @@ impl Default for Limits {
             origins: 256,
             requests_per_origin: 64,
             requests: 512,
+            first_requests: 4,
             attempts: 6,
             reason_octets: REASON_OCTETS,
             response: Duration::from_secs(30),
             ttl_zero: Duration::from_secs(30),
+            patience: Duration::from_secs(150),
             retry_after: Duration::from_secs(24 * 3600),
             held: 4096,
             ended: 4096,

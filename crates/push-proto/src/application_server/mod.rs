@@ -15,7 +15,8 @@
 //!   5xx, and when it did not leave; after a connection was lost under it only if it has a topic, so that a second one
 //!   replaces the first, or if [`Config::repeat`] says so. A message may so be accepted twice.
 //! - Each push service has its own pace: a pause that it asks for by 503, or that a failure to connect suggests, is
-//!   for all its messages and for no others. A 429 is about one push resource (`8030-8.4-2`): what is for that one waits
+//!   for all its messages and for no others. What would wait for longer than [`Limits::patience`] is told at once instead.
+//!   Few requests are under way at one that has not answered yet, and all of those have half of what there is. A 429 is about one push resource (`8030-8.4-2`): what is for that one waits
 //!   (`8030-8.4-3`), and nothing else does.
 //! - The TTL runs from the moment a job is taken: what is sent is what is left of it (`8030-5.2-1`).
 //! - Each VAPID key is an identity of its own: the token, the pace and the receipt subscription of a push service are kept
@@ -64,7 +65,7 @@ pub use vendor::Vendor;
 pub use verdict::{Accepted, Class, Gone, Rejection, Throttled, Transient, Verdict};
 
 use crate::{
-    Entropy, Now, Seed, UnixTime,
+    Entropy, Now, PushUrl, Seed, UnixTime,
     user_agent::{Failure, RequestId, sooner},
 };
 
@@ -123,9 +124,9 @@ pub struct Sender {
     queue: Queue,
     lanes: Lanes,
     /// Push resources that take nothing for a while (`8030-8.4-2`).
-    holds: Remembered<()>,
+    holds: Remembered<PushUrl, ()>,
     /// Push resources that take nothing any more.
-    ended: Remembered<Gone>,
+    ended: Remembered<PushUrl, Gone>,
     ledger: Ledger,
     endings: Endings,
     /// Sends in flight that ask for a receipt.
@@ -165,6 +166,7 @@ impl Sender {
             Input::Signed(audience, token) => self.signed(&audience, token, now),
             Input::Reply(id, reply) => self.answered(id, reply, now),
             Input::Receipt(monitor, pushed) => self.receipt(monitor, &pushed),
+            Input::Room(origin, requests) => self.lanes.set_room(&origin, requests),
             Input::PushResource(url, change) => self.resource_changed(&url, change, now),
             Input::Tick => {}
             Input::Close => self.close(),

@@ -11,12 +11,13 @@ use super::{
     Sender,
     backlog::Place,
     input::{Audience, Credentials, Job, JobId, Token},
-    lane::{Lane, Step},
+    lane::{Lane, Pause, Step},
     lanes::Lanes,
+    limits::Limits,
     output::{Output, ReceiptRequest, Refused, Request, Send},
-    verdict::{Gone, Rejection, Transient, Verdict},
+    verdict::{Gone, Rejection, Throttled, Transient, Verdict},
 };
-use crate::{Mono, Now, PushUrl, Ttl, user_agent::RequestId};
+use crate::{Mono, Now, Origin, PushUrl, Ttl, user_agent::RequestId};
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -34,6 +35,8 @@ pub(super) struct Queue {
 pub(super) struct Queued {
     pub(super) job: Job,
     accepted: Mono,
+    /// When it was first sent.
+    tried: Option<Mono>,
     pub(super) expires: Mono,
     pub(super) attempts: u32,
     /// Do not ask for the receipt on the known subscription: the service may not know it (`8030-5.1-9`).
@@ -56,6 +59,12 @@ pub(super) struct Flight {
 }
 
 impl Queued {
+    /// Until when it waits for a push service that last thrived then: one that is slow but works is worth waiting for in
+    /// its queue, but not for ever for one message.
+    fn patience(&self, thrived: Mono, limits: &Limits) -> Mono {
+        self.tried.unwrap_or(self.accepted.max(thrived)).after(limits.patience)
+    }
+
     /// What is left of the TTL; the machine's own waits count.
     fn ttl(&self, now: Now) -> Ttl {
         let waited = u32::try_from(now.mono.since(self.accepted).as_secs()).unwrap_or(u32::MAX);
@@ -133,20 +142,30 @@ impl Sender {
         let mut job = *job;
         // `8030-5.2-10`: receipts cannot be relied on for TTL 0, so none is asked for.
         job.receipt &= job.ttl != Ttl::ZERO;
-        let patience = match job.ttl {
+        let worth = match job.ttl {
             Ttl::ZERO => limits.ttl_zero,
             ttl => Duration::from_secs(ttl.as_secs().into()),
         };
         let (id, receipt, audience) = (job.id, job.receipt, Audience::of(&job));
         let place = Place { due: now.mono, urgency: job.urgency, arrival: self.queue.arrivals, job: id };
         self.queue.arrivals = self.queue.arrivals.saturating_add(1);
-        let expires = now.mono.after(patience);
+        let (expires, patience) = (now.mono.after(worth), limits.patience);
+        let to = job.to.clone();
         self.queue.resources.entry(job.to.clone()).or_default().insert(id);
         let (accepted, shares) = (now.mono, self.config.share_receipts);
-        let queued = Queued { job, accepted, expires, attempts: 0, apart: false, shares, last: None, place };
+        let (tried, last, attempts, apart) = Default::default();
+        let queued = Queued { job, accepted, tried, expires, attempts, apart, shares, last, place };
         self.queue.jobs.insert(id, queued);
         self.queue.expiries.insert((expires, id));
-        self.lanes.of(&audience).push(place, receipt);
+        let lane = self.lanes.of(&audience, now);
+        lane.push(place, receipt);
+        let pause = lane.pause;
+        let held = self.holds.recall(&to, now).map(|(until, ())| Pause { until, unreachable: false });
+        if let Some(pause) =
+            held.into_iter().chain([pause]).find(|pause| pause.until > now.mono.after(patience))
+        {
+            self.conclude(id, paused(pause, now));
+        }
     }
 
     /// Why not to take it. Makes room for another push service by forgetting an idle one.
@@ -164,12 +183,8 @@ impl Sender {
         if self.lanes.len() < limits.origins || self.lanes.contains(&Audience::of(job)) {
             return None;
         }
-        let idle = |(audience, lane): &(&Audience, &Lane)| {
-            lane.is_idle(now) && !self.ledger.awaits(&audience.origin)
-        };
-        let idle = self.lanes.iter().find(idle).map(|(audience, _)| audience.clone());
-        let Some(idle) = idle else { return Some(Refused::Origins) };
-        self.lanes.remove(&idle);
+        let may_go = |origin: &Origin| !self.ledger.awaits(origin);
+        let Some(idle) = self.lanes.evict(may_go, limits.held, now) else { return Some(Refused::Origins) };
         self.tidy_receipts(&idle.origin, now);
         None
     }
@@ -201,7 +216,11 @@ impl Sender {
                     return self.outputs.push_back(Output::Sign(audience, expires));
                 }
                 // Each job is put back once for each hold.
-                Step::Send(job, _) if self.put_back(job, now) => {}
+                Step::Send(job, _) if self.put_back(job, now) => {
+                    if !self.outputs.is_empty() {
+                        return;
+                    }
+                }
                 Step::Send(job, credentials) => {
                     self.lanes.took_turn(audience);
                     return self.launch(job, credentials, now);
@@ -219,6 +238,10 @@ impl Sender {
         queued.place.due = until;
         lane.in_flight = lane.in_flight.saturating_sub(1);
         lane.push(queued.place, queued.job.receipt);
+        if until > queued.patience(lane.thrived(), &self.config.limits) {
+            let last = queued.last.take();
+            self.conclude(id, last.unwrap_or(paused(Pause { until, unreachable: false }, now)));
+        }
         true
     }
 
@@ -229,6 +252,7 @@ impl Sender {
         let audience = Audience::of(&queued.job);
         let Some(lane) = self.lanes.get_mut(&audience) else { return };
         queued.attempts = queued.attempts.saturating_add(1);
+        queued.tried = queued.tried.or(Some(now.mono));
         let receipt = match &lane.receipts {
             _ if !queued.job.receipt || !room => ReceiptRequest::No,
             Some(known) if queued.shares && !queued.apart => ReceiptRequest::On(known.clone()),
@@ -256,7 +280,8 @@ impl Sender {
         let attempts = self.config.limits.attempts;
         let Some(queued) = self.queue.jobs.get_mut(&id) else { return };
         let due = now.mono.after(wait);
-        if queued.attempts >= attempts || due >= queued.expires {
+        let patience = queued.patience(Mono::ZERO, &self.config.limits);
+        if queued.attempts >= attempts || due >= queued.expires || due > patience {
             return self.conclude(id, last);
         }
         if let Some((_, gone)) = self.ended.recall(&queued.job.to, now) {
@@ -267,7 +292,29 @@ impl Sender {
         let (place, expires) = (queued.place, queued.expires);
         let (receipt, audience) = (queued.job.receipt, Audience::of(&queued.job));
         self.queue.expiries.insert((expires, id));
-        self.lanes.of(&audience).push(place, receipt);
+        self.lanes.of(&audience, now).push(place, receipt);
+    }
+
+    /// The push service takes nothing for that long, from whichever key. What has no patience for it is told.
+    pub(super) fn pause(&mut self, origin: &Origin, wait: Duration, unreachable: bool, now: Now) {
+        let limits = self.config.limits;
+        let until = now.mono.after(wait.min(limits.retry_after));
+        let pause = Pause { until, unreachable };
+        if !self.lanes.pause(origin, pause) {
+            return;
+        }
+        let jobs = |lane: &mut Lane| {
+            let thrived = lane.thrived();
+            lane.waiting().map(|id| (id, thrived)).collect::<Vec<_>>()
+        };
+        let waiting: Vec<_> = self.lanes.at(origin).flat_map(jobs).collect();
+        for (id, thrived) in waiting {
+            let Some(queued) = self.queue.jobs.get_mut(&id) else { continue };
+            if until > queued.patience(thrived, &limits) {
+                let last = queued.last.take();
+                self.conclude(id, last.unwrap_or(paused(pause, now)));
+            }
+        }
     }
 
     /// Its one verdict.
@@ -305,6 +352,14 @@ impl Sender {
         self.holds.clear();
         self.ended.clear();
     }
+}
+
+/// What there is to say of a message that would wait for so long.
+fn paused(pause: Pause, now: Now) -> Verdict {
+    if pause.unreachable {
+        return Verdict::Transient(Transient { said: None, sent: false });
+    }
+    Verdict::Throttled(Throttled { wait: pause.until.since(now.mono), said: None })
 }
 
 /// The end of names that nobody has (RFC 6761 §6.4): FCM's `https://permanently-removed.invalid/` is such a subscription.

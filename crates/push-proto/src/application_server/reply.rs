@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use super::{
     Sender,
     input::Response,
@@ -24,10 +26,15 @@ impl Sender {
         let Some(flight) = self.queue.land(id) else { return };
         let Some(queued) = self.queue.get_mut(flight.job) else { return };
         let to = queued.job.to.clone();
-        let lane = self.lanes.of(&flight.audience);
+        let lane = self.lanes.of(&flight.audience, now);
         lane.in_flight = lane.in_flight.saturating_sub(1);
         if lane.asking == Some(id) {
             lane.asking = None;
+        }
+        let limits = &self.config.limits;
+        match &reply {
+            Ok(response) => lane.answered(response.status < 500 && response.status != 429, limits, now),
+            Err(_) => lane.fell_silent(),
         }
         match reply {
             Ok(response) => self.responded(&flight, &to, response, now),
@@ -43,7 +50,7 @@ impl Sender {
         let status = response.status;
         let class = Class::of(&response);
         if !matches!(class, Class::Throttled(_) | Class::Transient) {
-            self.lanes.of(&flight.audience).failures = 0;
+            self.lanes.of(&flight.audience, now).failures = 0;
         }
         let rejection = Rejection { status: Some(status), reason: response.reason.clone() };
         match class {
@@ -69,7 +76,7 @@ impl Sender {
         if flight.receipt != ReceiptRequest::No {
             self.tidy_receipts(&flight.audience.origin, now);
             let promised = self.receipt_promised(flight, to, response);
-            let lane = self.lanes.of(&flight.audience);
+            let lane = self.lanes.of(&flight.audience, now);
             lane.receiptless = promised.is_none();
             if let (Some(subscription), Some(message)) = (promised, &accepted.message) {
                 lane.receipts = Some(subscription.clone());
@@ -112,7 +119,7 @@ impl Sender {
 
     fn throttled(&mut self, flight: &Flight, (to, scope): (&PushUrl, Scope), response: &Response, now: Now) {
         let said = Some(Rejection { status: Some(response.status), reason: response.reason.clone() });
-        let known = self.lanes.of(&flight.audience).receipts.is_some();
+        let known = self.lanes.of(&flight.audience, now).receipts.is_some();
         let apart = self.queue.get_mut(flight.job).is_some_and(|queued| queued.apart);
         if response.status == 429 && flight.receipt == ReceiptRequest::New && known && !apart {
             // `8030-5.1-10`: the service wants the one that there is.
@@ -129,9 +136,10 @@ impl Sender {
         let wait = self.backoff(flight, response, now);
         if scope == Scope::PushResource {
             // Too much for that one, or its queue is full; the others are not concerned.
-            self.holds.remember(to, (), now.mono.after(wait), self.config.limits.held);
+            let until = now.mono.after(wait.min(self.config.limits.retry_after));
+            self.holds.remember(to, (), until, self.config.limits.held);
         } else {
-            self.lanes.pause(&flight.audience.origin, wait, now);
+            self.pause(&flight.audience.origin, wait, false, now);
         }
         self.retry(flight.job, wait, Verdict::Throttled(Throttled { wait, said }), now);
     }
@@ -148,6 +156,10 @@ impl Sender {
         let sent_before = matches!(last, Some(Verdict::Transient(Transient { sent: true, .. })));
         let sent = failure == Failure::Lost || sent_before;
         let last = Verdict::Transient(Transient { said: None, sent });
+        if failure == Failure::Forbidden {
+            let reason = Bytes::from_static(FORBIDDEN);
+            return self.conclude(flight.job, Verdict::Rejected(Rejection { status: None, reason }));
+        }
         if failure == Failure::Lost {
             if !replaces && !self.config.repeat {
                 return self.conclude(flight.job, last);
@@ -156,24 +168,27 @@ impl Sender {
             return self.retry(flight.job, wait, last, now);
         }
         let backoff = self.config.limits.backoff;
-        let entered = self.lanes.get_mut(&flight.audience).filter(|lane| lane.paused <= now.mono);
+        let entered = self.lanes.get_mut(&flight.audience).filter(|lane| lane.pause.until <= now.mono);
         if let Some(lane) = entered {
             // One pause for all that failed together.
             lane.failures = lane.failures.saturating_add(1);
             let wait = backoff.wait(lane.failures, &mut self.entropy);
-            self.lanes.pause(&flight.audience.origin, wait, now);
+            self.pause(&flight.audience.origin, wait, true, now);
         }
-        let wait = self.lanes.of(&flight.audience).paused.since(now.mono);
+        let wait = self.lanes.of(&flight.audience, now).pause.until.since(now.mono);
         self.retry(flight.job, wait, last, now);
     }
 
     /// What the service said, or else more with every attempt.
     fn backoff(&mut self, flight: &Flight, response: &Response, now: Now) -> Duration {
-        let limits = self.config.limits;
         let attempts = self.queue.get_mut(flight.job).map_or(1, |queued| queued.attempts);
-        match response.retry_after {
-            Some(after) => after.wait(now).min(limits.retry_after),
-            None => limits.backoff.wait(attempts, &mut self.entropy),
-        }
+        let own = self.config.limits.backoff.wait(attempts, &mut self.entropy);
+        // "At once" would be all attempts in one moment.
+        response
+            .retry_after
+            .map_or(own, |after| Some(after.wait(now)).filter(|wait| !wait.is_zero()).unwrap_or(own))
     }
 }
+
+/// What a rejection says that no push service has said.
+const FORBIDDEN: &[u8] = b"the endpoint leads to an address that may not be connected to";

@@ -147,6 +147,13 @@ pub const RULES: &[Rule] = &[
     rule(
         "WNS",
         only(406),
+        Says::Notice(Notice::ResourceThrottled),
+        Class::Throttled(Scope::PushResource),
+        WNS_FIELDS,
+    ),
+    rule(
+        "WNS",
+        only(406),
         Says::RetryAfter,
         Class::Throttled(Scope::PushService),
         "https://github.com/zaru/webpush/issues/109",

@@ -16,6 +16,8 @@ pub enum Failure {
     NotSent,
     /// It may or may not have taken effect.
     Lost,
+    /// It did not leave and must not: the address is not one to connect to. Repeating it changes nothing.
+    Forbidden,
 }
 
 /// `Retry-After` (RFC 9110 §10.2.3), in either of its forms (`8030-8.4-3`).

@@ -9,6 +9,7 @@
 )]
 
 mod pacing;
+mod patience;
 mod properties;
 mod receipts;
 mod resources;

@@ -81,7 +81,7 @@ fn push_resources_that_are_held_are_bounded() {
 fn what_waits_for_a_push_resource_ends_with_its_ttl() {
     let mut world = World::new();
     let id = world.sending(job(1));
-    world.reply(id, retry_after(429, 300));
+    world.reply(id, retry_after(429, 100));
     assert!(world.send(Job { ttl: push_proto::Ttl::from_secs(10), ..job_to_first(2) }).is_empty());
     let (wait, outputs) = world.wake();
     assert_eq!((wait, verdicts(&outputs)), (Duration::from_secs(10), vec![(2, Verdict::Expired)]));
@@ -151,7 +151,9 @@ fn messages_leave_in_the_order_in_which_they_came() {
 
 #[test]
 fn failures_to_connect_pause_the_service_once_for_all_that_failed_together() {
-    let mut world = World::new();
+    let mut config = unsigned();
+    config.limits.first_requests = 10;
+    let mut world = World::with(config);
     let ids: Vec<_> = (0..10).map(|id| world.sending(job(id))).collect();
     for id in ids {
         assert_eq!(verdicts(&world.fail(id, Failure::NotSent)), []);
@@ -195,8 +197,10 @@ fn an_endless_pause_ends_with_the_ttl() {
         world.reply(id, Response { retry_after: Some(RetryAfter::In(Duration::MAX)), ..status(503) });
     assert!(matches!(verdict(&outputs), Verdict::Throttled(_)));
     // The pause is bounded too.
-    world.send(Job { ttl: push_proto::Ttl::MAX, ..job(2) });
-    assert_eq!(world.wake().0, Limits::default().retry_after);
+    let Verdict::Throttled(throttled) = verdict(&world.send(job(2))) else { panic!() };
+    assert_eq!(throttled.wait, Limits::default().retry_after);
+    world.pass(Limits::default().retry_after);
+    world.sending(job(3));
 }
 
 /// The numbers of the jobs in the order in which they are sent, one at a time; each is answered after `each` was run.

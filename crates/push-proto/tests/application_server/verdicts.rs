@@ -182,7 +182,7 @@ fn what_waits_here_counts_against_the_ttl() {
 fn a_message_that_never_had_its_turn_expires() {
     let mut world = World::new();
     let id = world.sending(job(1));
-    world.reply(id, retry_after(503, 300));
+    world.reply(id, retry_after(503, 100));
     assert!(world.send(Job { ttl: Ttl::from_secs(10), ..job(2) }).is_empty());
     assert!(world.send(Job { ttl: Ttl::ZERO, ..job(3) }).is_empty());
     let (wait, outputs) = world.wake();
