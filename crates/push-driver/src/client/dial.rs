@@ -7,7 +7,7 @@ use h2::{
     Ping, PingPong,
     client::{Builder, Connection, SendRequest},
 };
-use push_proto::{Mono, Origin};
+use push_proto::{Mono, Origin, user_agent::Failure};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
@@ -60,10 +60,11 @@ enum Spoken {
 
 impl<R: Runtime> Dialer<R> {
     /// Connects to an origin: https by TLS with ALPN, http by prior knowledge of HTTP/2, which is asked at intervals
-    /// whether it lives. None if that fails, for whatever reason; the reason is logged without the name.
-    pub(super) async fn dial(self, origin: Origin) -> Option<Dialled> {
+    /// whether it lives. The reason for a failure is logged without the name; what counts is whether another attempt makes
+    /// sense.
+    pub(super) async fn dial(self, origin: Origin) -> Result<Dialled, Failure> {
         let (runtime, limits) = (self.runtime.clone(), self.limits);
-        Some(match self.dial_any(origin, Alpn::Either).await? {
+        Ok(match self.dial_any(origin, Alpn::Either).await? {
             Spoken::Http2(Unwatched { requests, run, ping }) => {
                 Dialled::Http2 { requests, run: Box::pin(watch(runtime, limits, run, ping)) }
             }
@@ -73,7 +74,7 @@ impl<R: Runtime> Dialer<R> {
 
     /// As [`Dialer::dial`], for HTTP/2 only.
     pub(super) async fn dial_unwatched(self, origin: Origin) -> Option<Unwatched> {
-        match self.dial_any(origin, Alpn::Http2).await? {
+        match self.dial_any(origin, Alpn::Http2).await.ok()? {
             Spoken::Http2(unwatched) => Some(unwatched),
             Spoken::Http1(_) => {
                 tracing::debug!("the peer does not speak HTTP/2");
@@ -82,24 +83,28 @@ impl<R: Runtime> Dialer<R> {
         }
     }
 
-    async fn dial_any(self, origin: Origin, alpn: Alpn) -> Option<Spoken> {
+    async fn dial_any(self, origin: Origin, alpn: Alpn) -> Result<Spoken, Failure> {
         let wait = self.limits.connect;
         let runtime = self.runtime.clone();
         let until = runtime.now().mono.after(wait);
         match within(&runtime, wait, self.establish(origin, alpn, until)).await {
-            Some(Ok(dialled)) => Some(dialled),
-            Some(Err(reason)) => {
+            Some(Ok(dialled)) => Ok(dialled),
+            Some(Err(NoConnection::Failed(reason))) => {
                 tracing::debug!(reason, "no connection");
-                None
+                Err(Failure::NotSent)
+            }
+            Some(Err(NoConnection::Forbidden(reason))) => {
+                tracing::debug!(reason, "no connection");
+                Err(Failure::Forbidden)
             }
             None => {
                 tracing::debug!("no connection in time");
-                None
+                Err(Failure::NotSent)
             }
         }
     }
 
-    async fn establish(self, origin: Origin, alpn: Alpn, until: Mono) -> Result<Spoken, &'static str> {
+    async fn establish(self, origin: Origin, alpn: Alpn, until: Mono) -> Result<Spoken, NoConnection> {
         match &self.proxy {
             Some(proxy) => {
                 let io = self.tunnel(proxy, &origin, until).await?;
@@ -113,20 +118,20 @@ impl<R: Runtime> Dialer<R> {
     }
 
     /// Whatever it runs over.
-    async fn over<Io>(self, io: Io, origin: &Origin, alpn: Alpn) -> Result<Spoken, &'static str>
+    async fn over<Io>(self, io: Io, origin: &Origin, alpn: Alpn) -> Result<Spoken, NoConnection>
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if !origin.is_https() {
-            return self.speak(io).await.map(Spoken::Http2);
+            return Ok(Spoken::Http2(self.speak(io).await?));
         }
         let name = server_name(bare(origin.host()))?;
         let tls = TlsConnector::from(self.tls.config(alpn)).connect(name, io).await.map_err(|_| "no TLS")?;
         if tls.get_ref().1.alpn_protocol() == Some(H2) {
-            return self.speak(tls).await.map(Spoken::Http2);
+            return Ok(Spoken::Http2(self.speak(tls).await?));
         }
         // Without a word about it, it is HTTP/1.1 (RFC 9113 §3.3).
-        http1::speak(tls, self.limits).await.map(Spoken::Http1)
+        Ok(Spoken::Http1(http1::speak(tls, self.limits).await?))
     }
 
     /// Each address gets its share of the time that is left, so that one which never answers leaves some for the rest.
@@ -136,24 +141,29 @@ impl<R: Runtime> Dialer<R> {
         port: u16,
         until: Mono,
         addresses: &Addresses,
-    ) -> Result<R::Io, &'static str> {
+    ) -> Result<R::Io, NoConnection> {
         let resolved = match &self.resolver {
             Some(resolver) => resolver.resolve(host, port).await,
             None => self.runtime.resolve(host.to_owned(), port).await,
         };
         let resolved = resolved.map_err(|_| UNRESOLVED)?;
+        if resolved.is_empty() {
+            return Err(UNRESOLVED.into());
+        }
         let mut allowed = resolved;
         allowed.retain(|address| addresses.allow(host, address.ip()));
-        let mut reason = "the name has no address that may be connected to";
+        if allowed.is_empty() {
+            return Err(NoConnection::Forbidden("the name has no address that may be connected to"));
+        }
         for (address, shares) in allowed.iter().zip((1..=allowed.len()).rev()) {
             let left = until.since(self.runtime.now().mono);
             let share = left / u32::try_from(shares).unwrap_or(u32::MAX);
             match within(&self.runtime, share, self.runtime.connect(*address)).await {
                 Some(Ok(io)) => return Ok(io),
-                Some(Err(_)) | None => reason = "no address was reached",
+                Some(Err(_)) | None => {}
             }
         }
-        Err(reason)
+        Err("no address was reached".into())
     }
 
     async fn speak<Io>(self, io: Io) -> Result<Unwatched, &'static str>
@@ -171,6 +181,20 @@ impl<R: Runtime> Dialer<R> {
         let ping = connection.ping_pong();
         let run = Box::pin(run(connection));
         Ok(Unwatched { requests, run, ping })
+    }
+}
+
+/// Why there is none.
+pub(super) enum NoConnection {
+    /// It could not be made.
+    Failed(&'static str),
+    /// It must not be made.
+    Forbidden(&'static str),
+}
+
+impl From<&'static str> for NoConnection {
+    fn from(reason: &'static str) -> Self {
+        Self::Failed(reason)
     }
 }
 

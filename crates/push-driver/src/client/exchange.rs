@@ -17,17 +17,21 @@ use tokio::sync::mpsc;
 use super::ClientLimits;
 use crate::{Runtime, runtime::within};
 
-/// Sends a request; gives the response's head and the beginning of its body.
-pub(super) async fn fetch(
+/// Sends a request; gives the response's head and the beginning of its body, or what came of it in time.
+pub(super) async fn fetch<R: Runtime>(
     requests: SendRequest<Bytes>,
     request: Request<Bytes>,
     octets_max: usize,
+    (runtime, limits): (R, ClientLimits),
 ) -> Result<(Parts, Bytes), Failure> {
     let response = send(requests, request).await?;
     let (head, body) = response.await.map_err(|error| failure(&error))?.into_parts();
     // What a success says is in its head.
-    let body = if head.status.is_success() { Bytes::new() } else { beginning(body, octets_max).await };
-    Ok((head, body))
+    let mut whole = BytesMut::new();
+    if !head.status.is_success() {
+        within(&runtime, limits.answer_body, beginning(body, octets_max, &mut whole)).await;
+    }
+    Ok((head, whole.freeze()))
 }
 
 /// What comes of a monitor.
@@ -279,8 +283,7 @@ pub(super) fn is_draining(error: &h2::Error) -> bool {
     error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
 }
 
-async fn beginning(mut body: RecvStream, octets_max: usize) -> Bytes {
-    let mut whole = BytesMut::new();
+async fn beginning(mut body: RecvStream, octets_max: usize, whole: &mut BytesMut) {
     while let Some(Ok(piece)) = body.data().await {
         let room = octets_max.saturating_sub(whole.len());
         whole.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
@@ -289,5 +292,4 @@ async fn beginning(mut body: RecvStream, octets_max: usize) -> Bytes {
         }
         drop(body.flow_control().release_capacity(piece.len()));
     }
-    whole.freeze()
 }

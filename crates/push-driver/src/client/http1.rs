@@ -26,7 +26,7 @@ use super::{
     dial::{Dialer, Dialled, Running},
     exchange::{self, Into},
 };
-use crate::{Runtime, io::HyperIo};
+use crate::{Runtime, io::HyperIo, runtime::within};
 
 /// A connection, with what has to run for anything to happen on it. It rests while nobody asks.
 pub(super) struct Connection {
@@ -75,20 +75,13 @@ impl<R: Runtime> Http1<R> {
         octets_max: usize,
     ) -> Result<(Parts, Bytes), Failure> {
         let Ok(_place) = self.room.acquire().await else { return Err(Failure::NotSent) };
-        let mut connection = self.connection().await.ok_or(Failure::NotSent)?;
+        let mut connection = self.connection().await?;
         let (head, mut body) = connection.ask(request).await?;
         let mut whole = BytesMut::new();
-        let mut ended = false;
-        // To its end, within reason, so that the connection can be used again.
-        while whole.len() <= octets_max.saturating_add(DRAIN_OCTETS) {
-            let Some(piece) = connection.piece(&mut body).await else {
-                ended = true;
-                break;
-            };
-            // What it says is in its head; a body that is cut short takes nothing from that.
-            let Ok(piece) = piece else { break };
-            whole.extend_from_slice(&piece);
-        }
+        let (runtime, limits) = (&self.dialer.runtime, self.dialer.limits);
+        // What it says is in its head; a body that is cut short or does not come takes nothing from that.
+        let rest = connection.rest(&mut body, octets_max.saturating_add(DRAIN_OCTETS), &mut whole);
+        let ended = within(runtime, limits.answer_body, rest).await.unwrap_or(false);
         whole.truncate(octets_max);
         drop(body);
         if ended && !connection.requests.is_closed() {
@@ -103,7 +96,7 @@ impl<R: Runtime> Http1<R> {
             return into.end(Ok(exchange::ended(406, None))).await;
         }
         // On a connection of its own, beside the places: it stays for long.
-        let Some(Dialled::Http1(mut connection)) = self.dialer.clone().dial(self.origin.clone()).await else {
+        let Ok(Dialled::Http1(mut connection)) = self.dialer.clone().dial(self.origin.clone()).await else {
             return into.end(Err(Failure::NotSent)).await;
         };
         match connection.ask(request).await {
@@ -116,18 +109,18 @@ impl<R: Runtime> Http1<R> {
     }
 
     /// One that rests and still lives, or a new one.
-    async fn connection(&self) -> Option<Connection> {
+    async fn connection(&self) -> Result<Connection, Failure> {
         loop {
             let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut connection) = resting else { break };
             if connection.is_alive().await {
-                return Some(connection);
+                return Ok(connection);
             }
         }
         match self.dialer.clone().dial(self.origin.clone()).await? {
-            Dialled::Http1(connection) => Some(connection),
+            Dialled::Http1(connection) => Ok(connection),
             // It has learnt HTTP/2 since: when this is idle and closed, the next will use it.
-            Dialled::Http2 { .. } => None,
+            Dialled::Http2 { .. } => Err(Failure::NotSent),
         }
     }
 }
@@ -155,6 +148,19 @@ impl Connection {
             Err(error) if error.is_canceled() => Err(Failure::NotSent),
             Err(_) => Err(Failure::Lost),
         }
+    }
+
+    /// Reads a body to its end, so that the connection can be used again, unless it is longer than that. Whether it came to
+    /// its end.
+    async fn rest(&mut self, body: &mut Incoming, octets_max: usize, into: &mut BytesMut) -> bool {
+        while into.len() <= octets_max {
+            match self.piece(body).await {
+                None => return true,
+                Some(Err(_)) => return false,
+                Some(Ok(piece)) => into.extend_from_slice(&piece),
+            }
+        }
+        false
     }
 
     /// The next piece of a body; none at its end.

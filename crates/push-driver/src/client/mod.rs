@@ -47,6 +47,8 @@ pub struct ClientLimits {
     /// Largest event of a monitor that comes as a stream, and longest line of it; beyond it the monitor is ended, and
     /// opened again. A push of the largest size fits, in base64 and with all that stands around it.
     pub event_octets: usize,
+    /// How long the rest of an answer may take to come after its head; what has come until then is what there is.
+    pub answer_body: Duration,
     /// How often a sender asks an open connection whether it lives (PING). A user agent learns when to ask: its machine's
     /// `keepalive`.
     pub keepalive: Duration,
@@ -74,6 +76,7 @@ impl Default for ClientLimits {
             connection_window: 2 * 1024 * 1024,
             push_piece: Duration::from_secs(30),
             event_octets: 96 * 1024,
+            answer_body: Duration::from_secs(2),
             keepalive: Duration::from_secs(60),
             pong: Duration::from_secs(20),
             linger: Duration::from_secs(5),

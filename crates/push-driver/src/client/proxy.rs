@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Addresses,
-    dial::{Dialer, UNRESOLVED},
+    dial::{Dialer, NoConnection, UNRESOLVED},
 };
 use crate::{Runtime, io::Rewind, tls::Alpn};
 
@@ -135,14 +135,14 @@ impl<R: Runtime> Dialer<R> {
         proxy: &Proxy,
         origin: &Origin,
         until: Mono,
-    ) -> Result<Tunnel, &'static str> {
+    ) -> Result<Tunnel, NoConnection> {
         if !self.addresses.allow_unresolved(bare(origin.host())) {
-            return Err("the proxy is not asked for what may not be connected to");
+            return Err(NoConnection::Forbidden("the proxy is not asked for what may not be connected to"));
         }
         let host = bare(proxy.0.origin.host());
         let io = self.connect(host, proxy.0.origin.port(), until, &Addresses::Any).await;
         let io = io.map_err(|reason| match reason {
-            UNRESOLVED => "the proxy's name was not resolved",
+            NoConnection::Failed(UNRESOLVED) => "the proxy's name was not resolved",
             _ => "the proxy was not reached",
         })?;
         let io: Box<dyn Transport> = if proxy.0.origin.is_https() {
@@ -152,7 +152,7 @@ impl<R: Runtime> Dialer<R> {
             Box::new(io)
         };
         let octets_max = usize::try_from(self.limits.header_octets).unwrap_or(usize::MAX);
-        ask(io, &proxy.request(origin), octets_max).await
+        Ok(ask(io, &proxy.request(origin), octets_max).await?)
     }
 }
 

@@ -207,11 +207,10 @@ fn private_addresses_are_not_connected_to() {
         let service = Setup::default().start();
         let agent = agent(&service, &Kept::default());
         let subscription = agent.subscribe(Tag(1), None).await.unwrap();
-        let mut options = SenderOptions::new(provider(), None, tls(&service));
-        options.config.limits.attempts = 1;
+        let options = SenderOptions::new(provider(), None, tls(&service));
         let sent = sender(options).unwrap().send(&subscription, b"x", push()).await.unwrap();
-        let Verdict::Transient(transient) = sent.verdict else { panic!("{:?}", sent.verdict) };
-        assert!(!transient.sent);
+        let Verdict::Rejected(rejection) = sent.verdict else { panic!("{:?}", sent.verdict) };
+        assert_eq!(rejection.status, None, "nobody was asked");
     });
 }
 

@@ -1,11 +1,6 @@
 //! What owns a sender's machine and its connections, one for each push service.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{
@@ -18,8 +13,8 @@ use push_crypto::{Provider, PublicKey, vapid::Signer};
 use push_proto::{
     Content, Mono, Now, Origin, PushUrl, Ttl, UnixTime,
     application_server::{
-        Audience, Change, Credentials, Input, Job, JobId, Output, ReceiptOutcome, Refused, Request, Response,
-        Sender as Machine, Token, Verdict,
+        Audience, Change, Credentials, Input, Job, JobId, Limits as MachineLimits, Output, ReceiptOutcome,
+        Refused, Request, Response, Sender as Machine, Token, Transient, Verdict,
     },
     user_agent::{Failure, RequestId},
     wire,
@@ -29,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use super::{
     AwaitedReceipt, Push, SendError, Sent,
     lines::{Lines, Requests},
+    parked::Parked,
 };
 use crate::{
     Runtime,
@@ -63,11 +59,14 @@ pub(super) struct Order {
 struct Waiting {
     reply: oneshot::Sender<Result<Sent, SendError>>,
     _place: OwnedSemaphorePermit,
+    /// When it came, and what its TTL was.
+    came: Mono,
+    ttl: Ttl,
 }
 
 /// What a task ends with.
 enum Happened {
-    Dialled(Origin, Option<Dialled>),
+    Dialled(Origin, Result<Dialled, Failure>),
     Lost(Origin, u64),
     Reply(RequestId, Result<Response, Failure>),
     Finished(RequestId),
@@ -93,10 +92,8 @@ pub(super) struct Driver<R> {
     lines: Lines<R>,
     requests: BTreeMap<RequestId, Asked>,
     waiting: BTreeMap<JobId, Waiting>,
-    /// Jobs for more push services than the machine takes at once, and since when. Bounded by the places.
-    parked: VecDeque<(Mono, Box<Job>)>,
-    /// How many of them may be taken now.
-    unpark: usize,
+    /// Jobs for more push services than the machine takes at once.
+    parked: Parked,
     /// Bounded by the machine's ledger: it says something about each of them in the end.
     receipts: BTreeMap<JobId, oneshot::Sender<ReceiptOutcome>>,
     monitor: mpsc::Sender<(RequestId, Monitored)>,
@@ -110,7 +107,7 @@ impl<R: Runtime> Driver<R> {
         dialer: Dialer<R>,
         (provider, signers): (Provider, Vec<Signer>),
         ordered: mpsc::UnboundedReceiver<Command>,
-        reason_octets: usize,
+        bounds: &MachineLimits,
     ) -> Self {
         let (monitor, monitored) = mpsc::channel(1);
         Self {
@@ -119,13 +116,12 @@ impl<R: Runtime> Driver<R> {
             provider,
             signers,
             ordered,
-            reason_octets,
+            reason_octets: bounds.reason_octets,
             tasks: FuturesUnordered::new(),
             lines: Lines::new(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            parked: VecDeque::new(),
-            unpark: 0,
+            parked: Parked::new(bounds.ttl_zero),
             receipts: BTreeMap::new(),
             monitor,
             monitored,
@@ -151,6 +147,9 @@ impl<R: Runtime> Driver<R> {
                     }
                     Some(Command::Close) => {
                         self.machine.handle(Input::Close, runtime.now());
+                        for job in self.parked.take_all() {
+                            self.verdict(job, Verdict::Transient(Transient { said: None, sent: false }));
+                        }
                         self.settle();
                         return;
                     }
@@ -162,10 +161,7 @@ impl<R: Runtime> Driver<R> {
                     }
                 }
                 Some((id, monitored)) = self.monitored.recv() => self.monitored(id, monitored),
-                () = alarm(runtime.clone(), wake) => {
-                    self.unpark = usize::MAX;
-                    self.machine.handle(Input::Tick, runtime.now());
-                }
+                () = alarm(runtime.clone(), wake) => self.machine.handle(Input::Tick, runtime.now()),
             }
             wake = self.settle();
         }
@@ -179,10 +175,14 @@ impl<R: Runtime> Driver<R> {
         let Order { to, key, content, push, reply, place } = order;
         let Push { ttl, urgency, topic, receipt, key: _, padding: _ } = push;
         let id = JobId(self.number());
-        self.waiting.insert(id, Waiting { reply, _place: place });
         let now = self.now();
-        let job = Job { id, to, key, ttl, urgency, topic, content, receipt };
-        self.machine.handle(Input::Send(Box::new(job)), now);
+        self.waiting.insert(id, Waiting { reply, _place: place, came: now.mono, ttl });
+        let job = Box::new(Job { id, to, key, ttl, urgency, topic, content, receipt });
+        if self.parked.goes_first(now) {
+            self.parked.park(job, now.mono, now);
+        } else {
+            self.machine.handle(Input::Send(job), now);
+        }
     }
 
     fn number(&mut self) -> u64 {
@@ -203,15 +203,18 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-    fn dialled(&mut self, origin: Origin, dialled: Option<Dialled>) {
+    fn dialled(&mut self, origin: Origin, dialled: Result<Dialled, Failure>) {
         let now = self.now();
         let waiting = self.lines.dialled(&origin);
-        let Some(dialled) = dialled else {
-            for (id, ..) in waiting {
-                self.requests.remove(&id);
-                self.machine.handle(Input::Reply(id, Err(Failure::NotSent)), now);
+        let dialled = match dialled {
+            Ok(dialled) => dialled,
+            Err(failure) => {
+                for (id, ..) in waiting {
+                    self.requests.remove(&id);
+                    self.machine.handle(Input::Reply(id, Err(failure)), now);
+                }
+                return;
             }
-            return;
         };
         let generation = self.number();
         let requests = match dialled {
@@ -260,7 +263,10 @@ impl<R: Runtime> Driver<R> {
                 Output::Request(id, request) => self.request(id, &request, now),
                 Output::Cancel(id) => self.cancel(id),
                 Output::Verdict(job, verdict) => self.verdict(job, verdict),
-                Output::Refused(job, Refused::Origins) => self.parked.push_back((now.mono, job)),
+                Output::Refused(job, Refused::Origins) => {
+                    let came = self.waiting.get(&job.id).map_or(now.mono, |waiting| waiting.came);
+                    self.parked.park(job, came, now);
+                }
                 Output::Refused(job, refused) => {
                     if let Some(waiting) = self.waiting.remove(&job.id) {
                         let _nobody_waits = waiting.reply.send(Err(SendError::Refused(refused)));
@@ -273,8 +279,8 @@ impl<R: Runtime> Driver<R> {
                 }
                 Output::Wait(at, _reason) => {
                     if !self.unpark(now) {
-                        let parked = (!self.parked.is_empty()).then(|| now.mono.after(UNPARK));
-                        return earlier(earlier(at, parked), self.lines.close_idle(&self.dialer.limits, now));
+                        let idle = self.lines.close_idle(&self.dialer.limits, now);
+                        return earlier(earlier(at, self.parked.wakes()), idle);
                     }
                 }
             }
@@ -283,25 +289,25 @@ impl<R: Runtime> Driver<R> {
 
     /// Offers the machine again what it had no room for, if something has changed. Whether there was anything.
     fn unpark(&mut self, now: Now) -> bool {
-        let count = std::mem::take(&mut self.unpark).min(self.parked.len());
-        let parked: Vec<_> = self.parked.drain(..count).collect();
-        for (since, mut job) in parked {
-            let waited = u32::try_from(now.mono.since(since).as_secs()).unwrap_or(u32::MAX);
-            // `8030-5.2-1`: it runs here as well; for TTL 0 the machine has a measure of its own.
-            let left = job.ttl.as_secs().saturating_sub(waited);
-            if left == 0 && waited > 0 {
+        let offered = self.parked.offer(now);
+        let any = !offered.is_empty();
+        for mut job in offered {
+            let Some(Waiting { came, ttl, .. }) = self.waiting.get(&job.id) else { continue };
+            // `8030-5.2-1`: it runs here as well.
+            let waited = now.mono.since(*came);
+            if waited >= self.parked.worth(*ttl) {
                 self.verdict(job.id, Verdict::Expired);
             } else {
-                job.ttl = Ttl::from_secs(left);
+                let waited = u32::try_from(waited.as_secs()).unwrap_or(u32::MAX);
+                job.ttl = Ttl::from_secs(ttl.as_secs().saturating_sub(waited));
                 self.machine.handle(Input::Send(job), now);
             }
         }
-        count > 0
+        any
     }
 
     fn verdict(&mut self, job: JobId, verdict: Verdict) {
-        // It makes room for one push service at most, and the first may be for another.
-        self.unpark = self.unpark.saturating_add(2);
+        self.parked.made_room();
         let Some(Waiting { reply, .. }) = self.waiting.remove(&job) else { return };
         let receipt = if let Verdict::Accepted(accepted) = &verdict
             && accepted.receipt
@@ -353,9 +359,10 @@ impl<R: Runtime> Driver<R> {
             }))
         } else {
             let octets = self.reason_octets;
+            let bounds = (self.dialer.runtime.clone(), self.dialer.limits);
             self.spawn(Box::pin(async move {
                 let reply = match requests {
-                    Requests::Http2(requests) => exchange::fetch(requests, request, octets).await,
+                    Requests::Http2(requests) => exchange::fetch(requests, request, octets, bounds).await,
                     Requests::Http1(requests) => requests.fetch(request, octets).await,
                 };
                 Happened::Reply(id, reply.map(|(head, body)| wire::application_server::response(&head, body)))
@@ -381,6 +388,9 @@ impl<R: Runtime> Driver<R> {
         let now = self.now();
         let Some(Asked { origin, started: Some((on, _)) }) = self.requests.remove(&id) else { return };
         self.lines.answered(&origin, on, now);
+        if let Some(room) = self.lines.room(&origin, &self.dialer.limits) {
+            self.machine.handle(Input::Room(origin, room), now);
+        }
     }
 
     fn spawn(&mut self, task: Pin<Box<dyn Future<Output = Happened> + Send>>) -> AbortHandle {
@@ -389,6 +399,3 @@ impl<R: Runtime> Driver<R> {
         abort
     }
 }
-
-/// How long a message waits for room among the push services if nothing else happens.
-const UNPARK: Duration = Duration::from_secs(1);

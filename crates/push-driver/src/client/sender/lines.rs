@@ -23,6 +23,14 @@ pub(super) enum Requests<R> {
 }
 
 impl<R> Requests<R> {
+    /// How many it takes at once.
+    fn room(&self, limits: &ClientLimits) -> usize {
+        match self {
+            Self::Http2(requests) => requests.current_max_send_streams(),
+            Self::Http1(_) => limits.http1_connections.max(1),
+        }
+    }
+
     fn is_spent(&self) -> bool {
         match self {
             Self::Http2(requests) => exchange::is_spent(requests),
@@ -45,6 +53,8 @@ struct Open<R> {
     generation: u64,
     asked: usize,
     idle_since: Mono,
+    /// How many requests it takes at once, as was told.
+    room: usize,
 }
 
 pub(super) struct Lines<R> {
@@ -85,7 +95,8 @@ impl<R: Clone> Lines<R> {
     }
 
     pub(super) fn open(&mut self, origin: Origin, requests: Requests<R>, generation: u64, now: Now) {
-        let open = Open { requests, generation, asked: 0, idle_since: now.mono };
+        self.remove(&origin);
+        let open = Open { requests, generation, asked: 0, idle_since: now.mono, room: 0 };
         self.idle.insert((now.mono, origin.clone()));
         self.lines.insert(origin, Line::Open(open));
     }
@@ -111,6 +122,13 @@ impl<R: Clone> Lines<R> {
         }
         open.asked = open.asked.saturating_add(1);
         Some((open.requests.clone(), open.generation))
+    }
+
+    /// How many requests a push service takes at once, if that is news.
+    pub(super) fn room(&mut self, origin: &Origin, limits: &ClientLimits) -> Option<usize> {
+        let Some(Line::Open(open)) = self.lines.get_mut(origin) else { return None };
+        let room = open.requests.room(limits);
+        (std::mem::replace(&mut open.room, room) != room).then_some(room)
     }
 
     /// A request of that connection is over.

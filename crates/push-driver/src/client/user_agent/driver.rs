@@ -361,7 +361,8 @@ impl<R: Runtime> Driver<R> {
                 Happened::Finished(id)
             }))
         } else {
-            let fetch = exchange::fetch(requests, http, 0);
+            let bounds = (self.dialer.runtime.clone(), self.dialer.limits);
+            let fetch = exchange::fetch(requests, http, 0, bounds);
             self.spawn(Box::pin(async move {
                 Happened::Reply(id, fetch.await.map(|(head, _)| wire::user_agent::response(&head)))
             }))
