@@ -5,9 +5,11 @@ use std::{convert::Infallible, fmt};
 use bytes::Bytes;
 #[cfg(feature = "aesgcm")]
 use push_crypto::aesgcm;
+#[cfg(feature = "sender")]
+use push_crypto::message::Draft;
 use push_crypto::{
     Provider, PublicKey, Subscription, SubscriptionError, UnixTime,
-    message::{Draft, EncryptError, Padding, encrypt},
+    message::{EncryptError, Padding, encrypt},
     vapid::SignError,
 };
 use push_proto::{

@@ -9,10 +9,9 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _, stream::FuturesUnordered};
 use push_crypto::Provider;
-use push_driver::{
-    Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Proxy, Push, Resolver, SendError,
-    SenderOptions,
-};
+use push_driver::{Addresses, AwaitedReceipt, ClientLimits, ClientTls, Proxy, Push, Resolver, SendError};
+#[cfg(any(feature = "smol", feature = "tokio"))]
+use push_driver::{Fault, SenderOptions};
 use push_proto::{
     Content,
     application_server::{Config, ReceiptOutcome},
@@ -48,6 +47,7 @@ pub struct Options {
 /// memory, some 10 KiB each.
 pub const IN_FLIGHT: usize = 2048;
 
+#[cfg(any(feature = "smol", feature = "tokio"))]
 impl Options {
     pub(crate) fn start<D>(self, vapid: Option<&Vapid>, start: D) -> Result<Sender, Fault>
     where
