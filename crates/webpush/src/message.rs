@@ -233,6 +233,15 @@ impl TryFrom<Result<Self, SubscriptionError>> for Message {
     }
 }
 
+/// The same where something else made it, and has said why there is none: [`MessageError::Other`], for example.
+impl TryFrom<Result<Self, MessageError>> for Message {
+    type Error = MessageError;
+
+    fn try_from(message: Result<Self, MessageError>) -> Result<Self, MessageError> {
+        message
+    }
+}
+
 /// Why there is no request.
 #[derive(Debug)]
 #[non_exhaustive]

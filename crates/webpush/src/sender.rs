@@ -99,8 +99,9 @@ impl Sender {
     /// unless it is polled. Messages are encrypted by whoever polls it, some at once; several of them in tasks of their
     /// own encrypt on as many threads.
     ///
-    /// An item may be a [`Message`], or a `Result` of one and a [`SubscriptionError`](crate::SubscriptionError): what
-    /// cannot be sent is [`Verdict::Rejected`](crate::Verdict::Rejected) without a status, and nothing else is concerned.
+    /// An item may be a [`Message`], or a `Result` of one and a [`SubscriptionError`](crate::SubscriptionError) or a
+    /// [`MessageError`]: what cannot be sent is [`Verdict::Rejected`](crate::Verdict::Rejected) without a status, and
+    /// nothing else is concerned.
     ///
     /// Cancel safe; dropped, it gives up what it has not taken from the stream, and what was sent is not undone.
     ///

@@ -19,8 +19,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use webpush::{
-    Message, Options, Padding, Rejection, Sender, SigningKey, Subscription, SubscriptionError, Topic, Ttl,
-    Urgency, Vapid, Vendor, Verdict, provider,
+    Message, MessageError, Options, Padding, Rejection, Sender, SigningKey, Subscription, SubscriptionError,
+    Topic, Ttl, Urgency, Vapid, Vendor, Verdict, provider,
     testing::{Answer, PushService, Situation},
 };
 
@@ -241,6 +241,26 @@ async fn what_cannot_be_sent_is_its_own_verdict_and_nothing_else() {
     }
     assert_eq!((seen.len(), bad), (47, BTreeSet::from([7, 40, 41, 42, 43, 44])));
     assert_eq!(service.take_received().len(), 41);
+}
+
+/// Whoever makes messages may say in words of their own why there is none.
+#[tokio::test]
+async fn why_there_is_no_message_is_said_by_whoever_knows() {
+    let (service, vapid) = (PushService::start().unwrap(), me());
+    let sender = start(&service, &vapid);
+    let good = Message::new(service.subscribe(None), "hello");
+    let messages = [(0, Ok(good)), (1, Err(MessageError::Other("no row of that name".to_owned())))];
+    let mut sent = sender.send_all(stream::iter(messages));
+    while let Some((row, sent)) = sent.next().await {
+        match (row, sent.verdict) {
+            (0, Verdict::Accepted(_)) => {}
+            (1, Verdict::Rejected(Rejection { status: None, reason })) => {
+                assert_eq!(reason, "no row of that name");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(service.take_received().len(), 1);
 }
 
 /// It takes from the stream what it has room for, and nothing before it is polled.
