@@ -134,14 +134,24 @@ pub use push_crypto::{
 #[cfg(feature = "sender")]
 pub use push_driver::{
     Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, ClientTls, Fault, Proxy, ProxyError,
-    Resolve, Resolver, Resolving, SendError,
+    Push, Resolve, Resolver, Resolving, SendError,
+};
+// What `Sender::driver` is given, and why it takes no more.
+#[cfg(feature = "sender")]
+pub use push_proto::{
+    Content, ContentField,
+    application_server::{Change, Refused},
 };
 pub use push_proto::{
     Topic, Ttl, Urgency,
     application_server::{
-        Accepted, Config, Explanation, Gone, RULES, ReceiptOutcome, Rejection, Throttled, Transient, Vendor,
-        Verdict,
+        Accepted, Explanation, Gone, ReceiptOutcome, Rejection, Throttled, Transient, Vendor, Verdict,
     },
+};
+// What `Options::config` is made of, and what `RULES` are.
+pub use push_proto::{
+    application_server::{Class, Config, Limits as SenderLimits, Notice, RULES, Rule, Says, Scope},
+    user_agent::Backoff,
 };
 
 pub use message::{Coding, Message, MessageError};

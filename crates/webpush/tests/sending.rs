@@ -19,8 +19,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use webpush::{
-    Message, MessageError, Options, Padding, Rejection, Sender, SigningKey, Subscription, SubscriptionError,
-    Topic, Ttl, Urgency, Vapid, Vendor, Verdict, provider,
+    Backoff, Change, Class, Config, Content, Message, MessageError, Notice, Options, Padding, Push, RULES,
+    Refused, Rejection, Rule, Says, Scope, SendError, Sender, SenderLimits, SigningKey, Subscription,
+    SubscriptionError, Topic, Ttl, Urgency, Vapid, Vendor, Verdict, provider,
     testing::{Answer, PushService, Situation},
 };
 
@@ -328,6 +329,30 @@ async fn a_stream_that_takes_its_time_holds_nothing_up() {
     }
     drop(give);
     assert!(sent.next().await.is_none() && sent.next().await.is_none());
+}
+
+/// All that it is set up with and given has a name in this crate.
+#[tokio::test]
+async fn what_is_not_here_goes_by_the_driver() {
+    let (service, vapid) = (PushService::start().unwrap(), me());
+    let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(5) };
+    let config = Config { limits: SenderLimits { backoff, ..SenderLimits::default() }, ..Config::default() };
+    let sender = webpush::tokio::sender(&vapid, Options { config, ..service.options() }).unwrap();
+    let to = service.subscribe(None);
+    // A message without a body: there is something.
+    let push = Push { urgency: Urgency::High, ..Push::new(Ttl::hours(1)) };
+    let sent = sender.driver().send_content(&to.endpoint, Content::default(), push).await.unwrap();
+    assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+    let received = service.received().await;
+    assert!(received.body.is_empty() && received.urgency == Urgency::High);
+    sender.driver().push_resource(&to.endpoint, Change::Ended).await.unwrap();
+    assert!(matches!(verdict(&sender, &to).await, Verdict::Gone(_)));
+    assert!(service.take_received().is_empty());
+    let full = |rule: &&Rule| matches!(rule.says, Says::Notice(Notice::SenderThrottled));
+    assert_eq!(RULES.iter().find(full).unwrap().class, Class::Throttled(Scope::PushService));
+    sender.close().await;
+    let refused = sender.send(Message::new(to, "hello")).await.unwrap_err();
+    assert!(matches!(refused, SendError::Fault(_) | SendError::Refused(Refused::Closed)), "{refused:?}");
 }
 
 /// More push services than it has room for take turns.
