@@ -148,6 +148,21 @@ impl Message {
     ///
     /// Without a [`Vapid`], for the few push services that do not insist on one, it is not signed.
     ///
+    /// `now` is what the clock says, which nothing here reads by itself:
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use webpush::{Message, Subscription, UnixTime, Vapid};
+    ///
+    /// # fn example(to: Subscription, vapid: &Vapid) -> Result<(), Box<dyn std::error::Error>> {
+    /// let now = UnixTime::try_from(SystemTime::now())?;
+    /// let request = Message::new(to, "Lunch?").into_request(vapid, now)?;
+    /// # drop(request);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// It is too long, or the cryptographic library fails.
