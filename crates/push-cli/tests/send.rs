@@ -132,10 +132,44 @@ fn a_dry_run_shows_the_request_and_sends_nothing() {
     let body = curl.split('\'').nth(1).unwrap();
     assert!(Base64::decode_vec(body).unwrap().len() > 100);
     assert!(
-        curl.contains("| base64 -d | curl --request POST") && curl.contains("'content-encoding: aes128gcm'")
+        curl.contains("| base64 -d | curl --globoff --request POST")
+            && curl.contains("'content-encoding: aes128gcm'")
     );
     assert!(scene.service.take_received().is_empty());
     assert_fails(&scene.send(&to, &["--curl", "hello"]), 2, &["--dry-run"]);
+}
+
+/// A shell reads what is printed as it is meant: curl is told everything, and nothing to add by itself.
+#[cfg(unix)]
+#[test]
+fn the_command_that_is_shown_is_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scene = scene();
+    let json = scene.subscribe();
+    let to = scene.folder.file("one.json", json.replace("/p/1", "/p/1?a=[1-3]&b=it's$HOME"));
+    let shown = scene.send(&to, &["--dry-run", "--curl", "--topic", "lunch", "hello"]);
+    let command = stdout(&shown);
+    let body = Base64::decode_vec(command.split('\'').nth(1).unwrap()).unwrap();
+
+    // Notes what it is given.
+    let (words, given) = (scene.folder.text("words"), scene.folder.text("given"));
+    let curl =
+        scene.folder.file("curl", format!("#!/bin/sh\nprintf '%s\\n' \"$@\" >'{words}'\ncat >'{given}'\n"));
+    fs::set_permissions(&curl, fs::Permissions::from_mode(0o700)).unwrap();
+    let folder = curl.strip_suffix("/curl").unwrap();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+    let ran = std::process::Command::new("sh").args(["-c", command]).env("PATH", path).output().unwrap();
+    assert!(ran.status.success(), "{}", stderr(&ran));
+
+    assert_eq!(fs::read(given).unwrap(), body);
+    let words = fs::read_to_string(words).unwrap();
+    let words: Vec<&str> = words.lines().collect();
+    assert_eq!(words[..5], ["--globoff", "--request", "POST", "--header", "Content-Type:"]);
+    for field in ["ttl: 86400", "topic: lunch", "content-encoding: aes128gcm"] {
+        assert!(words.windows(2).any(|pair| pair == ["--header", field]), "{field}: {words:?}");
+    }
+    let url = format!("{}/p/1?a=[1-3]&b=it's$HOME", scene.service.url());
+    assert_eq!(words[words.len() - 3..], ["--data-binary", "@-", &url]);
 }
 
 /// What a proxy was asked, each time.

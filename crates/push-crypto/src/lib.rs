@@ -44,7 +44,7 @@
 //! | `aws-lc` (default) | `aws_lc::provider()`, the fast one; needs std |
 //! | `os-random` | `rustcrypto::provider()`, the portable one with the operating system's randomness |
 //! | `serde` | `Serialize` and `Deserialize` for [`Subscription`] |
-//! | `std` (default) | tables that make the portable provider about twice as fast |
+//! | `std` (default) | tables that make the portable provider about twice as fast; [`UnixTime`] of a `SystemTime` |
 //!
 //! Without any of them the crate is `no_std` with `alloc`, and `rustcrypto::provider_with` takes the caller's random
 //! source. Ids such as `8291-4-1` name rows of `docs/requirements.json`: standard, section, number.
@@ -53,6 +53,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 #[cfg(feature = "aesgcm")]
 pub mod aesgcm;

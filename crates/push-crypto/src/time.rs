@@ -1,5 +1,8 @@
 //! The only notion of time here: seconds since the epoch, always given by the caller.
 
+#[cfg(feature = "std")]
+use std::time::{SystemTime, SystemTimeError};
+
 /// Seconds since 1970-01-01T00:00:00Z. This crate reads no clock: every function that depends on time takes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(u64);
@@ -21,6 +24,32 @@ impl UnixTime {
     #[must_use]
     pub const fn saturating_add_secs(self, secs: u64) -> Self {
         Self(self.0.saturating_add(secs))
+    }
+}
+
+/// For those who have a clock.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use push_crypto::UnixTime;
+///
+/// let now = UnixTime::try_from(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_999))?;
+/// assert_eq!(now, UnixTime::from_secs(1_700_000_000));
+/// assert!(UnixTime::try_from(SystemTime::UNIX_EPOCH - Duration::from_secs(1)).is_err());
+/// # Ok::<(), std::time::SystemTimeError>(())
+/// ```
+#[cfg(feature = "std")]
+impl TryFrom<SystemTime> for UnixTime {
+    type Error = SystemTimeError;
+
+    /// In whole seconds, rounded down.
+    ///
+    /// # Errors
+    ///
+    /// It is before 1970: the clock was never set.
+    fn try_from(time: SystemTime) -> Result<Self, SystemTimeError> {
+        time.duration_since(SystemTime::UNIX_EPOCH).map(|since| Self(since.as_secs()))
     }
 }
 

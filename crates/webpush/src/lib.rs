@@ -57,7 +57,7 @@
 //! | [`Accepted`](Verdict::Accepted) | the service has it; it says nothing about delivery | nothing |
 //! | [`Gone`](Verdict::Gone) | the user unsubscribed, or the service dropped the subscription | delete it; services punish those who go on |
 //! | [`KeyMismatch`](Verdict::KeyMismatch) | the subscription was made with another VAPID key | send with that key ([`Message::key`]), or have the page subscribe anew; do not just delete: a mistake in your configuration looks the same |
-//! | [`Auth`](Verdict::Auth) | the service does not accept the token | an alarm for you: the contact, the clock or the key is wrong, and all messages fail |
+//! | [`Auth`](Verdict::Auth) | the service does not accept the token | look where it comes from. A service that took your messages before: an alarm for you, since the contact, the clock or the key is wrong, and none will be taken there. One that never did: anybody can subscribe with an endpoint that says so |
 //! | [`Rejected`](Verdict::Rejected) | this message will never be taken | look at its [`explanation`](Rejection::explanation) |
 //! | [`Throttled`](Verdict::Throttled) | too much, and no attempt or no time was left | try again after its `wait` |
 //! | [`Expired`](Verdict::Expired) | its TTL ran out while it waited here | nothing |
@@ -134,14 +134,24 @@ pub use push_crypto::{
 #[cfg(feature = "sender")]
 pub use push_driver::{
     Addresses, Allowed, AllowedError, AwaitedReceipt, ClientLimits, ClientTls, Fault, Proxy, ProxyError,
-    Resolve, Resolver, Resolving, SendError,
+    Push, Resolve, Resolver, Resolving, SendError,
+};
+// What `Sender::driver` is given, and why it takes no more.
+#[cfg(feature = "sender")]
+pub use push_proto::{
+    Content, ContentField,
+    application_server::{Change, Refused},
 };
 pub use push_proto::{
     Topic, Ttl, Urgency,
     application_server::{
-        Accepted, Config, Explanation, Gone, RULES, ReceiptOutcome, Rejection, Throttled, Transient, Vendor,
-        Verdict,
+        Accepted, Explanation, Gone, ReceiptOutcome, Rejection, Throttled, Transient, Vendor, Verdict,
     },
+};
+// What `Options::config` is made of, and what `RULES` are.
+pub use push_proto::{
+    application_server::{Class, Config, Limits as SenderLimits, Notice, RULES, Rule, Says, Scope},
+    user_agent::Backoff,
 };
 
 pub use message::{Coding, Message, MessageError};

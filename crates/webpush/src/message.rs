@@ -5,9 +5,11 @@ use std::{convert::Infallible, fmt};
 use bytes::Bytes;
 #[cfg(feature = "aesgcm")]
 use push_crypto::aesgcm;
+#[cfg(feature = "sender")]
+use push_crypto::message::Draft;
 use push_crypto::{
     Provider, PublicKey, Subscription, SubscriptionError, UnixTime,
-    message::{Draft, EncryptError, Padding, encrypt},
+    message::{EncryptError, Padding, encrypt},
     vapid::SignError,
 };
 use push_proto::{
@@ -146,6 +148,21 @@ impl Message {
     ///
     /// Without a [`Vapid`], for the few push services that do not insist on one, it is not signed.
     ///
+    /// `now` is what the clock says, which nothing here reads by itself:
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use webpush::{Message, Subscription, UnixTime, Vapid};
+    ///
+    /// # fn example(to: Subscription, vapid: &Vapid) -> Result<(), Box<dyn std::error::Error>> {
+    /// let now = UnixTime::try_from(SystemTime::now())?;
+    /// let request = Message::new(to, "Lunch?").into_request(vapid, now)?;
+    /// # drop(request);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// It is too long, or the cryptographic library fails.
@@ -228,6 +245,15 @@ impl TryFrom<Result<Self, SubscriptionError>> for Message {
 
     fn try_from(message: Result<Self, SubscriptionError>) -> Result<Self, MessageError> {
         message.map_err(MessageError::Subscription)
+    }
+}
+
+/// The same where something else made it, and has said why there is none: [`MessageError::Other`], for example.
+impl TryFrom<Result<Self, MessageError>> for Message {
+    type Error = MessageError;
+
+    fn try_from(message: Result<Self, MessageError>) -> Result<Self, MessageError> {
+        message
     }
 }
 

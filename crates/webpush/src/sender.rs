@@ -9,10 +9,9 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _, stream::FuturesUnordered};
 use push_crypto::Provider;
-use push_driver::{
-    Addresses, AwaitedReceipt, ClientLimits, ClientTls, Fault, Proxy, Push, Resolver, SendError,
-    SenderOptions,
-};
+use push_driver::{Addresses, AwaitedReceipt, ClientLimits, ClientTls, Proxy, Push, Resolver, SendError};
+#[cfg(any(feature = "smol", feature = "tokio"))]
+use push_driver::{Fault, SenderOptions};
 use push_proto::{
     Content,
     application_server::{Config, ReceiptOutcome},
@@ -48,6 +47,7 @@ pub struct Options {
 /// memory, some 10 KiB each.
 pub const IN_FLIGHT: usize = 2048;
 
+#[cfg(any(feature = "smol", feature = "tokio"))]
 impl Options {
     pub(crate) fn start<D>(self, vapid: Option<&Vapid>, start: D) -> Result<Sender, Fault>
     where
@@ -99,8 +99,9 @@ impl Sender {
     /// unless it is polled. Messages are encrypted by whoever polls it, some at once; several of them in tasks of their
     /// own encrypt on as many threads.
     ///
-    /// An item may be a [`Message`], or a `Result` of one and a [`SubscriptionError`](crate::SubscriptionError): what
-    /// cannot be sent is [`Verdict::Rejected`](crate::Verdict::Rejected) without a status, and nothing else is concerned.
+    /// An item may be a [`Message`], or a `Result` of one and a [`SubscriptionError`](crate::SubscriptionError) or a
+    /// [`MessageError`]: what cannot be sent is [`Verdict::Rejected`](crate::Verdict::Rejected) without a status, and
+    /// nothing else is concerned.
     ///
     /// Cancel safe; dropped, it gives up what it has not taken from the stream, and what was sent is not undone.
     ///

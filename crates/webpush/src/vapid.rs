@@ -87,7 +87,7 @@ impl Vapid {
         Ok(authorization)
     }
 
-    #[cfg(feature = "sender")]
+    #[cfg(any(feature = "smol", feature = "tokio"))]
     pub(crate) fn signer(&self) -> Signer {
         self.0.signer.clone()
     }

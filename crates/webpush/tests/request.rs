@@ -138,6 +138,8 @@ fn a_contact_that_nobody_can_reach_is_refused() {
         "mailto:a@localhost",
         "https://localhost",
         "mailto:a@printer.local",
+        "mailto:a@intranet",
+        "https://192.168.1.1/",
         "http://a.example",
     ] {
         let key = SigningKey::generate(&provider()).unwrap();

@@ -19,8 +19,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use webpush::{
-    Message, Options, Padding, Rejection, Sender, SigningKey, Subscription, SubscriptionError, Topic, Ttl,
-    Urgency, Vapid, Vendor, Verdict, provider,
+    Backoff, Change, Class, Config, Content, Message, MessageError, Notice, Options, Padding, Push, RULES,
+    Refused, Rejection, Rule, Says, Scope, SendError, Sender, SenderLimits, SigningKey, Subscription,
+    SubscriptionError, Topic, Ttl, Urgency, Vapid, Vendor, Verdict, provider,
     testing::{Answer, PushService, Situation},
 };
 
@@ -243,6 +244,26 @@ async fn what_cannot_be_sent_is_its_own_verdict_and_nothing_else() {
     assert_eq!(service.take_received().len(), 41);
 }
 
+/// Whoever makes messages may say in words of their own why there is none.
+#[tokio::test]
+async fn why_there_is_no_message_is_said_by_whoever_knows() {
+    let (service, vapid) = (PushService::start().unwrap(), me());
+    let sender = start(&service, &vapid);
+    let good = Message::new(service.subscribe(None), "hello");
+    let messages = [(0, Ok(good)), (1, Err(MessageError::Other("no row of that name".to_owned())))];
+    let mut sent = sender.send_all(stream::iter(messages));
+    while let Some((row, sent)) = sent.next().await {
+        match (row, sent.verdict) {
+            (0, Verdict::Accepted(_)) => {}
+            (1, Verdict::Rejected(Rejection { status: None, reason })) => {
+                assert_eq!(reason, "no row of that name");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(service.take_received().len(), 1);
+}
+
 /// It takes from the stream what it has room for, and nothing before it is polled.
 #[tokio::test]
 async fn a_stream_is_taken_as_there_is_room() {
@@ -308,6 +329,30 @@ async fn a_stream_that_takes_its_time_holds_nothing_up() {
     }
     drop(give);
     assert!(sent.next().await.is_none() && sent.next().await.is_none());
+}
+
+/// All that it is set up with and given has a name in this crate.
+#[tokio::test]
+async fn what_is_not_here_goes_by_the_driver() {
+    let (service, vapid) = (PushService::start().unwrap(), me());
+    let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(5) };
+    let config = Config { limits: SenderLimits { backoff, ..SenderLimits::default() }, ..Config::default() };
+    let sender = webpush::tokio::sender(&vapid, Options { config, ..service.options() }).unwrap();
+    let to = service.subscribe(None);
+    // A message without a body: there is something.
+    let push = Push { urgency: Urgency::High, ..Push::new(Ttl::hours(1)) };
+    let sent = sender.driver().send_content(&to.endpoint, Content::default(), push).await.unwrap();
+    assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+    let received = service.received().await;
+    assert!(received.body.is_empty() && received.urgency == Urgency::High);
+    sender.driver().push_resource(&to.endpoint, Change::Ended).await.unwrap();
+    assert!(matches!(verdict(&sender, &to).await, Verdict::Gone(_)));
+    assert!(service.take_received().is_empty());
+    let full = |rule: &&Rule| matches!(rule.says, Says::Notice(Notice::SenderThrottled));
+    assert_eq!(RULES.iter().find(full).unwrap().class, Class::Throttled(Scope::PushService));
+    sender.close().await;
+    let refused = sender.send(Message::new(to, "hello")).await.unwrap_err();
+    assert!(matches!(refused, SendError::Fault(_) | SendError::Refused(Refused::Closed)), "{refused:?}");
 }
 
 /// More push services than it has room for take turns.

@@ -110,9 +110,10 @@ async fn send(sender: &Sender, rows: Rows, messages: u64) -> Tally {
             Some(told) if !*told => *told = true,
             Some(_) | None => twice += 1,
         }
-        match sent.verdict {
-            Verdict::Accepted(_) => accepted += 1,
-            verdict => another = Some(verdict),
+        if matches!(sent.verdict, Verdict::Accepted(_)) {
+            accepted += 1;
+        } else {
+            another = Some(sent.verdict);
         }
         number += 1;
         if number.is_multiple_of((count / 100).max(1)) && number >= count / 10 {

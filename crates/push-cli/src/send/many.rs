@@ -10,7 +10,7 @@ use std::{
 use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use push_crypto::{MAX_SUBSCRIPTION_LEN, Subscription};
-use webpush::{Message, SendAll, Sender, Sent, Vendor, Verdict};
+use webpush::{Message, MessageError, SendAll, Sender, Sent, Vendor, Verdict};
 use zeroize::Zeroizing;
 
 use super::Mold;
@@ -78,19 +78,8 @@ impl Line {
         Place { line: self.number, service }
     }
 
-    fn message(self, mold: &Mold) -> Attempt {
-        Attempt(self.to.map(|to| mold.message(to)))
-    }
-}
-
-/// A message, or why a line holds none.
-struct Attempt(std::result::Result<Message, String>);
-
-impl TryFrom<Attempt> for Message {
-    type Error = webpush::MessageError;
-
-    fn try_from(attempt: Attempt) -> std::result::Result<Self, webpush::MessageError> {
-        attempt.0.map_err(webpush::MessageError::Other)
+    fn message(self, mold: &Mold) -> std::result::Result<Message, MessageError> {
+        self.to.map(|to| mold.message(to)).map_err(MessageError::Other)
     }
 }
 

@@ -34,7 +34,13 @@ fn head(request: &http::Request<Bytes>) -> String {
 
 fn curl(request: &http::Request<Bytes>) -> String {
     let body = Base64::encode_string(request.body());
-    let mut text = format!("printf %s {} | base64 -d | curl --request {}", quoted(&body), request.method());
+    let method = request.method();
+    // A bracket or brace in a URL would be many URLs.
+    let mut text = format!("printf %s {} | base64 -d | curl --globoff --request {method}", quoted(&body));
+    if !request.headers().contains_key(http::header::CONTENT_TYPE) {
+        // Else it says that the body is a form.
+        text.push_str(" \\\n    --header 'Content-Type:'");
+    }
     for (name, value) in fields(request) {
         let _infallible = write!(text, " \\\n    --header {}", quoted(&format!("{name}: {value}")));
     }

@@ -2,13 +2,15 @@
 
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::net::IpAddr;
 use core::str::FromStr;
 
 use super::MAX_SUBJECT_LEN;
 use crate::url::PushUrl;
 
 /// The contact of an application server (`8292-2.1-1`): a `mailto:` or `https:` URI (`8292-2.1-2`) that push services in
-/// the world accept, so without spaces, angle brackets, `localhost` and `.local`.
+/// the world accept: without spaces and angle brackets, and at a host that others can reach, so not `localhost`, `.local`,
+/// an address of this machine or its network, nor, for mail, a domain without a dot.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Subject(String);
 
@@ -90,19 +92,61 @@ fn check_mailto(address: &str) -> Result<(), SubjectError> {
     if name.is_empty() || domain.is_empty() || name.contains(':') || name.contains('@') {
         return Err(SubjectError::Address);
     }
-    check_reachable(domain)
+    if let Some(literal) = domain.strip_prefix('[') {
+        return check_literal(literal.strip_suffix(']').ok_or(SubjectError::Address)?);
+    }
+    check_name(domain)?;
+    // A name of one's own network, as its mail servers know it.
+    if without_root(domain).contains('.') { Ok(()) } else { Err(SubjectError::Localhost) }
+}
+
+/// What stands in brackets instead of a domain (RFC 5321 section 4.1.3).
+fn check_literal(literal: &str) -> Result<(), SubjectError> {
+    let address = match literal.split_once(':') {
+        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6") => address.parse().map(IpAddr::V6),
+        _ => literal.parse().map(IpAddr::V4),
+    };
+    check_address(address.map_err(|_| SubjectError::Address)?)
 }
 
 fn check_https(text: &str) -> Result<(), SubjectError> {
     let url = PushUrl::parse(text).map_err(|_| SubjectError::Address)?;
-    check_reachable(url.host())
+    match url.host().strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => check_address(address.parse().map_err(|_| SubjectError::Address)?),
+        None => check_name(url.host()),
+    }
 }
 
-fn check_reachable(host: &str) -> Result<(), SubjectError> {
+/// A name, or an IPv4 address. What ends in a number can be nothing but an address, and some would read `127.1` as one of
+/// this machine.
+fn check_name(host: &str) -> Result<(), SubjectError> {
+    let host = without_root(host);
     let last = host.rsplit('.').next().unwrap_or_default();
-    let nobodys = ["localhost", "local"].iter().any(|name| last.eq_ignore_ascii_case(name));
-    if nobodys || host.starts_with("127.") || host == "[::1]" {
-        return Err(SubjectError::Localhost);
+    if !last.is_empty() && last.bytes().all(|octet| octet.is_ascii_digit()) {
+        return check_address(host.parse().map(IpAddr::V4).map_err(|_| SubjectError::Address)?);
     }
-    Ok(())
+    let nobodys = ["localhost", "local"].iter().any(|name| last.eq_ignore_ascii_case(name));
+    if nobodys { Err(SubjectError::Localhost) } else { Ok(()) }
+}
+
+/// `example.com.` is `example.com`.
+fn without_root(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// Addresses that mean another machine to everybody.
+fn check_address(address: IpAddr) -> Result<(), SubjectError> {
+    let nobodys = match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, ..] = address.octets();
+            first == 0 || address.is_private() || address.is_loopback() || address.is_link_local()
+        }
+        IpAddr::V6(address) => {
+            address.is_unspecified()
+                || address.is_loopback()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+        }
+    };
+    if nobodys { Err(SubjectError::Localhost) } else { Ok(()) }
 }

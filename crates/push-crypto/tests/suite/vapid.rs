@@ -275,6 +275,14 @@ fn rfc8292_2_1_subjects() {
         "MAILTO:a+b@example.com?subject=x",
         "https://example.com",
         "https://example.com/contact",
+        "https://127.example.com",
+        "https://local.example.com",
+        "https://192.0.2.1/",
+        "https://172.32.0.1/",
+        "https://11.0.0.1/",
+        "https://[2001:db8::1]/",
+        "mailto:push@[192.0.2.1]",
+        "mailto:push@[IPv6:2001:db8::1]",
     ] {
         assert_eq!(good.parse::<Subject>().unwrap().as_str(), good);
     }
@@ -298,10 +306,52 @@ fn rfc8292_2_1_subjects() {
         ("https://app.localhost", SubjectError::Localhost),
         ("https://127.0.0.1", SubjectError::Localhost),
         ("https://[::1]/", SubjectError::Localhost),
+        ("mailto:push@[192.0.2.1", SubjectError::Address),
+        ("mailto:push@[2001:db8::1]", SubjectError::Address),
+        ("mailto:push@[x]", SubjectError::Address),
+        ("https://127.1/", SubjectError::Address),
+        ("https://2130706433/", SubjectError::Address),
     ] {
         assert_eq!(bad.parse::<Subject>(), Err(error), "{bad}");
     }
     assert_eq!(format!("mailto:{}@x.org", "a".repeat(600)).parse::<Subject>(), Err(SubjectError::TooLong));
+}
+
+/// Apple refuses what it cannot reach.
+#[test]
+fn a_contact_in_a_network_of_ones_own_is_refused() {
+    for host in [
+        "printer.LOCAL",
+        "0.0.0.0",
+        "10.0.0.1",
+        "10.255.255.255",
+        "127.8.9.10",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "[::]",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "[fc00::1]",
+        "[fdff::1]",
+        "[fe80::1]",
+        "[febf::1]",
+    ] {
+        let mail = host.replace('[', "[IPv6:");
+        for subject in [format!("https://{host}/contact"), format!("mailto:push@{mail}")] {
+            assert_eq!(subject.parse::<Subject>(), Err(SubjectError::Localhost), "{subject}");
+        }
+    }
+    for subject in [
+        "mailto:push@[10.0.0.1]",
+        "mailto:a@b",
+        "mailto:a@localhost.",
+        "mailto:a@intranet.",
+        "mailto:root@mail?subject=x",
+    ] {
+        assert_eq!(subject.parse::<Subject>(), Err(SubjectError::Localhost), "{subject}");
+    }
 }
 
 /// RFC 8292 §4.1: `8292-4.1-1`, `8292-4.1-4`.

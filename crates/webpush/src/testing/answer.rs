@@ -12,7 +12,8 @@ use crate::Vendor;
 pub enum Answer {
     /// With this, whatever it makes of the message.
     Response(Box<Response<Bytes>>),
-    /// By closing the connection.
+    /// By closing the connection at once, and so with everything else that is under way on it: over HTTP/2 those are other
+    /// messages as well.
     Close,
     /// Never.
     Silence,

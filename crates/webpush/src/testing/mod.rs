@@ -40,6 +40,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
+#[cfg(feature = "aesgcm")]
+use push_crypto::aesgcm;
 use push_crypto::{
     Origin, PublicKey, PushUrl, ReceiverKeys, Subscription,
     message::{DecryptError, decrypt},
@@ -100,6 +102,12 @@ pub enum Unreadable {
     NoSubscription,
     /// It is not for this one, or it is damaged.
     Message(DecryptError),
+    /// The same of one in the coding of old browsers.
+    #[cfg(feature = "aesgcm")]
+    Aesgcm(aesgcm::DecryptError),
+    /// It says that it is in that coding, and not how to read it.
+    #[cfg(feature = "aesgcm")]
+    Fields(aesgcm::FieldsError),
 }
 
 impl fmt::Display for Unreadable {
@@ -107,6 +115,10 @@ impl fmt::Display for Unreadable {
         match self {
             Self::NoSubscription => f.write_str("there is no such subscription"),
             Self::Message(error) => error.fmt(f),
+            #[cfg(feature = "aesgcm")]
+            Self::Aesgcm(error) => error.fmt(f),
+            #[cfg(feature = "aesgcm")]
+            Self::Fields(error) => error.fmt(f),
         }
     }
 }
@@ -264,7 +276,7 @@ impl Respond for Shared {
         let mut state = self.state();
         let known = state.subscriptions.get(&path);
         let keys = known.and_then(|known| known.keys.as_ref()).ok_or(Unreadable::NoSubscription);
-        let payload = keys.and_then(|keys| decrypt(&provider(), keys, &body).map_err(Unreadable::Message));
+        let payload = keys.and_then(|keys| open(keys, &head.headers, &body));
         let received = Received {
             payload,
             ttl: field("ttl").and_then(Ttl::parse),
@@ -285,6 +297,26 @@ impl Respond for Shared {
         self.arrived.notify_one();
         answer
     }
+}
+
+/// What it says to the user agent that has these keys.
+fn open(keys: &ReceiverKeys, headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    #[cfg(feature = "aesgcm")]
+    if aesgcm::is_content_coding(&joined(headers, "content-encoding")) {
+        let (encryption, crypto_key) = (joined(headers, "encryption"), joined(headers, "crypto-key"));
+        let fields = aesgcm::Fields::parse(encryption, crypto_key).map_err(Unreadable::Fields)?;
+        return aesgcm::decrypt(&provider(), keys, &fields, body).map_err(Unreadable::Aesgcm);
+    }
+    #[cfg(not(feature = "aesgcm"))]
+    let _one_coding = headers;
+    decrypt(&provider(), keys, body).map_err(Unreadable::Message)
+}
+
+/// All lines of a field (RFC 9110 §5.3).
+#[cfg(feature = "aesgcm")]
+fn joined(headers: &HeaderMap, name: &str) -> String {
+    let lines = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
+    lines.collect::<Vec<_>>().join(",")
 }
 
 /// What a push service makes of it.

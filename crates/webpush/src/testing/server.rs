@@ -24,7 +24,7 @@ use rustls::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
@@ -112,23 +112,32 @@ async fn serve(listener: StdListener, acceptor: TlsAcceptor, responder: Arc<impl
 
 async fn connection(io: TcpStream, acceptor: TlsAcceptor, responder: Arc<impl Respond>) {
     let Ok(io) = acceptor.accept(io).await else { return };
-    let service = service_fn(move |request| respond(request, Arc::clone(&responder)));
+    // An error of a service ends a connection of HTTP/1.1, but of HTTP/2 only the stream.
+    let closed = Arc::new(Notify::new());
+    let close = Arc::clone(&closed);
+    let service = service_fn(move |request| respond(request, Arc::clone(&responder), Arc::clone(&close)));
     let builder = Builder::new(TokioExecutor::new());
-    // A connection that its peer has given up is no concern of the test.
-    let _ended = builder.serve_connection(TokioIo::new(io), service).await;
+    tokio::select! {
+        biased;
+        () = closed.notified() => {}
+        // A connection that its peer has given up is no concern of the test.
+        _ended = builder.serve_connection(TokioIo::new(io), service) => {}
+    }
 }
 
 async fn respond(
     request: Request<Incoming>,
     responder: Arc<impl Respond>,
+    close: Arc<Notify>,
 ) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_OCTETS).collect().await?.to_bytes();
     match responder.respond(Request::from_parts(head, body)) {
-        Answer::Response(response) => Ok(response.map(Full::new)),
-        Answer::Close => Err("told to close".into()),
-        Answer::Silence => std::future::pending::<Result<_, Infallible>>().await.map_err(Into::into),
+        Answer::Response(response) => return Ok(response.map(Full::new)),
+        Answer::Close => close.notify_one(),
+        Answer::Silence => {}
     }
+    std::future::pending::<Result<_, Infallible>>().await.map_err(Into::into)
 }
 
 /// More than any sender should send.
