@@ -139,3 +139,23 @@ async fn a_message_that_waits_for_room_expires_in_time_and_is_told_at_the_end() 
     assert!(matches!(first.await.unwrap(), Verdict::Transient(transient) if transient.sent));
     assert!(other.take_received().is_empty());
 }
+
+/// What counts of an answer is its head: one whose body never comes is understood, and in time.
+#[tokio::test]
+async fn an_answer_whose_body_hangs_is_understood_by_its_head() {
+    for (protocol, service) in [("h2", PushService::start()), ("http/1.1", PushService::start_http1())] {
+        let service = service.unwrap();
+        let mut options = service.options();
+        options.limits.answer_body = Duration::from_millis(20);
+        let sender = webpush::tokio::sender(&me(), options).unwrap();
+        for (status, body) in [(410, "no such"), (201, "thank "), (413, "")] {
+            let response = Response::builder().status(status).body(bytes::Bytes::from(body)).unwrap();
+            service.answer_next(Answer::Unfinished(Box::new(response)));
+            match (status, send(&sender, &service.subscribe(None)).await) {
+                (410, Verdict::Gone(_)) | (201, Verdict::Accepted(_)) | (413, Verdict::Rejected(_)) => {}
+                (status, verdict) => panic!("{protocol}, {status}: {verdict:?}"),
+            }
+        }
+        assert!(matches!(send(&sender, &service.subscribe(None)).await, Verdict::Accepted(_)), "{protocol}");
+    }
+}

@@ -40,6 +40,12 @@ fn assert_not_sent(verdict: &Verdict) {
     assert!(!transient.sent && transient.said.is_none());
 }
 
+/// As for any address that may not be connected to.
+fn assert_forbidden(verdict: &Verdict) {
+    let Verdict::Rejected(rejection) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(rejection.status, None);
+}
+
 /// What was asked of the proxy, and what it saw of what went through.
 fn assert_tunnelled(double: &Double, service: &PushService, credentials: Option<&str>) {
     let authority = service.url().replace("https://", "");
@@ -216,7 +222,7 @@ async fn a_proxy_is_not_asked_for_what_is_inside() {
         "a.internal",
     ] {
         to.endpoint = format!("https://{host}:{port}/p/1").parse().unwrap();
-        assert_not_sent(&verdict(&sender, &to).await);
+        assert_forbidden(&verdict(&sender, &to).await);
         assert!(double.asked().is_empty(), "{host}");
     }
     // One that is allowed is another matter; and what the proxy makes of a name is its own.
@@ -225,7 +231,7 @@ async fn a_proxy_is_not_asked_for_what_is_inside() {
         ..guarded
     };
     to.endpoint = format!("https://localhost:{port}/p/1").parse().unwrap();
-    assert_not_sent(&verdict(&start(network), &to).await);
+    assert_forbidden(&verdict(&start(network), &to).await);
     assert!(double.asked().is_empty(), "where it leads nobody can know, so an address does not allow a name");
     to.endpoint = format!("https://push.example:{port}/p/1").parse().unwrap();
     let elsewhere = Double::start(Manner::Say("HTTP/1.1 502 Bad Gateway\r\n\r\n"));

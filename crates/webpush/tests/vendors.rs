@@ -56,13 +56,13 @@ fn answer(status: u16, fields: &[(&'static str, &'static str)], body: &'static s
 async fn a_success_of_wns_may_be_none() {
     let service = PushService::start().unwrap();
     let sender = start(service.options());
-    for status in [200, 201] {
-        service.answer_next(answer(status, &[("x-wns-status", "Dropped")], ""));
+    for (status, field) in [(200, "x-wns-status"), (201, "x-wns-notificationstatus")] {
+        service.answer_next(answer(status, &[(field, "Dropped")], ""));
         let Verdict::Rejected(said) = verdict(&sender, &service.subscribe(None)).await else { panic!() };
         assert_eq!(said.status, Some(status));
         assert_eq!(service.take_received().len(), 1, "what is final is not sent again");
         for throttled in ["channelthrottled", "appthrottled"] {
-            let fields = [("x-wns-status", throttled)];
+            let fields = [(field, throttled)];
             service.answer_next(answer(status, &fields, ""));
             let taken = verdict(&sender, &service.subscribe(None)).await;
             assert!(matches!(taken, Verdict::Accepted(_)), "{throttled}: {taken:?}");
@@ -80,7 +80,7 @@ async fn a_success_of_wns_may_be_none() {
             }
         }
         for received in ["received", "something new"] {
-            service.answer_next(answer(status, &[("x-wns-status", received)], ""));
+            service.answer_next(answer(status, &[(field, received)], ""));
             assert!(matches!(verdict(&sender, &service.subscribe(None)).await, Verdict::Accepted(_)));
         }
         drop(service.take_received());

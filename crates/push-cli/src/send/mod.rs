@@ -174,6 +174,12 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
         }
         Verdict::Auth(why) => failed(&format!("it does not accept who we say we are{}", said(&why)))
             .hint("give a VAPID key with --key and a contact with --subject; check this machine's clock"),
+        Verdict::Rejected(why) if why.status.is_none() => {
+            failed(&format!("nothing was sent{}", said(&why))).hint(
+                "addresses of this machine and its networks are used with --ca or --private-addresses only, by a \
+                 --proxy as well",
+            )
+        }
         Verdict::Rejected(why) => failed(&format!("it refuses the message{}", said(&why))),
         Verdict::Throttled(Throttled { wait, said: why }) => {
             let why = why.as_ref().map_or_else(String::new, said);
@@ -187,10 +193,7 @@ fn judge(verdict: Verdict, origin: &str) -> Result<Accepted> {
             }
             (None, true) => failed("the connection was lost before it answered")
                 .hint("the message may have been accepted; with a --topic it can be sent again without harm"),
-            (None, false) => failed("cannot be reached").hint(
-                "--log debug says why. Addresses of this machine and its networks are used with --ca or \
-                 --private-addresses only, by a --proxy as well",
-            ),
+            (None, false) => failed("cannot be reached").hint("--log debug says why"),
         },
     })
 }

@@ -161,10 +161,13 @@ mod wns {
     pub(super) const CACHE_POLICY: HeaderName = HeaderName::from_static("x-wns-cache-policy");
     pub(super) const ERROR_DESCRIPTION: HeaderName = HeaderName::from_static("x-wns-error-description");
     const STATUS: HeaderName = HeaderName::from_static("x-wns-status");
+    /// What web push gets, beside the other or instead of it.
+    const NOTIFICATION_STATUS: HeaderName = HeaderName::from_static("x-wns-notificationstatus");
     const CONTINUE_AFTER: HeaderName = HeaderName::from_static("x-wns-continue-after");
 
     pub(super) fn notice(headers: &HeaderMap) -> Option<Notice> {
-        match only(headers, &STATUS)?.to_ascii_lowercase().as_slice() {
+        let status = only(headers, &STATUS).or_else(|| only(headers, &NOTIFICATION_STATUS))?;
+        match status.to_ascii_lowercase().as_slice() {
             b"dropped" => Some(Notice::Dropped),
             b"channelthrottled" => Some(Notice::ResourceThrottled),
             b"appthrottled" => Some(Notice::SenderThrottled),

@@ -17,6 +17,8 @@ pub enum Answer {
     Close,
     /// Never.
     Silence,
+    /// With this, but its body does not end: what there is of it is the beginning of one that never comes.
+    Unfinished(Box<Response<Bytes>>),
 }
 
 /// What can become of a message, as senders learn it.

@@ -154,8 +154,21 @@ impl PushService {
     ///
     /// There is no port, or no thread.
     pub fn start() -> io::Result<Self> {
+        Self::start_speaking(server::ALL)
+    }
+
+    /// As [`PushService::start`], for HTTP/1.1 only, as WNS is.
+    ///
+    /// # Errors
+    ///
+    /// There is no port, or no thread.
+    pub fn start_http1() -> io::Result<Self> {
+        Self::start_speaking(server::HTTP1_ONLY)
+    }
+
+    fn start_speaking(protocols: server::Protocols) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
-        let running = Running::start(vec![HOST.to_owned()], Arc::clone(&shared))?;
+        let running = Running::start(vec![HOST.to_owned()], protocols, Arc::clone(&shared))?;
         let service = Self { shared, running };
         if let Ok(url) = service.url().parse::<PushUrl>() {
             service.shared.origin.get_or_init(|| url.origin());

@@ -4,14 +4,19 @@ use std::{
     convert::Infallible,
     fmt, io,
     net::{SocketAddr, TcpListener as StdListener},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     thread::{self, JoinHandle},
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{body::Incoming, service::service_fn};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -37,6 +42,13 @@ pub(super) trait Respond: Send + Sync + 'static {
     fn respond(&self, request: Request<Bytes>) -> Answer;
 }
 
+/// What it speaks, as ALPN has it.
+pub(super) type Protocols = &'static [&'static [u8]];
+
+pub(super) const ALL: Protocols = &[b"h2", HTTP1];
+pub(super) const HTTP1_ONLY: Protocols = &[HTTP1];
+const HTTP1: &[u8] = b"http/1.1";
+
 /// A server on a thread of its own. It ends when it is dropped.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
@@ -48,9 +60,13 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts it on a free port, with a certificate for these names.
-    pub(super) fn start(names: Vec<String>, respond: Arc<impl Respond>) -> io::Result<Self> {
+    pub(super) fn start(
+        names: Vec<String>,
+        speaks: Protocols,
+        respond: Arc<impl Respond>,
+    ) -> io::Result<Self> {
         let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
-        let acceptor = acceptor(&made).map_err(io::Error::other)?;
+        let acceptor = acceptor(&made, speaks).map_err(io::Error::other)?;
         let listener = StdListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let (address, certificate) = (listener.local_addr()?, made.cert.pem());
@@ -84,13 +100,16 @@ impl fmt::Debug for Running {
     }
 }
 
-fn acceptor(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Result<TlsAcceptor, rustls::Error> {
+fn acceptor(
+    made: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    speaks: Protocols,
+) -> Result<TlsAcceptor, rustls::Error> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = speaks.iter().map(|name| name.to_vec()).collect();
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -129,15 +148,47 @@ async fn respond(
     request: Request<Incoming>,
     responder: Arc<impl Respond>,
     close: Arc<Notify>,
-) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Response<Told>, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_OCTETS).collect().await?.to_bytes();
     match responder.respond(Request::from_parts(head, body)) {
-        Answer::Response(response) => return Ok(response.map(Full::new)),
+        Answer::Response(response) => return Ok(response.map(|body| Told { body, ends: true })),
+        Answer::Unfinished(response) => return Ok(response.map(|body| Told { body, ends: false })),
         Answer::Close => close.notify_one(),
         Answer::Silence => {}
     }
     std::future::pending::<Result<_, Infallible>>().await.map_err(Into::into)
+}
+
+/// A body that is told at once, and then ends or does not.
+struct Told {
+    body: Bytes,
+    ends: bool,
+}
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let body = std::mem::take(&mut self.body);
+        match (body.is_empty(), self.ends) {
+            (false, _) => Poll::Ready(Some(Ok(Frame::data(body)))),
+            (true, true) => Poll::Ready(None),
+            (true, false) => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ends && self.body.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.ends { SizeHint::with_exact(self.body.len() as u64) } else { SizeHint::default() }
+    }
 }
 
 /// More than any sender should send.

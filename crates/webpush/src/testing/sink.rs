@@ -24,7 +24,7 @@ use crate::{
     provider,
     testing::{
         Answer, HOST, LEEWAY_SECS,
-        server::{Respond, Running},
+        server::{ALL, Respond, Running},
     },
 };
 
@@ -86,7 +86,7 @@ impl Sink {
         let (messages, checked, bad) = Default::default();
         let shared = Arc::new(Shared { keys, messages, checked, bad });
         let names = vec![HOST.to_owned(), format!("*.{DOMAIN}")];
-        let running = Running::start(names, Arc::clone(&shared))?;
+        let running = Running::start(names, ALL, Arc::clone(&shared))?;
         Ok(Self { shared, running })
     }
 
