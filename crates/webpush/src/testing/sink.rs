@@ -177,16 +177,20 @@ impl Respond for Shared {
 }
 
 impl Shared {
-    /// Whether the user agent could read it, and the token is for us.
+    /// Whether the user agent could read it, and the token is for us. Other senders' tokens leave out the port, so that is
+    /// let pass.
     fn is_good(&self, uri: &http::Uri, headers: &HeaderMap, body: &[u8]) -> bool {
-        let host = uri.authority().map(http::uri::Authority::as_str);
-        let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
-        let origin = host.and_then(|host| PushUrl::parse(&format!("https://{host}/")).ok());
+        let authority = uri.authority().map(http::uri::Authority::as_str);
+        let authority = authority.or_else(|| headers.get(header::HOST)?.to_str().ok()).unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         let field = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
-        let (Some(origin), Ok(credentials)) = (origin, Credentials::parse(field)) else { return false };
-        let now = system_clocks().wall;
-        verify(&provider(), &credentials, &origin.origin(), now, LEEWAY_SECS).is_ok()
-            && decrypt(&provider(), &self.keys, body).is_ok()
+        let Ok(credentials) = Credentials::parse(field) else { return false };
+        let is_for = |host: &str| {
+            let now = system_clocks().wall;
+            PushUrl::parse(&format!("https://{host}/"))
+                .is_ok_and(|url| verify(&provider(), &credentials, &url.origin(), now, LEEWAY_SECS).is_ok())
+        };
+        (is_for(authority) || is_for(host)) && decrypt(&provider(), &self.keys, body).is_ok()
     }
 }
 
