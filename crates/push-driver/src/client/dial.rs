@@ -158,9 +158,8 @@ impl<R: Runtime> Dialer<R> {
         for (address, shares) in allowed.iter().zip((1..=allowed.len()).rev()) {
             let left = until.since(self.runtime.now().mono);
             let share = left / u32::try_from(shares).unwrap_or(u32::MAX);
-            match within(&self.runtime, share, self.runtime.connect(*address)).await {
-                Some(Ok(io)) => return Ok(io),
-                Some(Err(_)) | None => {}
+            if let Some(Ok(io)) = within(&self.runtime, share, self.runtime.connect(*address)).await {
+                return Ok(io);
             }
         }
         Err("no address was reached".into())

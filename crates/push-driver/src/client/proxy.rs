@@ -143,7 +143,7 @@ impl<R: Runtime> Dialer<R> {
         let io = self.connect(host, proxy.0.origin.port(), until, &Addresses::Any).await;
         let io = io.map_err(|reason| match reason {
             NoConnection::Failed(UNRESOLVED) => "the proxy's name was not resolved",
-            _ => "the proxy was not reached",
+            NoConnection::Failed(_) | NoConnection::Forbidden(_) => "the proxy was not reached",
         })?;
         let io: Box<dyn Transport> = if proxy.0.origin.is_https() {
             let tls = TlsConnector::from(self.tls.config(Alpn::Http1)).connect(server_name(host)?, io);

@@ -1,6 +1,9 @@
 //! Messages for more push services than the machine has room for: they wait here, the oldest first, and take turns.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use push_proto::{
     Mono, Now, Ttl,
@@ -44,16 +47,16 @@ impl Parked {
     }
 
     /// What is to be offered now. What is refused again comes back.
-    pub(super) fn offer(&mut self, now: Now) -> Vec<Box<Job>> {
+    pub(super) fn offer(&mut self, now: Now) -> VecDeque<Box<Job>> {
         let mut room = std::mem::take(&mut self.room);
         if self.again.take_if(|at| *at <= now.mono).is_some() {
             room = usize::MAX;
         }
-        let mut offered = Vec::new();
+        let mut offered = VecDeque::new();
         while offered.len() < room
             && let Some((_, job)) = self.jobs.pop_first()
         {
-            offered.push(job);
+            offered.push_back(job);
         }
         if self.jobs.is_empty() {
             self.again = None;
