@@ -68,6 +68,11 @@ impl Sender {
 
     pub(crate) fn send(&mut self, job: Job, site: &mut Site, now: Now) {
         self.jobs.insert(job.id);
+        if job.id.0 % ROOM_EVERY == 0 {
+            // What the driver learns of the connection: from one to four requests at once, or many.
+            let room = [1, 2, 4, 100].get(usize::from(self.number % 4)).copied().unwrap_or(1);
+            self.give(Input::Room(job.to.origin(), room), site, now);
+        }
         self.give(Input::Send(Box::new(job)), site, now);
     }
 
@@ -231,6 +236,9 @@ impl Sender {
         site.require(before.is_none(), Guarantee::Protocol, || format!("{job:?} has two verdicts"));
     }
 }
+
+/// Jobs from one word about the connection to the next.
+const ROOM_EVERY: u64 = 5;
 
 const fn kind_of(input: &Input) -> InputKind {
     match input {

@@ -138,6 +138,10 @@ fn judged(verdict: Verdict, origin: &str) -> Outcome {
                 said(&why)
             )
         }
+        Verdict::Rejected(why) if why.status.is_none() => format!(
+            "Nothing was sent to {origin}{}. Addresses of this machine and its networks need --ca.",
+            said(&why)
+        ),
         Verdict::Rejected(why) => format!("{origin} refuses the message{}.", said(&why)),
         Verdict::Throttled(throttled) => {
             format!("{origin} asks for a pause. Try again after {} s.", throttled.wait.as_secs().max(1))
@@ -147,8 +151,7 @@ fn judged(verdict: Verdict, origin: &str) -> Outcome {
             Some(why) => format!("{origin} has a problem of its own{}. Try again later.", said(&why)),
             None if why.sent => format!("The connection to {origin} was lost before it answered."),
             None => format!(
-                "{origin} cannot be reached from here. A proxy or firewall may be in between, or it is an address of \
-                 this machine or its networks, which needs --ca; --log debug says more."
+                "{origin} cannot be reached from here. A proxy or firewall may be in between; --log debug says more."
             ),
         },
     })
