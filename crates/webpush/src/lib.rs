@@ -59,7 +59,7 @@
 //! | [`KeyMismatch`](Verdict::KeyMismatch) | the subscription was made with another VAPID key | send with that key ([`Message::key`]), or have the page subscribe anew; do not just delete: a mistake in your configuration looks the same |
 //! | [`Auth`](Verdict::Auth) | the service does not accept the token | look where it comes from. A service that took your messages before: an alarm for you, since the contact, the clock or the key is wrong, and none will be taken there. One that never did: anybody can subscribe with an endpoint that says so |
 //! | [`Rejected`](Verdict::Rejected) | this message will never be taken | look at its [`explanation`](Rejection::explanation) |
-//! | [`Throttled`](Verdict::Throttled) | too much, and no attempt or no time was left | try again after its `wait` |
+//! | [`Throttled`](Verdict::Throttled) | too much, and no attempt or no time was left, or a pause of more than [`patience`](SenderLimits::patience) was asked for | try again after its `wait`; none was told if that is zero: in a minute or so |
 //! | [`Expired`](Verdict::Expired) | its TTL ran out while it waited here | nothing |
 //! | [`Transient`](Verdict::Transient) | no answer, or the service has a problem of its own | try again later; without a topic it may come twice if it was `sent` |
 //!
