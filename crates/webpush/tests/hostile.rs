@@ -1,12 +1,21 @@
 //! Push services that want to keep others waiting, on purpose or not: what is for another is sent all the same.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::stream;
 use http::Response;
 use webpush::{
-    ClientTls, Message, Options, Sender, SigningKey, Subscription, Ttl, Vapid, Verdict, provider,
+    ClientTls, Message, Options, Resolver, Sender, SigningKey, Subscription, Topic, Ttl, Vapid, Verdict,
+    provider,
     testing::{Answer, PushService},
 };
 
@@ -158,4 +167,28 @@ async fn an_answer_whose_body_hangs_is_understood_by_its_head() {
         }
         assert!(matches!(send(&sender, &service.subscribe(None)).await, Verdict::Accepted(_)), "{protocol}");
     }
+}
+
+/// A push service that speaks HTTP/2 from some day on is spoken to so, without an end to its traffic first.
+#[tokio::test]
+async fn a_service_may_learn_http_2() {
+    let (before, after) = (PushService::start_http1().unwrap(), PushService::start().unwrap());
+    let learnt = Arc::new(AtomicBool::new(false));
+    let ports = [&before, &after].map(|service| service.url().rsplit(':').next().unwrap().parse().unwrap());
+    let (seen, here) = (Arc::clone(&learnt), [127, 0, 0, 1]);
+    let resolver = Resolver::new(move |_: &str, _: u16| {
+        Ok(vec![SocketAddr::from((here, ports[usize::from(seen.load(Ordering::SeqCst))]))])
+    });
+    let mut options = Options { resolver: Some(resolver), ..options(&[&before, &after]) };
+    options.config.limits.backoff.first = Duration::from_millis(1);
+    options.config.limits.backoff.longest = Duration::from_millis(5);
+    let sender = webpush::tokio::sender(&me(), options).unwrap();
+    let (mut to, _same) = (before.subscribe(None), after.subscribe(None));
+    to.endpoint = "https://localhost/p/1".parse().unwrap();
+    assert!(matches!(send(&sender, &to).await, Verdict::Accepted(_)));
+    learnt.store(true, Ordering::SeqCst);
+    before.answer_all(Some(Answer::Close));
+    let message = Message::new(to.clone(), "hello").topic(Topic::from_any("t"));
+    assert!(matches!(sender.send(message).await.unwrap().verdict, Verdict::Accepted(_)));
+    assert_eq!((before.take_received().len(), after.take_received().len()), (2, 1));
 }

@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -59,13 +62,21 @@ pub(super) struct Http1<R> {
     origin: Origin,
     room: Semaphore,
     resting: Mutex<Vec<Connection>>,
+    /// It speaks HTTP/2 since.
+    outdated: AtomicBool,
 }
 
 impl<R: Runtime> Http1<R> {
     /// With the one that showed that the service speaks nothing else.
     pub(super) fn new(dialer: Dialer<R>, origin: Origin, first: Connection) -> Self {
         let room = Semaphore::new(dialer.limits.http1_connections.max(1));
-        Self { dialer, origin, room, resting: Mutex::new(vec![first]) }
+        let (resting, outdated) = (Mutex::new(vec![first]), AtomicBool::new(false));
+        Self { dialer, origin, room, resting, outdated }
+    }
+
+    /// Whether the push service has learnt HTTP/2: then it is time for a connection of that kind.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Relaxed)
     }
 
     /// Sends a request; gives the response's head and the beginning of its body.
@@ -119,8 +130,10 @@ impl<R: Runtime> Http1<R> {
         }
         match self.dialer.clone().dial(self.origin.clone()).await? {
             Dialled::Http1(connection) => Ok(connection),
-            // It has learnt HTTP/2 since: when this is idle and closed, the next will use it.
-            Dialled::Http2 { .. } => Err(Failure::NotSent),
+            Dialled::Http2 { .. } => {
+                self.outdated.store(true, Ordering::Relaxed);
+                Err(Failure::NotSent)
+            }
         }
     }
 }

@@ -10,7 +10,10 @@ use h2::client::SendRequest;
 use http::Request;
 use push_proto::{Mono, Now, Origin, user_agent::RequestId};
 
-use crate::client::{ClientLimits, exchange, http1::Http1};
+use crate::{
+    Runtime,
+    client::{ClientLimits, exchange, http1::Http1},
+};
 
 /// A request that waits for a connection, and whether it is a monitor.
 pub(super) type Waiting = (RequestId, Request<Bytes>, bool);
@@ -22,7 +25,7 @@ pub(super) enum Requests<R> {
     Http1(Arc<Http1<R>>),
 }
 
-impl<R> Requests<R> {
+impl<R: Runtime> Requests<R> {
     /// How many it takes at once.
     fn room(&self, limits: &ClientLimits) -> usize {
         match self {
@@ -35,7 +38,7 @@ impl<R> Requests<R> {
         match self {
             Self::Http2(requests) => exchange::is_spent(requests),
             // It opens others.
-            Self::Http1(_) => false,
+            Self::Http1(requests) => requests.is_outdated(),
         }
     }
 }
@@ -63,7 +66,7 @@ pub(super) struct Lines<R> {
     idle: BTreeSet<(Mono, Origin)>,
 }
 
-impl<R: Clone> Lines<R> {
+impl<R: Runtime> Lines<R> {
     pub(super) const fn new() -> Self {
         Self { lines: BTreeMap::new(), idle: BTreeSet::new() }
     }
