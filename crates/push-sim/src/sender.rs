@@ -68,9 +68,9 @@ impl Sender {
 
     pub(crate) fn send(&mut self, job: Job, site: &mut Site, now: Now) {
         self.jobs.insert(job.id);
-        if job.id.0 % ROOM_EVERY == 0 {
+        if job.id.0.is_multiple_of(ROOM_EVERY) {
             // What the driver learns of the connection: from one to four requests at once, or many.
-            let room = [1, 2, 4, 100].get(usize::from(self.number % 4)).copied().unwrap_or(1);
+            let room = [1, 2, 4, 100].get(self.number % 4).copied().unwrap_or(1);
             self.give(Input::Room(job.to.origin(), room), site, now);
         }
         self.give(Input::Send(Box::new(job)), site, now);
