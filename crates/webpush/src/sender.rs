@@ -43,9 +43,9 @@ pub struct Options {
     pub in_flight: Option<usize>,
 }
 
-/// Messages of one [`Sender::send_all`] that are under way at once, if nothing else is said: they are what it holds in
-/// memory, some 10 KiB each.
-pub const IN_FLIGHT: usize = 2048;
+/// Messages of one [`Sender::send_all`] that are under way at once, if nothing else is said: as many as may be in flight at
+/// all push services together, and two batches that are encrypted meanwhile. More only grow cold.
+pub const IN_FLIGHT: usize = 640;
 
 #[cfg(any(feature = "smol", feature = "tokio"))]
 impl Options {
