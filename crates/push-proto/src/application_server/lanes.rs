@@ -20,11 +20,8 @@ use crate::{Mono, Now, Origin};
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<Audience, Filed>,
-    /// Lanes that may have something to do now, at push services that answer, or that were asked for nothing yet.
-    able: BTreeSet<Audience>,
-    /// The same, at those that have not answered their first request, or not their last.
-    on_trial: BTreeSet<Audience>,
-    /// What is in flight at the latter, beyond the first of each.
+    turns: Turns,
+    /// What is in flight at those on trial, beyond the first of each.
     unproven: usize,
     /// Lanes that have nothing to do before then.
     later: BTreeSet<(Mono, Audience)>,
@@ -34,6 +31,33 @@ pub(super) struct Lanes {
     cursor: Option<Audience>,
     /// Pauses of push services that have no lane.
     pauses: Remembered<Origin, Pause>,
+}
+
+/// Lanes that may have something to do now.
+#[derive(Debug, Default)]
+struct Turns {
+    /// At push services that answer, or that were asked for nothing yet.
+    able: BTreeSet<Audience>,
+    /// At those that have not answered their first request, or not their last.
+    on_trial: BTreeSet<Audience>,
+}
+
+impl Turns {
+    fn insert(&mut self, audience: Audience, lane: &Lane) {
+        if lane.is_on_trial() { &mut self.on_trial } else { &mut self.able }.insert(audience);
+    }
+
+    fn remove(&mut self, audience: &Audience) {
+        self.able.remove(audience);
+        self.on_trial.remove(audience);
+    }
+
+    /// The first between these, of those on trial only if there is room for them.
+    fn first(&self, between: (Bound<&Audience>, Bound<&Audience>), room: bool) -> Option<&Audience> {
+        let able = self.able.range::<Audience, _>(between).next();
+        let on_trial = if room { self.on_trial.range::<Audience, _>(between).next() } else { None };
+        able.into_iter().chain(on_trial).min()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -119,8 +143,7 @@ impl Lanes {
             self.lanes.iter().filter(|(audience, filed)| filed.lane.is_idle() && may_go(&audience.origin));
         let audience = idle.min_by_key(|(_, filed)| filed.lane.used)?.0.clone();
         let filed = self.lanes.remove(&audience)?;
-        self.able.remove(&audience);
-        self.on_trial.remove(&audience);
+        self.turns.remove(&audience);
         self.unproven = self.unproven.saturating_sub(filed.unproven);
         if let Some(at) = filed.later {
             self.later.remove(&(at, audience.clone()));
@@ -155,8 +178,7 @@ impl Lanes {
                     Some(step @ (Step::Sign(_) | Step::Send(..))) => return Some((audience, step)),
                     // Not before something happens to it.
                     Some(Step::Nothing) | None => {
-                        self.able.remove(&audience);
-                        self.on_trial.remove(&audience);
+                        self.turns.remove(&audience);
                     }
                 }
             }
@@ -167,10 +189,8 @@ impl Lanes {
     /// The first lane between these that may have something to do. What is not known to answer has one request each, and a
     /// quarter of all of them together.
     fn next_in(&self, turn: (Bound<&Audience>, Bound<&Audience>), limits: &Limits) -> Option<Audience> {
-        let able = self.able.range::<Audience, _>(turn).next();
         let room = self.unproven < limits.requests.div_ceil(4);
-        let on_trial = if room { self.on_trial.range::<Audience, _>(turn).next() } else { None };
-        able.into_iter().chain(on_trial).min().cloned()
+        self.turns.first(turn, room).cloned()
     }
 
     /// It was its turn.
@@ -195,14 +215,12 @@ impl Lanes {
             if let Some(at) = filed.later.take_if(|at| wakes != Some(*at)) {
                 self.later.remove(&(at, audience.clone()));
             }
-            self.able.remove(&audience);
-            self.on_trial.remove(&audience);
+            self.turns.remove(&audience);
             if let Some(at) = wakes {
                 filed.later = Some(at);
                 self.later.insert((at, audience));
             } else if filed.lane.has_jobs() {
-                let able = if filed.lane.is_on_trial() { &mut self.on_trial } else { &mut self.able };
-                able.insert(audience);
+                self.turns.insert(audience, &filed.lane);
             }
         }
         while let Some((at, _)) = self.later.first()
@@ -211,8 +229,7 @@ impl Lanes {
         {
             if let Some(filed) = self.lanes.get_mut(&audience) {
                 filed.later = None;
-                let able = if filed.lane.is_on_trial() { &mut self.on_trial } else { &mut self.able };
-                able.insert(audience);
+                self.turns.insert(audience, &filed.lane);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::user_agent::Backoff;
+use crate::{Mono, Now, user_agent::Backoff};
 
 /// How much of an error's body is looked at and reported, unless told otherwise: what services say is in its beginning.
 pub const REASON_OCTETS: usize = 1024;
@@ -63,6 +63,13 @@ pub struct Limits {
     pub monitor: Duration,
     /// The waits between attempts.
     pub backoff: Backoff,
+}
+
+impl Limits {
+    /// When a pause of that length ends, as far as it is remembered.
+    pub(super) fn pause_ends(&self, wait: Duration, now: Now) -> Mono {
+        now.mono.after(wait.min(self.retry_after))
+    }
 }
 
 impl Default for Limits {

@@ -16,7 +16,7 @@
 //!   replaces the first, or if [`Config::repeat`] says so. A message may so be accepted twice.
 //! - Each push service has its own pace: a pause that it asks for by 503, or that a failure to connect suggests, is
 //!   for all its messages and for no others. What would wait for longer than [`Limits::patience`] is told at once instead.
-//!   Few requests are under way at one that has not answered yet, and all of those have half of what there is. A 429 is about one push resource (`8030-8.4-2`): what is for that one waits
+//!   Few requests are under way at one that has not answered yet, and all of those share a quarter beyond their first. A 429 is about one push resource (`8030-8.4-2`): what is for that one waits
 //!   (`8030-8.4-3`), and nothing else does.
 //! - The TTL runs from the moment a job is taken: what is sent is what is left of it (`8030-5.2-1`).
 //! - Each VAPID key is an identity of its own: the token, the pace and the receipt subscription of a push service are kept

@@ -164,7 +164,7 @@ impl Sender {
         if let Some(pause) =
             held.into_iter().chain([pause]).find(|pause| pause.until > now.mono.after(patience))
         {
-            self.conclude(id, paused(pause, now));
+            self.lose_patience(id, pause, now);
         }
     }
 
@@ -239,8 +239,7 @@ impl Sender {
         lane.in_flight = lane.in_flight.saturating_sub(1);
         lane.push(queued.place, queued.job.receipt);
         if until > queued.patience(lane.thrived(), &self.config.limits) {
-            let last = queued.last.take();
-            self.conclude(id, last.unwrap_or(paused(Pause { until, unreachable: false }, now)));
+            self.lose_patience(id, Pause { until, unreachable: false }, now);
         }
         true
     }
@@ -298,7 +297,7 @@ impl Sender {
     /// The push service takes nothing for that long, from whichever key. What has no patience for it is told.
     pub(super) fn pause(&mut self, origin: &Origin, wait: Duration, unreachable: bool, now: Now) {
         let limits = self.config.limits;
-        let until = now.mono.after(wait.min(limits.retry_after));
+        let until = limits.pause_ends(wait, now);
         let pause = Pause { until, unreachable };
         if !self.lanes.pause(origin, pause) {
             return;
@@ -309,12 +308,22 @@ impl Sender {
         };
         let waiting: Vec<_> = self.lanes.at(origin).flat_map(jobs).collect();
         for (id, thrived) in waiting {
-            let Some(queued) = self.queue.jobs.get_mut(&id) else { continue };
-            if until > queued.patience(thrived, &limits) {
-                let last = queued.last.take();
-                self.conclude(id, last.unwrap_or(paused(pause, now)));
+            if self.queue.jobs.get(&id).is_some_and(|queued| until > queued.patience(thrived, &limits)) {
+                self.lose_patience(id, pause, now);
             }
         }
+    }
+
+    /// It would wait for longer than it may. What was said of it before counts, but for how long to wait.
+    fn lose_patience(&mut self, id: JobId, pause: Pause, now: Now) {
+        let wait = pause.until.since(now.mono);
+        let verdict = match self.queue.jobs.get_mut(&id).and_then(|queued| queued.last.take()) {
+            Some(Verdict::Throttled(throttled)) => Verdict::Throttled(Throttled { wait, ..throttled }),
+            Some(last) => last,
+            None if pause.unreachable => Verdict::Transient(Transient { said: None, sent: false }),
+            None => Verdict::Throttled(Throttled { wait, said: None }),
+        };
+        self.conclude(id, verdict);
     }
 
     /// Its one verdict.
@@ -352,14 +361,6 @@ impl Sender {
         self.holds.clear();
         self.ended.clear();
     }
-}
-
-/// What there is to say of a message that would wait for so long.
-fn paused(pause: Pause, now: Now) -> Verdict {
-    if pause.unreachable {
-        return Verdict::Transient(Transient { said: None, sent: false });
-    }
-    Verdict::Throttled(Throttled { wait: pause.until.since(now.mono), said: None })
 }
 
 /// The end of names that nobody has (RFC 6761 §6.4): FCM's `https://permanently-removed.invalid/` is such a subscription.

@@ -136,7 +136,7 @@ impl Sender {
         let wait = self.backoff(flight, response, now);
         if scope == Scope::PushResource {
             // Too much for that one, or its queue is full; the others are not concerned.
-            let until = now.mono.after(wait.min(self.config.limits.retry_after));
+            let until = self.config.limits.pause_ends(wait, now);
             self.holds.remember(to, (), until, self.config.limits.held);
         } else {
             self.pause(&flight.audience.origin, wait, false, now);

@@ -39,6 +39,21 @@ fn who_asks_for_a_day_is_told_at_once() {
     }
 }
 
+/// Of two pauses it is the one that is too long which is told.
+#[test]
+fn who_waits_for_a_minute_is_told_of_the_day() {
+    let mut world = World::new();
+    let (first, second) = (world.sending(job(1)), world.sending(job(2)));
+    assert!(world.reply(first, retry_after(503, 60)).is_empty());
+    let told = verdicts(&world.reply(second, retry_after(503, DAY)));
+    assert_eq!(told.len(), 2);
+    for (_, verdict) in told {
+        assert_eq!(waits(&verdict), Duration::from_secs(DAY));
+        let Verdict::Throttled(Throttled { said: Some(said), .. }) = verdict else { panic!() };
+        assert_eq!(said.status, Some(503));
+    }
+}
+
 #[test]
 fn patience_is_for_all_the_waits_of_a_message() {
     let mut world = World::new();
