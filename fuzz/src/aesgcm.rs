@@ -1,6 +1,6 @@
 use push_crypto::{
     aesgcm::{DecryptError, Fields, FieldsError, MAX_FIELD_LEN, MAX_PLAINTEXT, decrypt, encrypt_with},
-    message::{MessageKeys, Options, Padding},
+    message::{MessageKeys, Options},
 };
 
 use crate::{
@@ -34,12 +34,7 @@ fn any(octets: &[u8]) {
 }
 
 fn damaged(mut script: Script<'_>) {
-    let padding = match script.octet() % 4 {
-        0 => Padding::None,
-        1 => Padding::Full,
-        2 => Padding::Buckets(script.u16().into()),
-        _ => Padding::ToLength(script.u16().into()),
-    };
+    let padding = script.padding();
     // One more than by default, so that the record size has to be told.
     let options = Options::new(padding).limit(usize::from(script.u16()).min(MAX_PLAINTEXT + 1));
     let (ephemeral, salt) = (script.octet(), script.array());

@@ -1,6 +1,6 @@
 use push_crypto::{
     message::{
-        DecryptError, HEADER_LEN, MAX_PLAINTEXT, MessageKeys, Options, Padding, decrypt, decrypt_in_place,
+        DecryptError, HEADER_LEN, MAX_PLAINTEXT, MessageKeys, Options, decrypt, decrypt_in_place,
         encrypt_with, sender_key,
     },
     record::RecordError,
@@ -19,12 +19,7 @@ pub fn message_decrypt(octets: &[u8]) {
         let _ = agreed(script.rest());
         return;
     }
-    let padding = match script.octet() % 4 {
-        0 => Padding::None,
-        1 => Padding::Full,
-        2 => Padding::Buckets(script.u16().into()),
-        _ => Padding::ToLength(script.u16().into()),
-    };
+    let padding = script.padding();
     let options = Options::new(padding).limit(usize::from(script.u16()).min(MAX_PLAINTEXT));
     let (ephemeral, salt) = (script.octet(), script.array());
     let alter = (script.u16(), script.octet(), script.octet());

@@ -1,6 +1,7 @@
 //! Octets as a script: choices, numbers and strings, taken from the front. When they are used up every choice is the
 //! first, so each input is whole.
 
+use push_crypto::message::Padding;
 use push_proto::{AgentId, MessageId, Slot, SubscriptionId};
 
 /// What is left of the input.
@@ -32,6 +33,15 @@ impl<'a> Script<'a> {
 
     pub(crate) fn pick<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())].clone()
+    }
+
+    pub(crate) fn padding(&mut self) -> Padding {
+        match self.octet() % 4 {
+            0 => Padding::None,
+            1 => Padding::Full,
+            2 => Padding::Buckets(self.u16().into()),
+            _ => Padding::ToLength(self.u16().into()),
+        }
     }
 
     pub(crate) fn u16(&mut self) -> u16 {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Mono, Now, user_agent::Backoff};
+use crate::{Mono, Now, Ttl, user_agent::Backoff};
 
 /// How much of an error's body is looked at and reported, unless told otherwise: what services say is in its beginning.
 pub const REASON_OCTETS: usize = 1024;
@@ -66,6 +66,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How long a message may wait on this side: its TTL (`8030-5.2-1`), or what one of 0 is worth.
+    #[must_use]
+    pub fn worth(&self, ttl: Ttl) -> Duration {
+        if ttl == Ttl::ZERO { self.ttl_zero } else { Duration::from_secs(ttl.as_secs().into()) }
+    }
+
     /// When a pause of that length ends, as far as it is remembered.
     pub(super) fn pause_ends(&self, wait: Duration, now: Now) -> Mono {
         now.mono.after(wait.min(self.retry_after))

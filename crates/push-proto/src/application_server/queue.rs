@@ -142,14 +142,10 @@ impl Sender {
         let mut job = *job;
         // `8030-5.2-10`: receipts cannot be relied on for TTL 0, so none is asked for.
         job.receipt &= job.ttl != Ttl::ZERO;
-        let worth = match job.ttl {
-            Ttl::ZERO => limits.ttl_zero,
-            ttl => Duration::from_secs(ttl.as_secs().into()),
-        };
         let (id, receipt, audience) = (job.id, job.receipt, Audience::of(&job));
         let place = Place { due: now.mono, urgency: job.urgency, arrival: self.queue.arrivals, job: id };
         self.queue.arrivals = self.queue.arrivals.saturating_add(1);
-        let (expires, patience) = (now.mono.after(worth), limits.patience);
+        let (expires, patience) = (now.mono.after(limits.worth(job.ttl)), limits.patience);
         let to = job.to.clone();
         self.queue.resources.entry(job.to.clone()).or_default().insert(id);
         let (accepted, shares) = (now.mono, self.config.share_receipts);

@@ -87,7 +87,7 @@ pub(super) struct Driver<R> {
     provider: Provider,
     signers: Vec<Signer>,
     ordered: mpsc::UnboundedReceiver<Command>,
-    reason_octets: usize,
+    limits: MachineLimits,
     tasks: FuturesUnordered<Task>,
     lines: Lines<R>,
     requests: BTreeMap<RequestId, Asked>,
@@ -107,7 +107,7 @@ impl<R: Runtime> Driver<R> {
         dialer: Dialer<R>,
         (provider, signers): (Provider, Vec<Signer>),
         ordered: mpsc::UnboundedReceiver<Command>,
-        bounds: &MachineLimits,
+        limits: MachineLimits,
     ) -> Self {
         let (monitor, monitored) = mpsc::channel(1);
         Self {
@@ -116,12 +116,12 @@ impl<R: Runtime> Driver<R> {
             provider,
             signers,
             ordered,
-            reason_octets: bounds.reason_octets,
+            limits,
             tasks: FuturesUnordered::new(),
             lines: Lines::new(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            parked: Parked::new(bounds.ttl_zero),
+            parked: Parked::new(),
             receipts: BTreeMap::new(),
             monitor,
             monitored,
@@ -295,7 +295,7 @@ impl<R: Runtime> Driver<R> {
             let Some(Waiting { came, ttl, .. }) = self.waiting.get(&job.id) else { continue };
             // `8030-5.2-1`: it runs here as well.
             let waited = now.mono.since(*came);
-            if waited >= self.parked.worth(*ttl) {
+            if waited >= self.limits.worth(*ttl) {
                 self.verdict(job.id, Verdict::Expired);
             } else {
                 let waited = u32::try_from(waited.as_secs()).unwrap_or(u32::MAX);
@@ -358,7 +358,7 @@ impl<R: Runtime> Driver<R> {
                 Happened::Finished(id)
             }))
         } else {
-            let octets = self.reason_octets;
+            let octets = self.limits.reason_octets;
             let bounds = (self.dialer.runtime.clone(), self.dialer.limits);
             self.spawn(Box::pin(async move {
                 let reply = match requests {

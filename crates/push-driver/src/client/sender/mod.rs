@@ -157,7 +157,7 @@ impl Sender {
         let machine = application_server::Sender::new(config, &Seed::from_octets(seed));
         let (orders, ordered) = mpsc::unbounded_channel();
         let dialer = Dialer { runtime, tls, addresses, resolver, proxy, limits };
-        let driver = Driver::new(machine, dialer, (provider, signers), ordered, &config.limits);
+        let driver = Driver::new(machine, dialer, (provider, signers), ordered, config.limits);
         let room = Arc::new(Semaphore::new(config.limits.jobs.min(Semaphore::MAX_PERMITS)));
         Ok((Self(Arc::new(Inner { orders, room, provider, key, keys })), driver.run()))
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use push_proto::{
-    Mono, Now, Ttl,
+    Mono, Now,
     application_server::{Job, JobId},
 };
 
@@ -20,13 +20,11 @@ pub(super) struct Parked {
     room: usize,
     /// When all are offered, whatever happens.
     again: Option<Mono>,
-    /// What a TTL of 0 is worth.
-    ttl_zero: Duration,
 }
 
 impl Parked {
-    pub(super) const fn new(ttl_zero: Duration) -> Self {
-        Self { jobs: BTreeMap::new(), room: 0, again: None, ttl_zero }
+    pub(super) const fn new() -> Self {
+        Self { jobs: BTreeMap::new(), room: 0, again: None }
     }
 
     /// There was no room for this one.
@@ -66,11 +64,6 @@ impl Parked {
 
     pub(super) fn take_all(&mut self) -> Vec<JobId> {
         std::mem::take(&mut self.jobs).into_values().map(|job| job.id).collect()
-    }
-
-    /// How long a message may wait here.
-    pub(super) fn worth(&self, ttl: Ttl) -> Duration {
-        if ttl == Ttl::ZERO { self.ttl_zero } else { Duration::from_secs(ttl.as_secs().into()) }
     }
 
     /// When to look again.
