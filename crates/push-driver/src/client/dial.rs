@@ -7,13 +7,14 @@ use h2::{
     Ping, PingPong,
     client::{Builder, Connection, SendRequest},
 };
-use push_proto::{Mono, Origin, user_agent::Failure};
+use push_proto::{Origin, user_agent::Failure};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::{
     Addresses, ClientLimits, Proxy, Resolver, http1,
     proxy::{bare, server_name},
+    reach::first_reached,
 };
 use crate::{
     ClientTls, Runtime,
@@ -86,8 +87,7 @@ impl<R: Runtime> Dialer<R> {
     async fn dial_any(self, origin: Origin, alpn: Alpn) -> Result<Spoken, Failure> {
         let wait = self.limits.connect;
         let runtime = self.runtime.clone();
-        let until = runtime.now().mono.after(wait);
-        match within(&runtime, wait, self.establish(origin, alpn, until)).await {
+        match within(&runtime, wait, self.establish(origin, alpn)).await {
             Some(Ok(dialled)) => Ok(dialled),
             Some(Err(NoConnection::Failed(reason))) => {
                 tracing::debug!(reason, "no connection");
@@ -104,14 +104,14 @@ impl<R: Runtime> Dialer<R> {
         }
     }
 
-    async fn establish(self, origin: Origin, alpn: Alpn, until: Mono) -> Result<Spoken, NoConnection> {
+    async fn establish(self, origin: Origin, alpn: Alpn) -> Result<Spoken, NoConnection> {
         match &self.proxy {
             Some(proxy) => {
-                let io = self.tunnel(proxy, &origin, until).await?;
+                let io = self.tunnel(proxy, &origin).await?;
                 self.over(io, &origin, alpn).await
             }
             None => {
-                let io = self.connect(bare(origin.host()), origin.port(), until, &self.addresses).await?;
+                let io = self.connect(bare(origin.host()), origin.port(), &self.addresses).await?;
                 self.over(io, &origin, alpn).await
             }
         }
@@ -134,12 +134,11 @@ impl<R: Runtime> Dialer<R> {
         Ok(Spoken::Http1(http1::speak(tls, self.limits).await?))
     }
 
-    /// Each address gets its share of the time that is left, so that one which never answers leaves some for the rest.
+    /// To the first of the host's addresses that answers, of those that may be connected to.
     pub(super) async fn connect(
         &self,
         host: &str,
         port: u16,
-        until: Mono,
         addresses: &Addresses,
     ) -> Result<R::Io, NoConnection> {
         let resolved = match &self.resolver {
@@ -155,14 +154,8 @@ impl<R: Runtime> Dialer<R> {
         if allowed.is_empty() {
             return Err(NoConnection::Forbidden("the name has no address that may be connected to"));
         }
-        for (address, shares) in allowed.iter().zip((1..=allowed.len()).rev()) {
-            let left = until.since(self.runtime.now().mono);
-            let share = left / u32::try_from(shares).unwrap_or(u32::MAX);
-            if let Some(Ok(io)) = within(&self.runtime, share, self.runtime.connect(*address)).await {
-                return Ok(io);
-            }
-        }
-        Err("no address was reached".into())
+        let reached = first_reached(&self.runtime, allowed, self.limits).await;
+        reached.ok_or(NoConnection::Failed("no address was reached"))
     }
 
     async fn speak<Io>(self, io: Io) -> Result<Unwatched, &'static str>

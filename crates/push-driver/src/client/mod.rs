@@ -9,6 +9,7 @@ mod dial;
 mod exchange;
 mod http1;
 mod proxy;
+mod reach;
 mod resolve;
 mod sender;
 mod user_agent;
@@ -30,6 +31,10 @@ pub use user_agent::{Message, SubscribeError, SubscribeOptions, UserAgent, UserA
 pub struct ClientLimits {
     /// Resolving, connecting, a proxy's tunnel, TLS and HTTP/2, together.
     pub connect: Duration,
+    /// How long an address of a name may take before the next is tried as well (RFC 8305 §8).
+    pub next_address: Duration,
+    /// Addresses of a name that are tried; the rest is left alone.
+    pub addresses: usize,
     /// Largest header block of a response or a promise, and head of a proxy's answer. h2 itself would take 16 MiB.
     pub header_octets: u32,
     /// Largest body of a push; a larger one is not taken.
@@ -69,6 +74,8 @@ impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(20),
+            next_address: Duration::from_millis(250),
+            addresses: 16,
             header_octets: 16 * 1024,
             push_octets: 64 * 1024,
             pushes: 32,

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 use base64ct::{Base64, Encoding as _};
 use bytes::BytesMut;
 use push_crypto::UrlError;
-use push_proto::{Mono, Origin};
+use push_proto::Origin;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
@@ -130,17 +130,12 @@ pub(super) type Tunnel = Rewind<Box<dyn Transport>>;
 
 impl<R: Runtime> Dialer<R> {
     /// A tunnel to an origin. A name is for the proxy to resolve, so only what it says by itself is checked.
-    pub(super) async fn tunnel(
-        &self,
-        proxy: &Proxy,
-        origin: &Origin,
-        until: Mono,
-    ) -> Result<Tunnel, NoConnection> {
+    pub(super) async fn tunnel(&self, proxy: &Proxy, origin: &Origin) -> Result<Tunnel, NoConnection> {
         if !self.addresses.allow_unresolved(bare(origin.host())) {
             return Err(NoConnection::Forbidden("the proxy is not asked for what may not be connected to"));
         }
         let host = bare(proxy.0.origin.host());
-        let io = self.connect(host, proxy.0.origin.port(), until, &Addresses::Any).await;
+        let io = self.connect(host, proxy.0.origin.port(), &Addresses::Any).await;
         let io = io.map_err(|reason| match reason {
             NoConnection::Failed(UNRESOLVED) => "the proxy's name was not resolved",
             NoConnection::Failed(_) | NoConnection::Forbidden(_) => "the proxy was not reached",

@@ -55,7 +55,7 @@ fn from(service: &Service, signer: Option<Signer>) -> Sender {
     sender(options).unwrap()
 }
 
-fn push() -> Push {
+pub(super) fn push() -> Push {
     Push::new(Ttl::from_secs(600))
 }
 
@@ -233,14 +233,14 @@ fn the_last_handle_ends_the_driver() {
 }
 
 /// A push service of the test's own.
-fn listener() -> (Listener, String) {
+pub(super) fn listener() -> (Listener, String) {
     let listener = Listener::bind();
     let base = format!("http://localhost:{}", listener.address.port());
     (listener, base)
 }
 
 /// What sends there, and is quick to send again.
-fn sender_options() -> SenderOptions {
+pub(super) fn sender_options() -> SenderOptions {
     let options = SenderOptions::new(provider(), None, ClientTls::nobody().unwrap());
     let mut options = SenderOptions { addresses: Addresses::Any, ..options };
     options.config.limits.backoff =
@@ -251,11 +251,11 @@ fn sender_options() -> SenderOptions {
 type Responding = h2::server::SendResponse<Bytes>;
 
 /// The next connection to a push service made of the h2 crate.
-async fn accept(listener: &mut Listener) -> h2::server::Connection<Io, Bytes> {
+pub(super) async fn accept(listener: &mut Listener) -> h2::server::Connection<Io, Bytes> {
     h2::server::handshake(listener.accept().await).await.unwrap()
 }
 
-fn answer(response: &mut Responding, status: u16, headers: &[(&str, &str)]) {
+pub(super) fn answer(response: &mut Responding, status: u16, headers: &[(&str, &str)]) {
     let mut head = http::Response::builder().status(status);
     for (name, value) in headers {
         head = head.header(*name, *value);
@@ -366,41 +366,6 @@ fn an_empty_payload_is_encrypted_and_padded_like_any_other() {
         for (body, payload) in bodies.iter().zip([b"".as_slice(), b"yes"]) {
             assert_eq!(push_crypto::message::decrypt(&provider(), &keys, body).unwrap(), payload);
         }
-    });
-}
-
-#[test]
-fn an_address_that_never_answers_leaves_time_for_the_next() {
-    run(async {
-        let (mut listener, base) = listener();
-        let clock = Clocked::with_black_hole("192.0.2.1:9".parse().unwrap());
-        let mut options = sender_options();
-        options.limits.connect = Duration::from_secs(20);
-        options.config.limits.attempts = 1;
-        let (sender, driver) = Sender::new(clock.clone(), options).unwrap();
-        spawn(driver);
-        let to = PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap();
-        let sending = sender.send_content(&to, Content::default(), push());
-        let service = async {
-            clock.swallows(1).await;
-            // One half of the bound, or a third where localhost has two addresses.
-            clock.advance(Duration::from_secs(10));
-            let mut connection = accept(&mut listener).await;
-            let (_, mut response) = connection.accept().await.unwrap().unwrap();
-            answer(&mut response, 201, &[]);
-            connection.accept().await.is_none()
-        };
-        let (sent, ended) = futures_util::future::join(
-            async {
-                let sent = sending.await.unwrap();
-                sender.close().await;
-                sent
-            },
-            service,
-        )
-        .await;
-        assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
-        assert!(ended);
     });
 }
 

@@ -25,5 +25,6 @@ mod limits;
 mod memory;
 mod operator;
 mod pushing;
+mod reaching;
 mod support;
 mod user_agent;

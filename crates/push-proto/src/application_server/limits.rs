@@ -36,6 +36,9 @@ pub struct Limits {
     pub patience: Duration,
     /// The longest pause of a push service or a push resource that is remembered.
     pub retry_after: Duration,
+    /// How much later a sender comes than it was told, at most, and at most an eighth of that wait: others were told the
+    /// same.
+    pub spread: Duration,
     /// Push resources that are left alone after a 429; beyond it the one that would be free first is forgotten.
     pub held: usize,
     /// Push resources that are remembered to have ended; beyond it the one that would be forgotten first is asked again.
@@ -92,6 +95,7 @@ impl Default for Limits {
             ttl_zero: Duration::from_secs(30),
             patience: Duration::from_secs(150),
             retry_after: Duration::from_secs(24 * 3600),
+            spread: Duration::from_secs(30),
             held: 4096,
             ended: 4096,
             ended_memory: Duration::from_secs(3600),

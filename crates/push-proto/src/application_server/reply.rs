@@ -179,16 +179,20 @@ impl Sender {
         self.retry(flight.job, wait, last, now);
     }
 
-    /// What the service said, or else more with every attempt.
+    /// What the service said and a little more, as others were told the same; or else more with every attempt.
     fn backoff(&mut self, flight: &Flight, response: &Response, now: Now) -> Duration {
         let attempts = self.queue.get_mut(flight.job).map_or(1, |queued| queued.attempts);
         let own = self.config.limits.backoff.wait(attempts, &mut self.entropy);
+        let told = response.retry_after.map(|after| after.wait(now));
         // "At once" would be all attempts in one moment.
-        response
-            .retry_after
-            .map_or(own, |after| Some(after.wait(now)).filter(|wait| !wait.is_zero()).unwrap_or(own))
+        let Some(told) = told.filter(|wait| !wait.is_zero()) else { return own };
+        let spread = (told / SPREAD_PART).min(self.config.limits.spread);
+        let spread = u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX);
+        told.saturating_add(Duration::from_nanos(self.entropy.below(spread.saturating_add(1))))
     }
 }
 
+/// See [`Limits::spread`](super::Limits::spread).
+const SPREAD_PART: u32 = 8;
 /// What a rejection says that no push service has said.
 const FORBIDDEN: &[u8] = b"the endpoint leads to an address that may not be connected to";

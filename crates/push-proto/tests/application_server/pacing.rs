@@ -1,10 +1,10 @@
 //! Each push service at its own pace (RFC 8030 §8.4).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use push_proto::{
     UnixTime, Urgency,
-    application_server::{Job, Limits, Output, Refused, Response, Verdict},
+    application_server::{Config, Job, Limits, Output, Refused, Response, Verdict},
     user_agent::{Failure, RetryAfter},
 };
 
@@ -24,6 +24,37 @@ fn a_503_pauses_that_service_and_no_other() {
         assert!(world.advance(Duration::from_secs(30)).is_empty());
         assert_eq!(sends(&world.advance(Duration::from_secs(30))).len(), 2);
     }
+}
+
+/// Never sooner than told (8030-8.4-3), and not all in one moment.
+#[test]
+fn who_was_told_the_same_comes_at_different_times() {
+    let spread = Limits::default().spread;
+    let after = |told: u64, seed: u8| {
+        let mut world = World::seeded(Config::default(), seed);
+        let id = world.sending(job(1));
+        world.reply(id, retry_after(503, told));
+        world.wake().0
+    };
+    for (told, most) in [
+        (1, Duration::from_millis(125)),
+        (60, Duration::from_millis(7500)),
+        (140, Duration::from_millis(17_500)),
+    ] {
+        let waits: BTreeSet<_> = (0..50).map(|seed| after(told, seed)).collect();
+        assert!(most <= spread && waits.len() > 40, "{waits:?}");
+        let told = Duration::from_secs(told);
+        assert!(waits.iter().all(|wait| (told..=told + most).contains(wait)), "{waits:?}");
+    }
+    // However long the wait, the spread is not.
+    let mut config = Config::default();
+    config.limits.patience = Duration::from_secs(24 * 3600);
+    config.limits.spread = Duration::from_secs(2);
+    let mut world = World::with(config);
+    let id = world.sending(Job { ttl: push_proto::Ttl::MAX, ..job(1) });
+    world.reply(id, retry_after(503, 3600));
+    let wait = world.wake().0;
+    assert!((Duration::from_secs(3600)..=Duration::from_secs(3602)).contains(&wait), "{wait:?}");
 }
 
 /// A job to the push resource of job 1.

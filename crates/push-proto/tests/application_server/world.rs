@@ -28,8 +28,12 @@ impl World {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::seeded(config, 5)
+    }
+
+    pub(crate) fn seeded(config: Config, seed: u8) -> Self {
         let now = Now { mono: Mono::ZERO, wall: UnixTime::from_secs(1_700_000_000) };
-        Self { sender: Sender::new(config, &Seed::from_octets([5; 32])), now, deadline: None }
+        Self { sender: Sender::new(config, &Seed::from_octets([seed; 32])), now, deadline: None }
     }
 
     /// One input, and all that comes of it.
@@ -95,8 +99,11 @@ impl World {
     }
 }
 
+/// What is told is taken to the letter, so that tests can name times.
 pub(crate) fn unsigned() -> Config {
-    Config::default()
+    let mut config = Config::default();
+    config.limits.spread = Duration::ZERO;
+    config
 }
 
 pub(crate) fn url(text: &str) -> PushUrl {

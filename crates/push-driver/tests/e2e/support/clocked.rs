@@ -46,6 +46,11 @@ impl Clocked {
         swallowed.subscribe().wait_for(|now| *now >= times).await.unwrap();
     }
 
+    /// How often the black hole was connected to.
+    pub fn swallowed(&self) -> usize {
+        self.hole.as_ref().map_or(0, |(_, swallowed)| *swallowed.borrow())
+    }
+
     /// Sets the wall clock, so many seconds from where it would be.
     pub fn set_wall(&self, by: i64) {
         self.wall.store(START.saturating_add_signed(by), Ordering::Relaxed);
