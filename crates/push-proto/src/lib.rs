@@ -10,8 +10,11 @@
 extern crate alloc;
 
 pub mod application_server;
+#[cfg(feature = "wire")]
+pub mod autopush;
 mod entropy;
 mod id;
+mod keepalive;
 mod message;
 mod refusal;
 pub mod service;
@@ -25,7 +28,7 @@ pub mod wire;
 pub use entropy::{Entropy, Seed};
 pub use id::{AgentId, Handle, ID_OCTETS, MessageId, Slot, SubscriptionId};
 pub use message::{Content, ContentField, Message, Outcome, Receipt, Topic, Ttl, Urgency};
-pub use push_crypto::{Origin, PublicKey, PushUrl, capability::KeyId as SealingKeyId};
+pub use push_crypto::{KeyError, Origin, PublicKey, PushUrl, capability::KeyId as SealingKeyId};
 pub use refusal::{Party, Refusal};
 pub use time::{Mono, Now, UnixTime};
 pub use via::Via;

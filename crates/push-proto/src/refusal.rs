@@ -107,6 +107,13 @@ impl Refusal {
         "RFC 8030 §4.1",
         "The subscription set in Link is unknown or has gone; subscribe without one.",
     );
+    /// Of user agents that name their subscriptions themselves: Mozilla's push protocol.
+    pub const SUBSCRIPTION_DIFFERS: Self = Self::new(
+        409,
+        "subscription-differs",
+        "autopush register",
+        "There is a subscription of this name with another key, or it is just being ended; choose another name.",
+    );
     /// `8030-5.1-9`
     pub const RECEIPT_INVALID: Self = Self::new(
         400,

@@ -13,7 +13,7 @@ use push_crypto::{
 use push_proto::{
     AgentId, Handle, Origin, PublicKey, PushUrl, Refusal, SealingKeyId, Slot, SubscriptionId, Topic,
     UnixTime, Urgency, application_server,
-    service::{self, Monitor, Named, Request, Response, Target},
+    service::{self, Monitor, Named, Request, Response, Set, Target},
     user_agent::{self, Reference, RetryAfter},
 };
 
@@ -95,11 +95,11 @@ impl Passage {
         match request {
             user_agent::Request::Subscribe { set, restricted_to, .. } => {
                 let set = match set.as_ref().map(|set| self.place(set)) {
-                    None => None,
-                    Some(Some(Place::Set(agent))) => Some(self.named(agent)),
+                    None => Set::New,
+                    Some(Some(Place::Set(agent))) => Set::Joined(self.named(agent)),
                     Some(_) => return Err(Refusal::SET_INVALID),
                 };
-                Ok(Request::Subscribe(service::Subscribe { set, restricted_to: *restricted_to }))
+                Ok(Request::Subscribe(service::Subscribe { set, id: None, restricted_to: *restricted_to }))
             }
             user_agent::Request::Monitor { url, urgency, .. } => {
                 let urgency = urgency.unwrap_or(Urgency::VeryLow);

@@ -28,7 +28,7 @@ pub use limits::Limits;
 pub use rates::{Buckets, Rate};
 pub use request::{
     Accepted, Delivery, Exchange, Input, Monitor, Named, Output, Reason, ReceiptRequest, Request, Response,
-    Send, Subscribe, Subscribed, Target, Transfer,
+    Send, Set, Subscribe, Subscribed, Target, Transfer,
 };
 
 use alloc::vec::Vec;
@@ -264,6 +264,7 @@ impl Service {
         match asked {
             Asked::Send(arriving) => self.placed(exchange, &arriving, completion, now),
             Asked::Subscribe(..)
+            | Asked::Confirm(..)
             | Asked::Acknowledge(_)
             | Asked::Drop(_)
             | Asked::Read

@@ -30,7 +30,7 @@ impl Rate {
     /// # Errors
     ///
     /// There is none; how long until the next.
-    fn take(self, full: Mono, now: Mono) -> Result<Mono, Duration> {
+    pub(crate) fn take(self, full: Mono, now: Mono) -> Result<Mono, Duration> {
         let token = self.token();
         let full = full.max(now);
         let missing = full.since(now);

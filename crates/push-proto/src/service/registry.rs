@@ -3,30 +3,33 @@
 use alloc::vec::Vec;
 
 use super::{
-    Exchange, Response, Service, Subscribe, Subscribed, Target,
+    Exchange, Response, Service, Set, Subscribe, Subscribed, Target,
     turn::{Asked, Pending},
 };
 use crate::{
     AgentId, Handle, Now, Refusal, SubscriptionId,
     store::{
-        AgentKind, AgentRecord, Cause, Command, Completion, Done, Item, Operation, SubscriptionRecord, Unmet,
+        AgentKind, AgentRecord, Cause, Command, Completion, Done, Item, Load, Operation, Page, Position,
+        SubscriptionRecord, Unmet,
     },
 };
 
 impl Service {
     /// RFC 8030 §4: every subscription belongs to an agent, which is its set.
     pub(super) fn subscribe(&mut self, exchange: Exchange, subscribe: Subscribe, now: Now) {
+        let Subscribe { set, id, restricted_to } = subscribe;
         let mut batch = Vec::with_capacity(2);
-        let agent = subscribe.set.map(|set| set.agent).unwrap_or_else(|| {
-            let agent = AgentId::on_shard(self.entropy.id(), self.config.shard, self.config.shards);
+        let agent = set
+            .agent()
+            .unwrap_or_else(|| AgentId::on_shard(self.entropy.id(), self.config.shard, self.config.shards));
+        if set.is_new() {
             let record = AgentRecord { kind: AgentKind::UserAgent, created: now.wall };
             batch.push(Operation::CreateAgent(agent, record));
-            agent
-        });
-        let subscription = SubscriptionId::from_octets(self.entropy.id());
-        let record = SubscriptionRecord { created: now.wall, restricted_to: subscribe.restricted_to };
+        }
+        let subscription = id.unwrap_or_else(|| SubscriptionId::from_octets(self.entropy.id()));
+        let record = SubscriptionRecord { created: now.wall, restricted_to };
         batch.push(Operation::CreateSubscription(agent, subscription, record.clone()));
-        let set_sealed_by = subscribe.set.map(|set| set.sealed_by);
+        let set_sealed_by = if let Set::Joined(set) = set { Some(set.sealed_by) } else { None };
         let subscribed = Subscribed { agent, subscription, set_sealed_by };
         let pending = Pending::Asked(exchange, Asked::Subscribe(subscribed, record));
         self.effects.ask(pending, |ticket| Command::Apply(ticket, batch));
@@ -68,11 +71,19 @@ impl Service {
         if let Completion::Read(_, item) = completion {
             return self.found(exchange, item, now);
         }
+        if let (Asked::Confirm(subscribed, record), Completion::Loaded(_, page)) = (&asked, &completion) {
+            return self.confirmed(exchange, *subscribed, record, page.as_deref());
+        }
         let result = if let Completion::Applied(_, mut results) = completion { results.pop() } else { None };
         match (asked, result) {
             (Asked::Subscribe(subscribed, record), Some(Ok(Done::Created))) => {
                 self.watched.subscribed(subscribed.agent, subscribed.subscription, &record);
                 self.effects.respond(exchange, Response::Subscribed(subscribed));
+            }
+            (Asked::Subscribe(subscribed, record), Some(Err(Unmet::Exists))) => {
+                let load = Load { agent: subscribed.agent, after: Position::START, limit: 1 };
+                let pending = Pending::Asked(exchange, Asked::Confirm(subscribed, record));
+                self.effects.ask(pending, |ticket| Command::Load(ticket, load));
             }
             (Asked::Subscribe(..), Some(Err(Unmet::NoAgent))) => {
                 self.effects.refuse(exchange, Refusal::SET_INVALID);
@@ -93,6 +104,25 @@ impl Service {
                 self.effects.refuse(exchange, Refusal::NOT_FOUND);
             }
             _unanswered => self.store_failed(exchange),
+        }
+    }
+
+    /// What a user agent asks for once more is the same if its record is.
+    fn confirmed(
+        &mut self,
+        exchange: Exchange,
+        subscribed: Subscribed,
+        record: &SubscriptionRecord,
+        page: Result<&Page, &Unmet>,
+    ) {
+        let known =
+            |page: &Page| page.subscriptions.iter().find(|(id, _)| *id == subscribed.subscription).cloned();
+        match page.map(known) {
+            Ok(Some((_, known))) if known.restricted_to == record.restricted_to => {
+                self.effects.respond(exchange, Response::Subscribed(subscribed));
+            }
+            Ok(_) => self.effects.refuse(exchange, Refusal::SUBSCRIPTION_DIFFERS),
+            Err(_) => self.effects.refuse(exchange, Refusal::SET_INVALID),
         }
     }
 

@@ -78,8 +78,7 @@ impl Request {
     #[must_use]
     pub const fn agent(&self) -> Option<AgentId> {
         match self {
-            Self::Subscribe(Subscribe { set: Some(set), .. }) => Some(set.agent),
-            Self::Subscribe(Subscribe { set: None, .. }) => None,
+            Self::Subscribe(Subscribe { set, .. }) => set.agent(),
             Self::Send(send) => Some(send.agent),
             Self::Acknowledge(handle) | Self::Drop(handle) | Self::Read(handle) => Some(handle.agent),
             Self::Monitor(Monitor { target, .. }) | Self::Unsubscribe(target) => Some(target.agent()),
@@ -90,7 +89,7 @@ impl Request {
     #[must_use]
     pub fn makes_agent(&self) -> bool {
         match self {
-            Self::Subscribe(subscribe) => subscribe.set.is_none(),
+            Self::Subscribe(subscribe) => subscribe.set.is_new(),
             Self::Send(send) => send.receipt == ReceiptRequest::New,
             Self::Monitor(_)
             | Self::Acknowledge(_)
@@ -113,10 +112,48 @@ pub struct Named {
 /// A subscription to make.
 #[derive(Clone, Debug, Default)]
 pub struct Subscribe {
-    /// The set to join (`8030-4.1-2`); a new one without.
-    pub set: Option<Named>,
+    /// The set it is in (RFC 8030 §4.1).
+    pub set: Set,
+    /// Its id, where user agents name their subscriptions themselves. Asked for once more it is the same subscription;
+    /// with another key it is refused with [`Refusal::SUBSCRIPTION_DIFFERS`].
+    pub id: Option<SubscriptionId>,
     /// The only key whose holder may send (RFC 8292 §4.1).
     pub restricted_to: Option<PublicKey>,
+}
+
+/// The set that a new subscription is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Set {
+    /// A new one.
+    #[default]
+    New,
+    /// A new one, whose id was drawn before there was a subscription to put into it.
+    Drawn(AgentId),
+    /// This one (`8030-4.1-2`).
+    Joined(Named),
+}
+
+impl From<Option<Named>> for Set {
+    fn from(set: Option<Named>) -> Self {
+        set.map_or(Self::New, Self::Joined)
+    }
+}
+
+impl Set {
+    /// Its agent, if that is known.
+    #[must_use]
+    pub const fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::New => None,
+            Self::Drawn(agent) | Self::Joined(Named { agent, .. }) => Some(*agent),
+        }
+    }
+
+    /// Whether it is made with the subscription.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        matches!(self, Self::New | Self::Drawn(_))
+    }
 }
 
 /// A message to deliver.

@@ -7,11 +7,10 @@ use core::time::Duration;
 use super::{
     UserAgent,
     input::{Connection, ConnectionId},
-    keepalive::Rhythm,
     limits::Limits,
     output::{ConnectionEvent, Event, Order, Output},
 };
-use crate::{Entropy, Mono, Now, Origin, Via};
+use crate::{Entropy, Mono, Now, Origin, Via, keepalive::Rhythm};
 
 #[derive(Debug, Default)]
 pub(super) struct Connections {
@@ -80,7 +79,7 @@ impl Link {
         let Stage::Up { heard, ask, .. } = &mut self.stage else { return };
         *heard = now.mono;
         *ask = match *ask {
-            Ask::At(_) => Ask::At(self.rhythm.due(now.mono, entropy)),
+            Ask::At(_) => Ask::At(self.rhythm.due(now.mono, |bound| entropy.below(bound))),
             Ask::Asked { silence, .. } => Ask::Asked { until: now.mono.after(limits.pong), silence },
         };
     }
@@ -193,7 +192,7 @@ impl UserAgent {
         let limits = self.config.limits;
         let Some((origin, link)) = self.connections.by_id(id) else { return };
         let Stage::Opening { .. } = link.stage else { return };
-        let ask = Ask::At(link.rhythm.due(now.mono, &mut self.entropy));
+        let ask = Ask::At(link.rhythm.due(now.mono, |bound| self.entropy.below(bound)));
         link.stage = Stage::Up { id, since: now.mono, heard: now.mono, ask };
         link.stream = link.stream.filter(|since| now.mono.since(*since) < limits.stream);
         // The monitors move here. The old ones stay until the service ends them: what is under way may still arrive.
@@ -212,7 +211,7 @@ impl UserAgent {
         let Ask::Asked { silence, .. } = *ask else { return };
         let news = link.rhythm.survived(&limits.keepalive, silence);
         *heard = now.mono;
-        *ask = Ask::At(link.rhythm.due(now.mono, &mut self.entropy));
+        *ask = Ask::At(link.rhythm.due(now.mono, |bound| self.entropy.below(bound)));
         if news {
             self.save();
         }

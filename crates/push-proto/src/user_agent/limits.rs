@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{keepalive::Keepalive, retry::Backoff};
+use super::{Keepalive, retry::Backoff};
 
 /// Bounds of one user agent.
 #[derive(Clone, Copy, Debug)]

@@ -24,7 +24,6 @@ mod agenda;
 mod connections;
 mod inbox;
 mod input;
-mod keepalive;
 mod limits;
 mod monitors;
 mod output;
@@ -40,11 +39,11 @@ use connections::Connections;
 use inbox::Inbox;
 use subscriptions::Subscriptions;
 
+pub use crate::keepalive::Keepalive;
 pub use input::{
     Connection, ConnectionId, Control, Disposition, Input, MessageRef, Power, Pushed, Response, Secret,
     Subscribe, Tag,
 };
-pub use keepalive::Keepalive;
 pub use limits::Limits;
 pub use output::{
     ConnectionEvent, Delivery, Discarded, Event, MonitorFault, Order, Output, Reason, Request,

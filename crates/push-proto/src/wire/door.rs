@@ -14,11 +14,9 @@ use push_crypto::{
 use super::{
     Limits, PublicUrl, event_stream, problem,
     public_url::SUBSCRIBE,
-    respond::{dated, fresh},
+    respond::{dated, fresh, handle},
 };
-use crate::{
-    AgentId, Handle, MessageId, Refusal, SealingKeyId, Slot, SubscriptionId, UnixTime, Via, service::Target,
-};
+use crate::{AgentId, Handle, Refusal, SealingKeyId, SubscriptionId, UnixTime, Via, service::Target};
 
 /// What stands between HTTP and a push service: it opens and seals capability URLs, reads requests and writes
 /// responses. Immutable, so all threads share one.
@@ -120,12 +118,9 @@ impl Door {
                 subscription: SubscriptionId::from_octets(subscription),
                 sealed_by,
             }),
-            Capability::Message { agent, subscription, slot, id } => Resource::Message(Handle {
-                agent: AgentId::from_octets(agent),
-                subscription: SubscriptionId::from_octets(subscription),
-                slot: Slot::from_octets(slot),
-                id: MessageId::from_octets(id),
-            }),
+            Capability::Message { agent, subscription, slot, id } => {
+                Resource::Message(handle(agent, subscription, slot, id))
+            }
             Capability::Subscription { agent, subscription } => Resource::Queue(Target::Subscription(
                 AgentId::from_octets(agent),
                 SubscriptionId::from_octets(subscription),

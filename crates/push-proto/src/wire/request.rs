@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     AgentId, Refusal, SealingKeyId, Slot, Topic, Ttl, UnixTime, Urgency,
-    service::{Monitor, Named, ReceiptRequest, Request, Send, Subscribe},
+    service::{Monitor, Named, ReceiptRequest, Request, Send, Set, Subscribe},
     user_agent::Reference,
 };
 
@@ -62,8 +62,8 @@ impl Door {
     fn subscribe(&self, head: &Parts, body: &Bytes) -> Result<Subscribe, Refusal> {
         self.check_length(body)?;
         let set = match self.linked(head, Relation::Set, Refusal::SET_INVALID)? {
-            None => None,
-            Some((Capability::Set { agent }, key)) => Some(named(agent, key)),
+            None => Set::New,
+            Some((Capability::Set { agent }, key)) => Set::Joined(named(agent, key)),
             Some(_) => return Err(Refusal::SET_INVALID),
         };
         // A body of any other type means nothing (`8292-4.1-3`, A-35).
@@ -72,7 +72,7 @@ impl Door {
         } else {
             None
         };
-        Ok(Subscribe { set, restricted_to })
+        Ok(Subscribe { set, id: None, restricted_to })
     }
 
     /// Everything but the sender.

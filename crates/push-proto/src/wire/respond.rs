@@ -9,8 +9,8 @@ use push_crypto::capability::Capability;
 
 use super::{Door, Relation, content, problem, request::TTL};
 use crate::{
-    AgentId, Handle, Message, SealingKeyId, SubscriptionId, UnixTime,
-    service::{Accepted, Response, Subscribed},
+    AgentId, Handle, ID_OCTETS, Message, MessageId, SealingKeyId, Slot, SubscriptionId, UnixTime,
+    service::{Accepted, Named, Response, Subscribed},
 };
 
 impl Door {
@@ -111,13 +111,7 @@ impl Door {
     /// `8030-6.3-3`), since all know the key of the push URL that it was sent to ([`Message::sealed_by`]).
     #[must_use]
     pub fn message_url(&self, handle: Handle, sealed_by: SealingKeyId) -> String {
-        let capability = Capability::Message {
-            agent: *handle.agent.octets(),
-            subscription: *handle.subscription.octets(),
-            slot: *handle.slot.octets(),
-            id: *handle.id.octets(),
-        };
-        self.seal(&capability, Some(sealed_by))
+        self.seal(&message(handle), Some(sealed_by))
     }
 
     /// Where an application server monitors its receipts.
@@ -141,14 +135,86 @@ impl Door {
             Capability::Receipts { .. } => 'r',
             Capability::Set { .. } => 'a',
         };
+        format!("{}/{kind}/{}", self.url, self.token(capability, sealed_by))
+    }
+
+    /// What the URL ends with.
+    fn token(&self, capability: &Capability, sealed_by: Option<SealingKeyId>) -> String {
         let token = sealed_by.and_then(|key| self.keyring.seal_with(key, capability).ok());
-        let token = token.unwrap_or_else(|| self.keyring.seal(capability));
-        format!("{}/{kind}/{token}", self.url)
+        token.unwrap_or_else(|| self.keyring.seal(capability))
+    }
+
+    /// The token of a user agent by itself, for protocols that name it by something else than a URL.
+    pub(crate) fn agent_token(&self, agent: AgentId) -> String {
+        self.token(&set(agent), None)
+    }
+
+    /// The user agent of a token, and the key that sealed it.
+    pub(crate) fn agent_of_token(&self, token: &str) -> Option<Named> {
+        match self.keyring.open_with_key_id(token).ok()? {
+            (Capability::Set { agent }, sealed_by) => {
+                Some(Named { agent: AgentId::from_octets(agent), sealed_by })
+            }
+            (
+                Capability::Subscription { .. }
+                | Capability::Push { .. }
+                | Capability::Message { .. }
+                | Capability::Receipts { .. },
+                _,
+            ) => None,
+        }
+    }
+
+    /// The token of a message by itself: always the same.
+    pub(crate) fn message_token(&self, handle: Handle, sealed_by: SealingKeyId) -> String {
+        self.token(&message(handle), Some(sealed_by))
+    }
+
+    /// The key that new URLs are sealed with.
+    pub(crate) fn newest_key(&self) -> SealingKeyId {
+        self.keyring.newest()
+    }
+
+    /// The message of a token.
+    pub(crate) fn message_of_token(&self, token: &str) -> Option<Handle> {
+        match self.keyring.open(token).ok()? {
+            Capability::Message { agent, subscription, slot, id } => {
+                Some(handle(agent, subscription, slot, id))
+            }
+            Capability::Subscription { .. }
+            | Capability::Push { .. }
+            | Capability::Receipts { .. }
+            | Capability::Set { .. } => None,
+        }
     }
 }
 
 const fn push(agent: AgentId, subscription: SubscriptionId) -> Capability {
     Capability::Push { agent: *agent.octets(), subscription: *subscription.octets() }
+}
+
+const fn message(handle: Handle) -> Capability {
+    Capability::Message {
+        agent: *handle.agent.octets(),
+        subscription: *handle.subscription.octets(),
+        slot: *handle.slot.octets(),
+        id: *handle.id.octets(),
+    }
+}
+
+/// What a message's capability names.
+pub(super) const fn handle(
+    agent: [u8; ID_OCTETS],
+    subscription: [u8; ID_OCTETS],
+    slot: [u8; ID_OCTETS],
+    id: [u8; ID_OCTETS],
+) -> Handle {
+    Handle {
+        agent: AgentId::from_octets(agent),
+        subscription: SubscriptionId::from_octets(subscription),
+        slot: Slot::from_octets(slot),
+        id: MessageId::from_octets(id),
+    }
 }
 
 const fn receipts(agent: AgentId) -> Capability {

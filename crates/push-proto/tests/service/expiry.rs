@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use push_proto::{
     Outcome, Refusal, Urgency,
-    service::{Input, Limits, Monitor, ReceiptRequest, Request, Response, Send, Target},
+    service::{Input, Limits, Monitor, ReceiptRequest, Request, Response, Send, Set, Subscribe, Target},
 };
 use push_store::Quotas;
 
@@ -93,7 +93,7 @@ fn rfc8030_7_3_1_a_user_agent_that_is_gone_ends_with_all_it_has() {
         assert_eq!(refusal(&world.response(monitor).expect("ended")), Refusal::NOT_FOUND);
     }
     assert_eq!(world.take_receipts(receipts), [(sent.handle, Outcome::Failed)], "8030-6.2-6");
-    let join = push_proto::service::Subscribe { set: Some(named(first.0)), restricted_to: None };
+    let join = Subscribe { set: Set::Joined(named(first.0)), ..Subscribe::default() };
     assert_eq!(refusal(&world.ask(Request::Subscribe(join))), Refusal::SET_INVALID);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use push_proto::{
     Party, Refusal, Ttl,
-    service::{Input, Limits, ReceiptRequest, Request, Response, Send, Subscribe, Target},
+    service::{Input, Limits, ReceiptRequest, Request, Response, Send, Set, Subscribe, Target},
 };
 use push_store::Quotas;
 
@@ -131,7 +131,7 @@ fn a_full_queue() {
 fn a_full_set() {
     let mut world = World::with(Limits::default(), Quotas { subscriptions: 1, ..Quotas::default() });
     let to = world.subscribe(None);
-    let join = Subscribe { set: Some(named(to.0)), restricted_to: None };
+    let join = Subscribe { set: Set::Joined(named(to.0)), ..Subscribe::default() };
     assert_eq!(refusal(&world.ask(Request::Subscribe(join))), Refusal::SET_FULL);
 }
 

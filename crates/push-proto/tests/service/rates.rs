@@ -5,7 +5,7 @@ use std::time::Duration;
 use push_crypto::vapid::{self, Credentials, Signer, SigningKey, Verified};
 use push_proto::{
     AgentId, Party, Refusal, SubscriptionId, Ttl, UnixTime,
-    service::{Input, Limits, Rate, ReceiptRequest, Request, Response, Send, Subscribe, Target},
+    service::{Input, Limits, Rate, ReceiptRequest, Request, Response, Send, Set, Subscribe, Target},
 };
 use push_store::Quotas;
 
@@ -135,7 +135,7 @@ fn what_is_refused_does_not_count() {
     let first = world.subscribe(None);
     let provider = push_crypto::rustcrypto::provider();
     let key = *SigningKey::generate(&provider).unwrap().public_key();
-    let restricted = Subscribe { set: Some(named(first.0)), restricted_to: Some(key) };
+    let restricted = Subscribe { set: Set::Joined(named(first.0)), id: None, restricted_to: Some(key) };
     let Response::Subscribed(made) = world.ask(Request::Subscribe(restricted)) else { panic!("subscribed") };
     let restricted = (made.agent, made.subscription);
     for _ in 0..10 {

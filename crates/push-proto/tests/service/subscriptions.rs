@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use push_proto::{
     AgentId, Refusal,
-    service::{Request, Response, Subscribe, Target},
+    service::{Request, Response, Set, Subscribe, Target},
 };
 
 use crate::world::{World, message, named, refusal};
@@ -27,7 +27,7 @@ fn rfc8030_4_1_5_an_invalid_set_is_refused() {
     let gone = world.subscribe(None);
     world.ask(Request::Unsubscribe(Target::Set(gone.0)));
     for set in [AgentId::from_octets([1; 16]), gone.0] {
-        let request = Request::Subscribe(Subscribe { set: Some(named(set)), restricted_to: None });
+        let request = Request::Subscribe(Subscribe { set: Set::Joined(named(set)), ..Subscribe::default() });
         assert_eq!(refusal(&world.ask(request)), Refusal::SET_INVALID);
     }
 }

@@ -206,8 +206,8 @@ impl World {
     }
 
     pub(crate) fn subscribe(&mut self, set: Option<AgentId>) -> (AgentId, SubscriptionId) {
-        let set = set.map(named);
-        match self.ask(Request::Subscribe(Subscribe { set, restricted_to: None })) {
+        let set = set.map(named).into();
+        match self.ask(Request::Subscribe(Subscribe { set, id: None, restricted_to: None })) {
             Response::Subscribed(Subscribed { agent, subscription, .. }) => (agent, subscription),
             other => panic!("{other:?}"),
         }

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Response as HttpResponse};
 use push_proto::{
     Content, ContentField, Outcome, PushUrl, Receipt, Refusal, Topic, Ttl, UnixTime, Urgency, Via,
     application_server::{self as sender, Credentials},
-    service::{Accepted, ReceiptRequest, Request, Response},
+    service::{Accepted, ReceiptRequest, Request, Response, Set},
     store::Item,
     user_agent::{self as agent, RetryAfter},
     wire::{Unremembered, application_server, user_agent},
@@ -46,7 +46,7 @@ fn a_user_agent_subscribes() {
     let built = user_agent::request(&full).unwrap();
     assert_eq!(field(built.headers(), "content-type"), "application/webpush-options+json");
     let Ok(Request::Subscribe(subscribe)) = arrive(built) else { panic!() };
-    assert_eq!(subscribe.set, Some(named(AGENT)));
+    assert_eq!(subscribe.set, Set::Joined(named(AGENT)));
     assert_eq!(subscribe.restricted_to.as_ref(), Some(SIGNER.public_key()));
 }
 

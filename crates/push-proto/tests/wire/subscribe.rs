@@ -2,7 +2,7 @@
 
 use push_proto::{
     Refusal,
-    service::{Request, Subscribe},
+    service::{Request, Set, Subscribe},
     wire::Limits,
 };
 
@@ -23,7 +23,7 @@ fn subscribed(knock: Knock) -> Subscribe {
 #[test]
 fn nothing_is_needed() {
     let subscribe = subscribed(Knock::subscribe());
-    assert!(subscribe.set.is_none() && subscribe.restricted_to.is_none());
+    assert!(subscribe.set == Set::New && subscribe.restricted_to.is_none());
 }
 
 /// `8030-4.1-2`, `8030-4.1-5`, A-17
@@ -33,7 +33,11 @@ fn a_set_is_named_by_link() {
     let rel = "rel=\"urn:ietf:params:push:set\"";
     let path = set.strip_prefix(ORIGIN).unwrap();
     for link in [format!("<{set}>; {rel}"), format!("<{path}>; {rel}"), format!("<.{path}>; {rel}")] {
-        assert_eq!(subscribed(Knock::subscribe().header("link", &link)).set, Some(named(AGENT)), "{link}");
+        assert_eq!(
+            subscribed(Knock::subscribe().header("link", &link)).set,
+            Set::Joined(named(AGENT)),
+            "{link}"
+        );
     }
     for target in [
         "/a/made-up".to_owned(),
@@ -50,7 +54,7 @@ fn a_set_is_named_by_link() {
     assert_eq!(two.refused(), Refusal::SET_INVALID);
     assert_eq!(Knock::subscribe().header("link", "?").refused(), Refusal::LINK_MALFORMED);
     let receipt = Knock::subscribe().header("link", "</r/x>; rel=\"urn:ietf:params:push:receipt\"");
-    assert_eq!(subscribed(receipt).set, None);
+    assert_eq!(subscribed(receipt).set, Set::New);
 }
 
 /// Relative targets are relative to the public URL, not to the `Host` of the request.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{Entropy, Mono};
+use crate::Mono;
 
 /// The bounds within which an agent learns how long the path to a service keeps a silent connection.
 ///
@@ -33,7 +33,7 @@ impl Default for Keepalive {
 
 /// What one service's connections have taught.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rhythm {
+pub(crate) struct Rhythm {
     /// The silence after which to ask next.
     interval: Duration,
     /// The longest that is known to be survived, if any was tried yet.
@@ -44,26 +44,26 @@ pub(super) struct Rhythm {
 
 impl Rhythm {
     /// Goes on from what an earlier run has learned.
-    pub(super) fn new(bounds: &Keepalive, learned: Option<Duration>) -> Self {
+    pub(crate) fn new(bounds: &Keepalive, learned: Option<Duration>) -> Self {
         let good = learned.map(|good| within(bounds, good));
         Self { interval: good.unwrap_or_else(|| within(bounds, bounds.first)), good, patience: 0 }
     }
 
     /// What is worth keeping, in whole milliseconds.
-    pub(super) fn learned(&self) -> Option<Duration> {
+    pub(crate) fn learned(&self) -> Option<Duration> {
         self.good.map(|good| Duration::from_millis(u64::try_from(good.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// When to ask a connection that was last heard at `heard`: up to an eighth early, at random, so that connections
-    /// which began together do not wake everything together.
-    pub(super) fn due(&self, heard: Mono, entropy: &mut Entropy) -> Mono {
+    /// When to ask a connection that was last heard at `heard`: up to an eighth early, by what `below` draws, so that
+    /// connections which began together do not wake everything together.
+    pub(crate) fn due(&self, heard: Mono, below: impl FnOnce(u64) -> u64) -> Mono {
         let eighth = u64::try_from(self.interval.as_nanos() / 8).unwrap_or(u64::MAX);
-        let early = Duration::from_nanos(entropy.below(eighth.saturating_add(1)));
+        let early = Duration::from_nanos(below(eighth.saturating_add(1)));
         heard.after(self.interval.saturating_sub(early))
     }
 
     /// A connection has survived that silence. Says whether more is known than before.
-    pub(super) fn survived(&mut self, bounds: &Keepalive, silence: Duration) -> bool {
+    pub(crate) fn survived(&mut self, bounds: &Keepalive, silence: Duration) -> bool {
         // The jitter is no news.
         let reached =
             if silence.saturating_add(self.interval / 8) >= self.interval { self.interval } else { silence };
@@ -79,7 +79,7 @@ impl Rhythm {
     }
 
     /// A connection has died of that silence. Says whether less is known than before.
-    pub(super) fn died(&mut self, bounds: &Keepalive, silence: Duration) -> bool {
+    pub(crate) fn died(&mut self, bounds: &Keepalive, silence: Duration) -> bool {
         // A device that slept through its deadline has tried something longer, which says nothing.
         if silence > self.interval.saturating_mul(2) {
             return false;
@@ -102,7 +102,7 @@ impl Rhythm {
     }
 
     /// Whether a loss after that silence is one of it: a longer one was never survived.
-    pub(super) fn is_suspicious(&self, silence: Duration) -> bool {
+    pub(crate) fn is_suspicious(&self, silence: Duration) -> bool {
         self.good.is_some_and(|good| good < self.interval && silence > good)
     }
 }
