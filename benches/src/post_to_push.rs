@@ -176,6 +176,7 @@ fn ours(transport: Transport, store: Arc<dyn Store>, folder: Option<TempDir>) ->
         shards: 1,
         service: crate::unhurried(),
         limits: crate::from_one_address(),
+        autopush: push_proto::autopush::Config::default(),
     };
     let server = Server::start(Tokio, config, vec![Listen { listener, tls }]).expect("starts");
     Place { address, certificate, server: Running::Ours(server, folder) }

@@ -25,7 +25,7 @@ use push_driver::{ClientTls, Config, Limits, ServerTls, UserAgentOptions, system
 use push_proto::{
     Content, ContentField, PushUrl, Seed, Ttl, Urgency,
     application_server::{self, ReceiptRequest, Request, Send},
-    service,
+    autopush, service,
     user_agent::State,
     wire::{self, Door, PublicUrl},
 };
@@ -69,6 +69,7 @@ pub fn service(folder: &Path, url: &str) -> Result<Config> {
         shards: 1,
         service: service::Limits::default(),
         limits: Limits::default(),
+        autopush: autopush::Config::default(),
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use push_proto::{
     Seed,
-    wire::{self, Door, PublicUrl},
+    wire::{self, Door, PublicUrl, WebSocketAt},
 };
 use push_store::{Embedded, Failure, OpenError};
 use push_tokio::{Listen, ServerTls};
@@ -33,7 +33,8 @@ pub(crate) fn run(config: Config) -> Result<()> {
     let tls = server_tls(&config, &public_url)?;
     let door = |keyring| {
         let provider = push_crypto::aws_lc::provider();
-        let door = Door::new(Arc::new(keyring), public_url.clone(), provider, wire::Limits::default());
+        let door = Door::new(Arc::new(keyring), public_url.clone(), provider, wire::Limits::default())
+            .with_websocket(WebSocketAt::default());
         if config.draft_vapid { door.with_draft_vapid() } else { door }
     };
     let (store, keyring) = open_store(&config)?;
@@ -44,6 +45,7 @@ pub(crate) fn run(config: Config) -> Result<()> {
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: config.bounds.service(),
         limits: config.bounds.carrier(),
+        autopush: push_proto::autopush::Config::default(),
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;

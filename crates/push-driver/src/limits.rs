@@ -83,6 +83,9 @@ pub struct Limits {
     pub retry_after: Duration,
     /// VAPID tokens whose verification a shard remembers.
     pub verified: usize,
+    /// User agents of a shard whose silences it remembers when their WebSocket has gone, to ask them as rarely the next
+    /// time; beyond it the first is forgotten, and asked more often again.
+    pub learned_agents: usize,
     /// When the server is ill.
     pub health: HealthLimits,
 }
@@ -163,6 +166,7 @@ impl Default for Limits {
             age: Duration::from_secs(24 * 3600),
             retry_after: Duration::from_secs(2),
             verified: 4096,
+            learned_agents: 16_384,
             health: HealthLimits::default(),
         }
     }

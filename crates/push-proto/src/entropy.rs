@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Thirty-two octets from a good source, drawn by whoever owns the machine. Not printable, wiped on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -58,6 +58,14 @@ impl Entropy {
             }
             self.used += 1;
         }
+    }
+
+    /// A seed for another machine.
+    #[must_use]
+    pub fn seed(&mut self) -> Seed {
+        let mut octets = Zeroizing::new([0; 32]);
+        self.fill(&mut *octets);
+        Seed(*octets)
     }
 
     /// The next sixteen octets: one id.

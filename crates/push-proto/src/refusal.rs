@@ -107,6 +107,23 @@ impl Refusal {
         "RFC 8030 §4.1",
         "The subscription set in Link is unknown or has gone; subscribe without one.",
     );
+    /// RFC 6455 §4.2.2, RFC 9110 §15.5.22
+    pub const UPGRADE_REQUIRED: Self = Self::new(
+        426,
+        "upgrade-required",
+        "RFC 6455 §4.2",
+        "Here user agents connect by WebSocket, version 13; subscriptions are made by POST to the URL below this one.",
+    );
+    /// RFC 6455 §4.2.1
+    pub const HANDSHAKE_INVALID: Self = Self::new(
+        400,
+        "handshake-invalid",
+        "RFC 6455 §4.2.1",
+        "A WebSocket needs Connection: Upgrade and a Sec-WebSocket-Key of sixteen octets.",
+    );
+    /// RFC 6455 §10.2
+    pub const ORIGIN_REFUSED: Self =
+        Self::new(403, "origin-refused", "RFC 6455 §10.2", "This origin may not connect here.");
     /// Of user agents that name their subscriptions themselves: Mozilla's push protocol.
     pub const SUBSCRIPTION_DIFFERS: Self = Self::new(
         409,

@@ -21,6 +21,11 @@ impl<Io, F: Fn()> HyperIo<Io, F> {
     pub(crate) const fn new(io: Io, flushed: F) -> Self {
         Self { io, flushed }
     }
+
+    /// The transport.
+    pub(crate) fn into_inner(self) -> Io {
+        self.io
+    }
 }
 
 impl<Io: AsyncRead + Unpin, F: Unpin> Read for HyperIo<Io, F> {

@@ -11,8 +11,10 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     clients::Client,
     exchange::{Local, drained},
-    http1, http2,
+    http1::{self, Upgraded},
+    http2,
     memory::{Account, Opened},
+    websocket,
 };
 use crate::{Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
 
@@ -27,6 +29,14 @@ pub(super) struct Incoming {
 pub(super) struct Caller {
     pub(super) client: Client,
     opened: Opened,
+    #[expect(dead_code, reason = "held")]
+    stay: Stay,
+}
+
+/// What a connection holds until its end: its place on the shard, and that the server waits for it.
+struct Stay {
+    _place: OwnedSemaphorePermit,
+    _open: mpsc::Sender<Infallible>,
 }
 
 impl Caller {
@@ -65,11 +75,14 @@ pub(super) async fn take<R: Runtime>(
         let (local, open) = (Rc::clone(&local), open.clone());
         let runtime = local.runtime.clone();
         runtime.spawn_local(async move {
-            let caller = Rc::new(Caller { client, opened: local.memory.open() });
+            let caller = Rc::new(Caller {
+                client,
+                opened: local.memory.open(),
+                stay: Stay { _place: place, _open: open },
+            });
             if let Err(error) = serve(local, transport, caller).await {
                 tracing::debug!(kind = ?error.kind(), "connection ended before its first request");
             }
-            drop((place, open));
         });
     }
 }
@@ -88,7 +101,7 @@ async fn serve<R: Runtime>(local: Rc<Local<R>>, transport: Transport, caller: Rc
             if io.get_ref().1.alpn_protocol() == Some(H2) {
                 http2::serve(local, Rewind::fresh(io), caller).await;
             } else {
-                http1::serve(local, Rewind::fresh(io), caller).await;
+                serve_http1(local, Rewind::fresh(io), caller).await;
             }
             Ok(())
         }
@@ -107,7 +120,19 @@ where
     if http2 {
         http2::serve(local, io, caller).await;
     } else {
-        http1::serve(local, io, caller).await;
+        serve_http1(local, io, caller).await;
     }
     Ok(())
+}
+
+/// HTTP/1.1, to its end or until it becomes a WebSocket. That lives long, and has a task of its own, which is smaller.
+async fn serve_http1<R: Runtime, Io>(local: Rc<Local<R>>, io: Io, caller: Rc<Caller>)
+where
+    Io: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let upgraded = http1::serve(Rc::clone(&local), io, Rc::clone(&caller)).await;
+    if let Some(Upgraded { doorway, io, read }) = upgraded {
+        let runtime = local.runtime.clone();
+        runtime.spawn_local(websocket::serve(local, caller, doorway, io, read));
+    }
 }

@@ -21,6 +21,7 @@ use super::{
     mailbox::{Admitted, Effects, Mailboxes},
     memory::{Body as Held, Memory},
     verified::Verified,
+    websocket::Doorway,
 };
 use crate::{Limits, Runtime, runtime::within};
 
@@ -36,6 +37,8 @@ pub(super) struct Local<R> {
     pub(super) numbers: Cell<u64>,
     pub(super) verified: RefCell<Verified>,
     pub(super) health: Arc<Health>,
+    /// Where user agents connect by WebSocket, if they may.
+    pub(super) doorway: Option<Rc<Doorway>>,
     /// Turns true when the server drains.
     pub(super) draining: watch::Receiver<bool>,
 }
@@ -48,6 +51,8 @@ pub(super) enum Wanted {
     Answer(Request, Held),
     /// How the server is: this is it.
     Health(HttpResponse<Bytes>),
+    /// A WebSocket.
+    WebSocket(Rc<Doorway>),
 }
 
 /// A request's body, piece by piece.
@@ -81,7 +86,10 @@ impl<R: Runtime> Local<R> {
         let understood = match self.health.answer(&head, &self.door, now) {
             Some(health) => health.map(Wanted::Health),
             None => match caller.client.requested(now.mono) {
-                Ok(()) => self.read(head, body).await?,
+                Ok(()) => match self.opening(&head) {
+                    Some(opening) => opening,
+                    None => self.read(head, body).await?,
+                },
                 Err(refusal) => Err(refusal),
             },
         };
@@ -89,6 +97,14 @@ impl<R: Runtime> Local<R> {
             within(&self.runtime, self.limits.body, read_on(body, self.limits.refused_octets)).await;
         }
         Ok(understood)
+    }
+
+    /// Whether a WebSocket is wanted, and may be had.
+    fn opening(&self, head: &Parts) -> Option<Result<Wanted, Refusal>> {
+        let doorway = self.doorway.as_ref()?;
+        let protocol = head.extensions.get::<h2::ext::Protocol>().map(h2::ext::Protocol::as_str);
+        let opening = self.door.opening(head, protocol)?;
+        Some(opening.map(|()| Wanted::WebSocket(Rc::clone(doorway))))
     }
 
     async fn read(&self, head: Parts, body: &mut impl Body) -> Result<Result<Wanted, Refusal>, Broken> {
@@ -136,18 +152,28 @@ impl<R: Runtime> Local<R> {
         self.mailboxes.admit(exchange, request, effects, &self.limits)
     }
 
-    /// The response to a request that has one. Dropping the future tells the service that nobody waits any more.
+    /// The HTTP response to a request that has one. Dropping the future tells the service that nobody waits any more.
     pub(super) async fn answer(&self, caller: &Caller, request: Request) -> HttpResponse<Bytes> {
+        let response = self.ask(caller, request).await;
+        if let Response::Refused(refusal) = &response {
+            return self.refuse(refusal);
+        }
+        self.door.respond(&response, self.runtime.now().wall)
+    }
+
+    /// The service's answer. Dropping the future tells the service that nobody waits any more.
+    pub(super) async fn ask(&self, caller: &Caller, request: Request) -> Response {
         let asked = match caller.client.asks(&request, self.runtime.now().mono) {
             Ok(asked) => asked,
-            Err(refusal) => return self.refuse(&refusal),
+            Err(refusal) => return Response::Refused(refusal),
         };
         let (sender, response) = oneshot::channel();
         let mut admitted = match self.submit(request, Effects::Once(sender)) {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                asked.answered(&Response::Refused(refusal));
-                return self.refuse(&refusal);
+                let refused = Response::Refused(refusal);
+                asked.answered(&refused);
+                return refused;
             }
         };
         let response = response.await;
@@ -156,10 +182,7 @@ impl<R: Runtime> Local<R> {
         let draining = |_ended| Response::Refused(Refusal::DRAINING.retry_in(self.limits.retry_after));
         let response = response.unwrap_or_else(draining);
         asked.answered(&response);
-        if let Response::Refused(refusal) = &response {
-            return self.refuse(refusal);
-        }
-        self.door.respond(&response, self.runtime.now().wall)
+        response
     }
 
     /// The response to a request that did not get as far as the service.

@@ -7,10 +7,10 @@ mod patience;
 use std::{cell::RefCell, future::poll_fn, pin::Pin, rc::Rc};
 
 use bytes::Bytes;
-use http::{Request as HttpRequest, Response as HttpResponse, header};
+use http::{HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use push_proto::{Refusal, Via};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use self::{
     body::{Events, ResponseBody},
@@ -20,25 +20,34 @@ use super::{
     connection::Caller,
     events::{Begun, EventStream},
     exchange::{Body, Broken, Local, Wanted, drained},
+    websocket::{self, Doorway},
 };
 use crate::{
     Runtime,
     io::HyperIo,
-    runtime::{sleep_until, yield_now},
+    runtime::{sleep_until, within, yield_now},
 };
 
-/// Serves a connection until it ends. Dropping the future closes it; the service is told of a request that was open.
+/// A connection that has become a WebSocket, and what was read of it beyond the handshake.
+pub(super) struct Upgraded<Io> {
+    pub(super) doorway: Rc<Doorway>,
+    pub(super) io: Io,
+    pub(super) read: Bytes,
+}
+
+/// Serves a connection until it ends, or is for others to go on with. Dropping the future closes it; the service is told of a
+/// request that was open.
 pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static>(
     local: Rc<Local<R>>,
     io: Io,
     caller: Rc<Caller>,
-) {
+) -> Option<Upgraded<Io>> {
     let begun = local.runtime.now().mono;
     let (patience, end) = (Rc::new(Patience::new(begun)), begun.after(local.limits.age));
     let respond = {
         let (local, caller, patience) = (Rc::clone(&local), Rc::clone(&caller), Rc::clone(&patience));
         service_fn(move |request| {
-            respond(Rc::clone(&local), Rc::clone(&caller), Rc::clone(&patience), request)
+            Box::pin(respond(Rc::clone(&local), Rc::clone(&caller), Rc::clone(&patience), request))
         })
     };
     let io = {
@@ -49,28 +58,42 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     builder.max_buf_size(
         usize::try_from(local.limits.header_octets).unwrap_or(usize::MAX).max(BUFFER_OCTETS_MIN),
     );
-    let connection = RefCell::new(Box::pin(builder.serve_connection(io, respond)));
-    let served = poll_fn(|context| connection.borrow_mut().as_mut().poll(context));
+    let connection = RefCell::new(builder.serve_connection(io, respond));
+    // hyper would shut an upgraded connection down.
+    let served = poll_fn(|context| connection.borrow_mut().poll_without_shutdown(context));
     let shut = async {
         tokio::select! {
             biased;
             () = drained(Rc::clone(&local)) => {}
             () = sleep_until(local.runtime.clone(), end) => {}
         }
-        connection.borrow_mut().as_mut().graceful_shutdown();
+        Pin::new(&mut *connection.borrow_mut()).graceful_shutdown();
         // hyper closes an idle connection when it is polled, and nothing else may come to wake it.
         yield_now().await;
         std::future::pending::<()>().await;
     };
-    tokio::select! {
+    let served = tokio::select! {
         biased;
-        result = served => if let Err(error) = result {
-            tracing::debug!(%error, "connection failed");
-        },
-        () = patience.end(&local.runtime, &local.limits) => tracing::debug!("idle, or not read"),
-        () = caller.account().is_cut_off() => {}
-        () = shut => {}
+        result = served => result,
+        () = patience.end(&local.runtime, &local.limits) => {
+            tracing::debug!("idle, or not read");
+            return None;
+        }
+        () = caller.account().is_cut_off() => return None,
+        () = shut => return None,
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection failed");
+        return None;
     }
+    let parts = connection.into_inner().into_parts();
+    let mut io = parts.io.into_inner();
+    if let Some(doorway) = patience.upgraded() {
+        return Some(Upgraded { doorway, io, read: parts.read_buf });
+    }
+    // Whoever does not take part in that is cut off.
+    drop(within(&local.runtime, local.limits.pong, io.shutdown()).await);
+    None
 }
 
 /// Answers one request; an error closes the connection.
@@ -82,8 +105,9 @@ async fn respond<R: Runtime>(
 ) -> Result<HttpResponse<ResponseBody>, CutShort> {
     let busy = patience.busy();
     let (head, body) = request.into_parts();
+    let key = head.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
     let mut body = Invited { is_coming: !head.headers.contains_key(header::EXPECT), body };
-    let response = match local.understand(&caller, head, &mut body).await {
+    let mut response = match local.understand(&caller, head, &mut body).await {
         Ok(Ok(Wanted::Monitor(_, Via::Push))) => local.refuse(&Refusal::PUSH_UNSUPPORTED),
         Ok(Ok(Wanted::Monitor(monitor, Via::Stream))) => {
             match EventStream::open(Rc::clone(&local), Rc::clone(&caller), monitor).await {
@@ -96,9 +120,17 @@ async fn respond<R: Runtime>(
         }
         Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&caller, request).await,
         Ok(Ok(Wanted::Health(response))) => response,
+        Ok(Ok(Wanted::WebSocket(doorway))) => {
+            patience.upgrade(doorway);
+            key.as_ref().map_or_else(|| local.refuse(&Refusal::HANDSHAKE_INVALID), websocket::accept)
+        }
         Ok(Err(refusal)) => local.refuse(&refusal),
         Err(Broken) => return Err(CutShort),
     };
+    if response.status() == StatusCode::UPGRADE_REQUIRED {
+        // RFC 9110 §15.5.22; HTTP/2 has no such field.
+        response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
     busy.done(local.runtime.now().mono);
     Ok(response.map(|body| ResponseBody::whole(body, caller.account(), patience)))
 }

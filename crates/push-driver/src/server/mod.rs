@@ -30,6 +30,7 @@ mod memory;
 mod push;
 mod shard;
 mod verified;
+mod websocket;
 
 use std::{
     cell::{Cell, RefCell},
@@ -45,7 +46,7 @@ use std::{
 };
 
 use push_proto::{
-    Entropy, Mono, Now, Refusal, Seed,
+    Entropy, Mono, Now, Refusal, Seed, autopush,
     service::{self, Exchange, Response},
     wire::Door,
 };
@@ -64,6 +65,7 @@ use self::{
     mailbox::{Effects, Letter, Mailbox, Mailboxes},
     memory::Memory,
     verified::Verified,
+    websocket::Doorway,
 };
 use crate::{Fault, Limits, Runtime, ServerTls};
 
@@ -81,6 +83,9 @@ pub struct Config {
     pub service: service::Limits,
     /// Bounds of the connections and mailboxes.
     pub limits: Limits,
+    /// What those share who connect by WebSocket, where the door has a place for them
+    /// ([`Door::with_websocket`](push_proto::wire::Door::with_websocket)).
+    pub autopush: autopush::Config,
 }
 
 /// A socket to accept connections on.
@@ -145,10 +150,9 @@ impl Server {
         );
         let health = Arc::new(health);
         let mut entropy = Entropy::new(&config.seed);
+        let autopush = Arc::new(config.autopush);
         let mut doors = Vec::new();
         for (shard, (letters, mailbox)) in (0..shards).zip(letters.into_iter().zip(mailboxes.iter())) {
-            let mut seed = [0; 32];
-            entropy.fill(&mut seed);
             let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
             let (deal, dealt) = mpsc::unbounded_channel();
             doors.push(acceptor::Door { deal, places: Arc::new(Semaphore::new(places)), places_max: places });
@@ -159,12 +163,15 @@ impl Server {
                     store: Arc::clone(&config.store),
                     limits: config.limits,
                     config: service::Config { shard, shards, sweeper: shard == 0, limits: config.service },
-                    seed: Seed::from_octets(seed),
+                    seed: entropy.seed(),
                     tally: Arc::clone(&mailbox.tally),
                     beat: Arc::clone(&mailbox.beat),
                 },
                 door: config.door.clone(),
                 mailboxes: Mailboxes::new(Arc::clone(&mailboxes), shard),
+                autopush: Arc::clone(&autopush),
+                names: entropy.seed(),
+                shards,
                 origin: shard,
                 dealt,
                 open: open.clone(),
@@ -331,6 +338,10 @@ struct Start {
     parts: shard::Parts,
     door: Door,
     mailboxes: Mailboxes,
+    autopush: Arc<autopush::Config>,
+    /// Of new user agents that connect by WebSocket.
+    names: Seed,
+    shards: u16,
     origin: u16,
     dealt: mpsc::UnboundedReceiver<connection::Incoming>,
     open: mpsc::Sender<Infallible>,
@@ -341,8 +352,23 @@ struct Start {
 
 impl Start {
     async fn run<R: Runtime>(self, runtime: R) {
-        let Self { parts, door, mailboxes, origin, dealt, open, running, draining, health } = self;
+        let Self {
+            parts,
+            door,
+            mailboxes,
+            autopush,
+            names,
+            shards,
+            origin,
+            dealt,
+            open,
+            running,
+            draining,
+            health,
+        } = self;
         let limits = parts.limits;
+        let doorway = || Doorway::new(autopush, &names, limits.learned_agents, (origin, shards));
+        let doorway = door.websocket_url().map(|_url| Rc::new(doorway()));
         let memory = Memory::new(limits, Arc::clone(&parts.tally));
         let local = Rc::new(Local {
             runtime: runtime.clone(),
@@ -354,6 +380,7 @@ impl Start {
             numbers: Cell::new(0),
             verified: RefCell::new(Verified::new(limits.verified)),
             health,
+            doorway,
             draining,
         });
         runtime.spawn_local(connection::take(local, dealt, open));

@@ -28,3 +28,4 @@ mod pushing;
 mod reaching;
 mod support;
 mod user_agent;
+mod websocket;

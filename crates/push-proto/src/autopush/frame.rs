@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{ChannelId, Limits};
 use crate::{KeyError, PublicKey, Urgency};
@@ -75,8 +75,17 @@ impl Frame {
         if text.len() > limits.frame_octets {
             return Err(FrameError::TooLarge);
         }
-        let members: Members<'_> = serde_json::from_str(text)
-            .map_err(|error| if error.is_data() { FrameError::Members } else { FrameError::Json })?;
+        let wrong = |error: serde_json::Error| match error.is_data() {
+            true => FrameError::Members,
+            false => FrameError::Json,
+        };
+        if !text.trim_ascii_start().starts_with('{') {
+            // serde takes the members of a list for those of an object.
+            return Err(
+                serde_json::from_str::<IgnoredAny>(text).map_or_else(wrong, |_other| FrameError::Members)
+            );
+        }
+        let members: Members<'_> = serde_json::from_str(text).map_err(wrong)?;
         let Some(kind) = members.message_type.as_deref() else {
             return if members == Members::default() { Ok(Self::Ping) } else { Err(FrameError::NoType) };
         };

@@ -410,6 +410,7 @@ impl Session {
         let set = Named { agent: party.agent, sealed_by: door.newest_key() };
         let standing = Standing::Made { set, registered: Some(channel) };
         self.stage = Stage::Open(Party { standing, ..party });
+        self.waiting.push_back(Output::Identified(party.agent));
         self.watch(party.agent);
     }
 

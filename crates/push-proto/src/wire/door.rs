@@ -12,7 +12,7 @@ use push_crypto::{
 };
 
 use super::{
-    Limits, PublicUrl, event_stream, problem,
+    Limits, PublicUrl, WebSocketAt, event_stream, problem,
     public_url::SUBSCRIBE,
     respond::{dated, fresh, handle},
 };
@@ -30,6 +30,8 @@ pub struct Door {
     pub(super) url: PublicUrl,
     pub(super) limits: Limits,
     pub(super) draft_vapid: bool,
+    /// Where user agents connect by WebSocket, if they may.
+    pub(super) websocket: Option<WebSocketAt>,
     provider: Provider,
 }
 
@@ -38,7 +40,8 @@ impl Door {
     #[must_use]
     pub fn new(keyring: Arc<Keyring>, url: PublicUrl, provider: Provider, limits: Limits) -> Self {
         let body_octets = limits.body_octets.max(Limits::BODY_OCTETS_MIN);
-        Self { keyring, url, limits: Limits { body_octets, ..limits }, draft_vapid: false, provider }
+        let limits = Limits { body_octets, ..limits };
+        Self { keyring, url, limits, draft_vapid: false, websocket: None, provider }
     }
 
     /// The same, which also takes the credentials of draft-ietf-webpush-vapid-01, as some deployed senders have them:
@@ -47,6 +50,12 @@ impl Door {
     #[must_use]
     pub fn with_draft_vapid(self) -> Self {
         Self { draft_vapid: true, ..self }
+    }
+
+    /// The same, where user agents connect by WebSocket too ([`crate::autopush`]).
+    #[must_use]
+    pub fn with_websocket(self, at: WebSocketAt) -> Self {
+        Self { websocket: Some(at), ..self }
     }
 
     /// Where it is.

@@ -59,6 +59,7 @@ mod request;
 mod respond;
 pub mod user_agent;
 mod vapid;
+mod websocket;
 
 pub use door::{Admitted, BodyLimit, Door, Unremembered, Verify};
 pub use event_reader::{EventReader, StreamEnd, StreamEvent, StreamFault};
@@ -69,3 +70,4 @@ pub use prefer::Preferences;
 pub use promise::Promise;
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use read::{granted_ttl, last_modified, location, retry_after};
+pub use websocket::WebSocketAt;

@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use push_crypto::vapid::CHALLENGE;
 use serde::Serialize;
 
+use super::websocket::VERSION;
 use crate::{Party, Refusal};
 
 /// The response to a refused request, without `Date`.
@@ -29,6 +30,9 @@ pub(super) fn response(refusal: &Refusal) -> Response<Bytes> {
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+    }
+    if status == StatusCode::UPGRADE_REQUIRED {
+        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         let allow = match *refusal {

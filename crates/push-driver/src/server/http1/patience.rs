@@ -10,7 +10,7 @@ use push_proto::{Mono, service::Transfer};
 use crate::{
     Limits, Runtime,
     runtime::sleep_until,
-    server::{memory::Unread, push::Push},
+    server::{memory::Unread, push::Push, websocket::Doorway},
 };
 
 /// The times of one connection.
@@ -25,6 +25,8 @@ pub(super) struct Patience {
     unwritten: RefCell<Vec<Push>>,
     /// Response bodies that hyper has.
     responses: RefCell<Vec<Unread>>,
+    /// It becomes a WebSocket.
+    upgraded: RefCell<Option<Rc<Doorway>>>,
 }
 
 impl Patience {
@@ -47,6 +49,16 @@ impl Patience {
     /// hyper has a response's body.
     pub(super) fn hold(&self, unread: Unread) {
         self.responses.borrow_mut().push(unread);
+    }
+
+    /// The next response ends HTTP on this connection.
+    pub(super) fn upgrade(&self, to: Rc<Doorway>) {
+        *self.upgraded.borrow_mut() = Some(to);
+    }
+
+    /// Whether it has.
+    pub(super) fn upgraded(&self) -> Option<Rc<Doorway>> {
+        self.upgraded.take()
     }
 
     /// Everything that hyper had was written to the transport.

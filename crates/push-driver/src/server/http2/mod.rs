@@ -53,6 +53,7 @@ use tokio::{
 use self::{
     alive::{Activity, Verdict},
     pushes::Pushes,
+    request::Left,
     responses::Responses,
     streams::Streams,
 };
@@ -61,6 +62,7 @@ use super::{
     exchange::{Local, drained},
     mailbox::{Admitted, Effect, Effects},
     push::Push,
+    websocket::{self, Doorway, OverHttp2},
 };
 use crate::{
     Limits, Runtime,
@@ -126,6 +128,7 @@ fn builder(limits: &Limits) -> Builder {
     builder
         .max_header_list_size(limits.header_octets)
         .max_concurrent_streams(limits.streams)
+        .enable_connect_protocol()
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window);
     builder
@@ -137,8 +140,8 @@ type Task = Pin<Box<dyn Future<Output = Event>>>;
 enum Event {
     /// A request was answered, or needs no answer.
     Answered,
-    /// A request is a monitor.
-    Monitor(Box<(Monitor, Via, SendResponse<Bytes>)>),
+    /// A request is for something that lasts.
+    Left(Box<Left>),
     /// The peer is gone, or of no more use.
     Alive(Verdict),
     /// The server drains, or the connection has lasted long enough.
@@ -237,7 +240,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         let answer = request::serve(self.shared.clone(), request, respond);
         self.tasks.push(Box::pin(async move {
             match answer.await {
-                Some(monitor) => Event::Monitor(Box::new(monitor)),
+                Some(left) => Event::Left(Box::new(left)),
                 None => Event::Answered,
             }
         }));
@@ -324,7 +327,10 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
     fn happened(&mut self, event: Event) -> ControlFlow<()> {
         match event {
             Event::Answered => {}
-            Event::Monitor(monitor) => self.monitor(*monitor),
+            Event::Left(left) => match *left {
+                Left::Monitor(monitor, via, respond) => self.monitor(monitor, via, respond),
+                Left::WebSocket(doorway, body, respond) => self.websocket(doorway, body, respond),
+            },
             Event::Cut => return ControlFlow::Break(()),
             Event::Drain => self.h2.graceful_shutdown(),
             Event::Alive(Verdict::Idle) => {
@@ -345,7 +351,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
     }
 
     /// Opens a monitor, or refuses it at once: a peer that takes no pushes would wait for ever.
-    fn monitor(&mut self, (monitor, via, mut respond): (Monitor, Via, SendResponse<Bytes>)) {
+    fn monitor(&mut self, monitor: Monitor, via: Via, mut respond: SendResponse<Bytes>) {
         let refusal = if via == Via::Push && !self.pushable() {
             Refusal::PUSH_UNSUPPORTED
         } else if self.open_monitors() >= self.shared.local.limits.monitors {
@@ -368,6 +374,23 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             }
         };
         self.shared.responses.send(&mut respond, self.shared.local.refuse(&refusal));
+    }
+
+    /// Opens a WebSocket (RFC 8441): it lasts as a monitor does, and counts as one.
+    fn websocket(&mut self, doorway: Rc<Doorway>, body: RecvStream, mut respond: SendResponse<Bytes>) {
+        let Shared { local, caller, responses } = self.shared.clone();
+        if self.open_monitors() >= local.limits.monitors {
+            let refusal = Refusal::OVERLOADED.retry_in(local.limits.retry_after);
+            return responses.send(&mut respond, local.refuse(&refusal));
+        }
+        // The peer has gone if this fails.
+        let Ok(stream) = respond.send_response(HttpResponse::new(()), false) else { return };
+        let open = self.streams.enter(&self.seen);
+        self.tasks.push(Box::pin(async move {
+            websocket::serve(local, caller, doorway, OverHttp2::new(stream, body), Bytes::new()).await;
+            drop(open);
+            Event::Answered
+        }));
     }
 
     /// Whether the peer takes pushes at all (`9113-8.4-1`).

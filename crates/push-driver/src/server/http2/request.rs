@@ -1,6 +1,6 @@
 //! One request of an HTTP/2 connection.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, rc::Rc};
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
@@ -10,10 +10,13 @@ use push_proto::{Via, service::Monitor};
 use super::{Responses, Shared};
 use crate::{
     Runtime,
-    server::exchange::{Body, Broken, Wanted},
+    server::{
+        exchange::{Body, Broken, Wanted},
+        websocket::Doorway,
+    },
 };
 
-/// Answers a request, unless it is a monitor: that is for the connection to go on with.
+/// Answers a request, unless it is for something that lasts: that is for the connection to go on with.
 ///
 /// The response is handed to h2 whole. A peer that does not read it keeps one of its own streams busy, of which it has
 /// as many as [`Limits::streams`](crate::Limits::streams).
@@ -21,7 +24,7 @@ pub(super) async fn serve<R: Runtime>(
     shared: Shared<R>,
     request: HttpRequest<RecvStream>,
     mut respond: SendResponse<Bytes>,
-) -> Option<(Monitor, Via, SendResponse<Bytes>)> {
+) -> Option<Left> {
     let Shared { local, caller, responses } = shared;
     let (head, mut body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
@@ -30,6 +33,7 @@ pub(super) async fn serve<R: Runtime>(
             Ok(Ok(Wanted::Monitor(monitor, via))) => Answer::Monitor(monitor, via),
             Ok(Ok(Wanted::Answer(request, _held))) => Answer::Response(local.answer(&caller, request).await),
             Ok(Ok(Wanted::Health(response))) => Answer::Response(response),
+            Ok(Ok(Wanted::WebSocket(doorway))) => Answer::WebSocket(doorway),
             Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
             Err(Broken) => Answer::Nobody,
         }
@@ -42,7 +46,8 @@ pub(super) async fn serve<R: Runtime>(
         answer = answer => answer,
     };
     match answer {
-        Answer::Monitor(monitor, via) => Some((monitor, via, respond)),
+        Answer::Monitor(monitor, via) => Some(Left::Monitor(monitor, via, respond)),
+        Answer::WebSocket(doorway) => Some(Left::WebSocket(doorway, body, respond)),
         Answer::Response(response) => {
             if is_head {
                 Responses::send_head(&mut respond, response);
@@ -55,8 +60,15 @@ pub(super) async fn serve<R: Runtime>(
     }
 }
 
+/// What is for the connection to go on with.
+pub(super) enum Left {
+    Monitor(Monitor, Via, SendResponse<Bytes>),
+    WebSocket(Rc<Doorway>, RecvStream, SendResponse<Bytes>),
+}
+
 enum Answer {
     Monitor(Monitor, Via),
+    WebSocket(Rc<Doorway>),
     Response(HttpResponse<Bytes>),
     Nobody,
 }

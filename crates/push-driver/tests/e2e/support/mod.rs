@@ -1,6 +1,7 @@
 //! A push service on a real socket, and clients that are not ours: the h2 crate, and one that writes frames itself.
 #![allow(dead_code, reason = "each runtime uses its part")]
 
+pub mod browser;
 pub mod clocked;
 pub mod front;
 pub mod peer;
@@ -16,9 +17,9 @@ use std::{
 use push_crypto::{Provider, aws_lc, capability::Keyring};
 use push_driver::{Config, Fault, Limits, Listen, Runtime, Server, ServerTls};
 use push_proto::{
-    Seed,
+    Seed, autopush,
     service::Limits as ServiceLimits,
-    wire::{self, Door, PublicUrl},
+    wire::{self, Door, PublicUrl, WebSocketAt},
 };
 use push_store::{Quotas, SharedMemory, Store};
 
@@ -89,6 +90,7 @@ pub struct Setup {
     pub service: ServiceLimits,
     /// Where others find it, if not where it listens.
     pub public_url: Option<String>,
+    pub autopush: autopush::Config,
 }
 
 impl Default for Setup {
@@ -99,6 +101,7 @@ impl Default for Setup {
             limits: Limits::default(),
             service: ServiceLimits::default(),
             public_url: None,
+            autopush: autopush::Config::default(),
         }
     }
 }
@@ -152,6 +155,7 @@ impl Setup {
             shards: self.shards,
             service: self.service,
             limits: self.limits,
+            autopush: self.autopush,
         };
         let server = serve(config, vec![Listen { listener, tls }]).unwrap();
         Service { server, address, store, certificate }
@@ -165,6 +169,7 @@ pub fn provider() -> Provider {
 pub fn door(url: &str) -> Door {
     let keyring = Arc::new(Keyring::generate(&provider()).unwrap());
     Door::new(keyring, PublicUrl::parse(url).unwrap(), provider(), wire::Limits::default())
+        .with_websocket(WebSocketAt::default())
 }
 
 pub fn seed() -> Seed {
