@@ -1,9 +1,9 @@
 // Firefox with our push service in place of its vendor's. The service is started, killed and started again by this script.
-// Usage: push.mjs WEBPUSH RUNTIME tls|cleartext PYTHON KEY_JSON KEY_PEM PUBLIC_KEY WORK
+// Usage: push.mjs WEBPUSH RUNTIME tls|cleartext PYTHON KEY WORK, KEY being a file as `webpush keygen --format json` writes it
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,9 +12,10 @@ import { until } from "../browser/webdriver.mjs";
 import { Firefox } from "./marionette.mjs";
 import { Page } from "./page.mjs";
 
-const [webpush, runtime, carrier, python, keyJson, keyPem, publicKey, work] = process.argv.slice(2);
+const [webpush, runtime, carrier, python, keyFile, work] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const say = (text) => console.log(`   firefox: ${text}`);
+const { publicKey, privateKey } = JSON.parse(readFileSync(keyFile, "utf8"));
 const folder = mkdtempSync(join(work, "push."));
 const data = join(folder, "data");
 const ca = join(data, "dev", "ca.pem");
@@ -52,12 +53,12 @@ async function send(subscription, payload, key) {
   const file = join(folder, "subscription.json");
   const body = join(folder, "payload");
   writeFileSync(file, JSON.stringify(subscription));
-  for (const [sender, program, script, keyFile] of [
-    ["web-push", "node", join(here, "..", "node", "send.mjs"), keyJson],
-    ["pywebpush", python, join(here, "..", "python", "send.py"), keyPem],
+  for (const [sender, program, script, signer] of [
+    ["web-push", "node", join(here, "..", "node", "send.mjs"), keyFile],
+    ["pywebpush", python, join(here, "..", "python", "send.py"), privateKey],
   ]) {
     writeFileSync(body, `${payload} by ${sender}`);
-    const { text } = await run(program, [script, file, body, ...(key ? [keyFile] : [])]);
+    const { text } = await run(program, [script, file, body, ...(key ? [signer] : [])]);
     assert.equal(text, "201", `${sender} got ${text}`);
   }
   const { code } = await ours(file, `${payload} by webpush send`, key);
@@ -66,7 +67,7 @@ async function send(subscription, payload, key) {
 }
 
 function ours(file, payload, key, ...more) {
-  const signed = key ? ["--key", keyPem, "--subject", "mailto:interop@example.com"] : [];
+  const signed = key ? ["--key", keyFile, "--subject", "mailto:interop@example.com"] : [];
   const trust = carrier === "tls" ? ["--ca", ca] : [];
   return run(webpush, ["send", "--to", file, "--private-addresses", ...trust, ...signed, ...more, payload]);
 }
