@@ -6,7 +6,17 @@ import webpush from "web-push";
 const [subscription, payload, key] = process.argv.slice(2);
 const options = { TTL: 3600 };
 if (key) options.vapidDetails = { subject: "mailto:interop@example.com", ...JSON.parse(readFileSync(key, "utf8")) };
-const sent = webpush.sendNotification(JSON.parse(readFileSync(subscription, "utf8")), readFileSync(payload), options);
+const to = JSON.parse(readFileSync(subscription, "utf8"));
+const body = readFileSync(payload);
+
+/** What its own client, which speaks TLS only, would send. */
+async function sendInTheClear() {
+  const { endpoint, ...request } = webpush.generateRequestDetails(to, body, options);
+  const response = await fetch(endpoint, request);
+  return { statusCode: response.status };
+}
+
+const sent = to.endpoint.startsWith("https:") ? webpush.sendNotification(to, body, options) : sendInTheClear();
 const { statusCode } = await sent.catch((error) => {
   if (!error.statusCode) throw error;
   console.error(error.body);
