@@ -46,6 +46,8 @@ pub(crate) enum Command {
 /// What `bench` measures.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
+    /// Connect user agents by WebSocket to a push service on this machine, and tell how much memory each costs it
+    Agents(BenchAgentsArgs),
     /// Send messages to a push service on this machine that takes everything, and tell how fast, with how much memory
     Send(BenchSendArgs),
     /// A push service that takes every message and keeps none, to measure any sender by
@@ -53,6 +55,20 @@ pub(crate) enum BenchCommand {
     /// Says on standard output where it is (JSON: address, certificate, a subscription), serves until standard input ends,
     /// then says what came.
     Sink,
+}
+
+/// What `bench agents` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Each user agent is connected, has a subscription, and waits; without TLS, then with it. What the kernel
+keeps for a connection is not counted. The limit on open files (ulimit -n) must be above their number.")]
+pub(crate) struct BenchAgentsArgs {
+    /// How many user agents
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=25_000))]
+    pub(crate) agents: u64,
+    /// What the service runs on
+    #[arg(long, value_enum, default_value_t = Runtime::Tokio)]
+    pub(crate) runtime: Runtime,
 }
 
 /// What `bench send` can be told.

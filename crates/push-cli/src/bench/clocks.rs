@@ -26,7 +26,12 @@ impl Spent {
 
 /// Memory that this process occupies, in KiB; none where the system does not say.
 pub(super) fn resident_kib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+    resident_kib_of("self")
+}
+
+/// The same of another.
+pub(super) fn resident_kib_of(process: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -39,7 +39,7 @@ fn who_was_told_the_same_comes_at_different_times() {
     for (told, most) in [
         (1, Duration::from_millis(125)),
         (60, Duration::from_millis(7500)),
-        (140, Duration::from_millis(17_500)),
+        (120, Duration::from_millis(15_000)),
     ] {
         let waits: BTreeSet<_> = (0..50).map(|seed| after(told, seed)).collect();
         assert!(most <= spread && waits.len() > 40, "{waits:?}");
