@@ -295,6 +295,9 @@ pub(crate) struct ServeArgs {
     /// Also take the credentials that senders had before RFC 8292: `Authorization: WebPush` with `Crypto-Key: p256ecdsa`
     #[arg(long, env = "WEBPUSH_DRAFT_VAPID", value_parser = FalseyValueParser::new())]
     pub(crate) draft_vapid: bool,
+    /// Also take tokens of senders who leave the port out of `aud`, where the public URL has one
+    #[arg(long, env = "WEBPUSH_PORTLESS_AUDIENCE", value_parser = FalseyValueParser::new())]
+    pub(crate) portless_audience: bool,
     /// What the threads that serve run on
     #[arg(long, value_enum, default_value_t = Runtime::Tokio, env = "WEBPUSH_RUNTIME")]
     pub(crate) runtime: Runtime,

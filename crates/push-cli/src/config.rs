@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) shards: NonZeroUsize,
     /// Whether to take credentials from before RFC 8292 too.
     pub(crate) draft_vapid: bool,
+    /// Whether `aud` may lack the port.
+    pub(crate) portless_audience: bool,
     /// How long the end may take.
     pub(crate) drain: Duration,
     pub(crate) bounds: Bounds,
@@ -64,6 +66,7 @@ impl ServeArgs {
             listen: self.listen,
             transport,
             draft_vapid: self.draft_vapid,
+            portless_audience: self.portless_audience,
             runtime: self.runtime,
             shards: self.shards.unwrap_or_else(processors),
             drain: self.drain,

@@ -34,7 +34,8 @@ pub(crate) fn run(config: Config) -> Result<()> {
     let door = |keyring| {
         let provider = push_crypto::aws_lc::provider();
         let door = Door::new(Arc::new(keyring), public_url.clone(), provider, wire::Limits::default());
-        if config.draft_vapid { door.with_draft_vapid() } else { door }
+        let door = if config.draft_vapid { door.with_draft_vapid() } else { door };
+        if config.portless_audience { door.with_portless_audience() } else { door }
     };
     let (store, keyring) = open_store(&config)?;
     let parts = push_tokio::Config {

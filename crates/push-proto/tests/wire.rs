@@ -12,6 +12,8 @@ mod admission;
 mod clients;
 #[path = "wire/draft_vapid.rs"]
 mod draft_vapid;
+#[path = "wire/error_body.rs"]
+mod error_body;
 #[path = "wire/event_reader.rs"]
 mod event_reader;
 #[path = "wire/event_stream.rs"]

@@ -11,7 +11,7 @@ use http::{Request as HttpRequest, Response as HttpResponse, header, request::Pa
 use push_proto::{
     Refusal, Via,
     service::{Exchange, Monitor, Request, Response},
-    wire::{BodyLimit, Door},
+    wire::{BodyLimit, Door, ErrorBody},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -85,7 +85,7 @@ impl<R: Runtime> Local<R> {
                 Err(refusal) => Err(refusal),
             },
         };
-        if understood.as_ref().is_err_and(|refusal| *refusal != BODY_SLOW) && body.is_coming() {
+        if understood.as_ref().is_err_and(|refusal| *refusal != Refusal::BODY_SLOW) && body.is_coming() {
             within(&self.runtime, self.limits.body, read_on(body, self.limits.refused_octets)).await;
         }
         Ok(understood)
@@ -111,7 +111,7 @@ impl<R: Runtime> Local<R> {
                     Some(Ok(Ok(body))) => body,
                     Some(Ok(Err(refusal))) => return Ok(Err(refusal)),
                     Some(Err(broken)) => return Err(broken),
-                    None => return Ok(Err(BODY_SLOW)),
+                    None => return Ok(Err(Refusal::BODY_SLOW)),
                 }
             }
         };
@@ -136,18 +136,24 @@ impl<R: Runtime> Local<R> {
         self.mailboxes.admit(exchange, request, effects, &self.limits)
     }
 
-    /// The response to a request that has one. Dropping the future tells the service that nobody waits any more.
-    pub(super) async fn answer(&self, caller: &Caller, request: Request) -> HttpResponse<Bytes> {
+    /// The response to a request that has one, its refusal in these words. Dropping the future tells the service that
+    /// nobody waits any more.
+    pub(super) async fn answer(
+        &self,
+        caller: &Caller,
+        words: ErrorBody,
+        request: Request,
+    ) -> HttpResponse<Bytes> {
         let asked = match caller.client.asks(&request, self.runtime.now().mono) {
             Ok(asked) => asked,
-            Err(refusal) => return self.refuse(&refusal),
+            Err(refusal) => return self.refuse_in(words, &refusal),
         };
         let (sender, response) = oneshot::channel();
         let mut admitted = match self.submit(request, Effects::Once(sender)) {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 asked.answered(&Response::Refused(refusal));
-                return self.refuse(&refusal);
+                return self.refuse_in(words, &refusal);
             }
         };
         let response = response.await;
@@ -157,15 +163,20 @@ impl<R: Runtime> Local<R> {
         let response = response.unwrap_or_else(draining);
         asked.answered(&response);
         if let Response::Refused(refusal) = &response {
-            return self.refuse(refusal);
+            return self.refuse_in(words, refusal);
         }
         self.door.respond(&response, self.runtime.now().wall)
     }
 
-    /// The response to a request that did not get as far as the service.
+    /// The response to a monitor that did not get as far as the service: user agents know problem details.
     pub(super) fn refuse(&self, refusal: &Refusal) -> HttpResponse<Bytes> {
+        self.refuse_in(ErrorBody::Problem, refusal)
+    }
+
+    /// The response to any other request that did not get there, or was refused there, in the words that it accepts.
+    pub(super) fn refuse_in(&self, words: ErrorBody, refusal: &Refusal) -> HttpResponse<Bytes> {
         tracing::debug!(status = refusal.status(), reason = refusal.reason(), "refused");
-        self.door.refuse(refusal, self.runtime.now().wall)
+        self.door.refuse_in(words, refusal, self.runtime.now().wall)
     }
 }
 
@@ -211,7 +222,3 @@ async fn read_on(body: &mut impl Body, octets_max: usize) {
         }
     }
 }
-
-/// RFC 9110 §15.5.9
-const BODY_SLOW: Refusal =
-    Refusal::new(408, "body-slow", "RFC 9110 §15.5.9", "The body of the request did not come in time.");

@@ -9,7 +9,7 @@ use std::{cell::RefCell, future::poll_fn, pin::Pin, rc::Rc};
 use bytes::Bytes;
 use http::{Request as HttpRequest, Response as HttpResponse, header};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
-use push_proto::{Refusal, Via};
+use push_proto::{Refusal, Via, wire::ErrorBody};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{
@@ -82,6 +82,7 @@ async fn respond<R: Runtime>(
 ) -> Result<HttpResponse<ResponseBody>, CutShort> {
     let busy = patience.busy();
     let (head, body) = request.into_parts();
+    let words = ErrorBody::accepted(&head.headers);
     let mut body = Invited { is_coming: !head.headers.contains_key(header::EXPECT), body };
     let response = match local.understand(&caller, head, &mut body).await {
         Ok(Ok(Wanted::Monitor(_, Via::Push))) => local.refuse(&Refusal::PUSH_UNSUPPORTED),
@@ -94,9 +95,9 @@ async fn respond<R: Runtime>(
                 }
             }
         }
-        Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&caller, request).await,
+        Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&caller, words, request).await,
         Ok(Ok(Wanted::Health(response))) => response,
-        Ok(Err(refusal)) => local.refuse(&refusal),
+        Ok(Err(refusal)) => local.refuse_in(words, &refusal),
         Err(Broken) => return Err(CutShort),
     };
     busy.done(local.runtime.now().mono);

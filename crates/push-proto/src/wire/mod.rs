@@ -41,9 +41,12 @@
 /// URL names it where it is used: nothing here listens on it or announces it by itself.
 pub const PORT: u16 = 1001;
 
+mod accept;
 pub mod application_server;
 mod content;
 mod door;
+mod errno;
+mod error_body;
 mod event_reader;
 mod event_stream;
 mod lexer;
@@ -51,7 +54,6 @@ mod limits;
 mod link;
 mod operator;
 mod prefer;
-mod problem;
 mod promise;
 mod public_url;
 mod read;
@@ -61,6 +63,8 @@ pub mod user_agent;
 mod vapid;
 
 pub use door::{Admitted, BodyLimit, Door, Unremembered, Verify};
+pub use errno::reasons;
+pub use error_body::ErrorBody;
 pub use event_reader::{EventReader, StreamEnd, StreamEvent, StreamFault};
 pub use event_stream::{EVENT_STREAM, KEEPALIVE};
 pub use limits::Limits;

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{Method, Request as HttpRequest, Response as HttpResponse};
-use push_proto::{Via, service::Monitor};
+use push_proto::{Via, service::Monitor, wire::ErrorBody};
 
 use super::{Responses, Shared};
 use crate::{
@@ -24,13 +24,16 @@ pub(super) async fn serve<R: Runtime>(
 ) -> Option<(Monitor, Via, SendResponse<Bytes>)> {
     let Shared { local, caller, responses } = shared;
     let (head, mut body) = request.into_parts();
+    let words = ErrorBody::accepted(&head.headers);
     let is_head = head.method == Method::HEAD;
     let answer = async {
         match local.understand(&caller, head, &mut body).await {
             Ok(Ok(Wanted::Monitor(monitor, via))) => Answer::Monitor(monitor, via),
-            Ok(Ok(Wanted::Answer(request, _held))) => Answer::Response(local.answer(&caller, request).await),
+            Ok(Ok(Wanted::Answer(request, _held))) => {
+                Answer::Response(local.answer(&caller, words, request).await)
+            }
             Ok(Ok(Wanted::Health(response))) => Answer::Response(response),
-            Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
+            Ok(Err(refusal)) => Answer::Response(local.refuse_in(words, &refusal)),
             Err(Broken) => Answer::Nobody,
         }
     };
