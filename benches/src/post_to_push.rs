@@ -177,7 +177,7 @@ fn ours(transport: Transport, store: Arc<dyn Store>, folder: Option<TempDir>) ->
         service: crate::unhurried(),
         limits: crate::from_one_address(),
     };
-    let server = Server::start(Tokio, config, vec![Listen { listener, tls }]).expect("starts");
+    let server = Server::start(Tokio, config, vec![Listen::new(listener, tls)]).expect("starts");
     Place { address, certificate, server: Running::Ours(server, folder) }
 }
 

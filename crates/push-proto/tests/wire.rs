@@ -22,6 +22,8 @@ mod event_stream;
 mod fields;
 #[path = "wire/fixture.rs"]
 mod fixture;
+#[path = "wire/forwarded.rs"]
+mod forwarded;
 #[path = "wire/monitor.rs"]
 mod monitor;
 #[path = "wire/operator.rs"]

@@ -9,7 +9,7 @@
 //! use push_smol::{Listen, serve};
 //!
 //! let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
-//! let server = serve(config, vec![Listen { listener, tls: None }])?;
+//! let server = serve(config, vec![Listen::new(listener, None)])?;
 //! server.stop_on(stop, std::time::Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
@@ -22,7 +22,7 @@ use std::{
     cell::RefCell,
     future::Future,
     io as std_io,
-    net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream, ToSocketAddrs as _},
+    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
     rc::Rc,
 };
 
@@ -84,9 +84,20 @@ pub fn block_on<F: Future>(main: F) -> F::Output {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Smol;
 
+/// A listening socket on smol's reactor.
+#[derive(Debug)]
+pub struct Listening(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(Async<TcpListener>),
+    #[cfg(unix)]
+    Unix(Async<std::os::unix::net::UnixListener>),
+}
+
 impl Runtime for Smol {
     type Io = Socket;
-    type Listener = Async<StdListener>;
+    type Listener = Listening;
 
     fn start_thread<M, F>(&self, name: String, main: M) -> std_io::Result<()>
     where
@@ -104,17 +115,24 @@ impl Runtime for Smol {
         }
     }
 
-    fn listen(&self, listener: StdListener) -> std_io::Result<Self::Listener> {
-        Async::new(listener)
+    fn listen(&self, listener: Listener) -> std_io::Result<Listening> {
+        Ok(Listening(match listener {
+            Listener::Tcp(listener) => Kind::Tcp(Async::new(listener)?),
+            #[cfg(unix)]
+            Listener::Unix(listener) => Kind::Unix(Async::new(listener)?),
+        }))
     }
 
-    async fn accept(&self, listener: &mut Self::Listener) -> std_io::Result<StdStream> {
-        let (socket, _peer) = listener.accept().await?;
-        socket.into_inner()
+    async fn accept(&self, listener: &mut Listening) -> std_io::Result<Connected> {
+        match &mut listener.0 {
+            Kind::Tcp(listener) => listener.accept().await?.0.into_inner().map(Connected::Tcp),
+            #[cfg(unix)]
+            Kind::Unix(listener) => listener.accept().await?.0.into_inner().map(Connected::Unix),
+        }
     }
 
-    fn adopt(&self, socket: StdStream) -> std_io::Result<Socket> {
-        Socket::new(Async::new(socket)?)
+    fn adopt(&self, socket: Connected) -> std_io::Result<Socket> {
+        Socket::adopt(socket)
     }
 
     async fn resolve(&self, host: String, port: u16) -> std_io::Result<Vec<SocketAddr>> {
@@ -122,7 +140,9 @@ impl Runtime for Smol {
     }
 
     async fn connect(&self, address: SocketAddr) -> std_io::Result<Socket> {
-        Socket::new(Async::<StdStream>::connect(address).await?)
+        let socket = Async::<TcpStream>::connect(address).await?;
+        socket.get_ref().set_nodelay(true)?;
+        Ok(Socket::tcp(socket))
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {

@@ -8,21 +8,23 @@
 //! use push_tokio::{Listen, serve};
 //!
 //! let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
-//! let server = serve(config, vec![Listen { listener, tls: None }])?;
+//! let server = serve(config, vec![Listen::new(listener, None)])?;
 //! server.stop_on(stop, std::time::Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
 //! ```
 #![forbid(unsafe_code)]
 
-use std::{
-    future::Future,
-    io,
-    net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
-};
+mod io;
+
+use std::{future::Future, io as std_io, net::SocketAddr};
 
 use push_proto::{Mono, Now, user_agent::State};
+#[cfg(unix)]
+use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpStream};
+
+pub use io::Socket;
 
 pub use push_driver::*;
 
@@ -73,11 +75,22 @@ pub fn sender(options: SenderOptions) -> Result<Sender, Fault> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-impl Runtime for Tokio {
-    type Io = TcpStream;
-    type Listener = TcpListener;
+/// A listening socket on tokio's reactor.
+#[derive(Debug)]
+pub struct Listening(Kind);
 
-    fn start_thread<M, F>(&self, name: String, main: M) -> io::Result<()>
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Runtime for Tokio {
+    type Io = Socket;
+    type Listener = Listening;
+
+    fn start_thread<M, F>(&self, name: String, main: M) -> std_io::Result<()>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output = ()> + 'static,
@@ -94,31 +107,40 @@ impl Runtime for Tokio {
         drop(tokio::task::spawn_local(future));
     }
 
-    fn listen(&self, listener: StdListener) -> io::Result<TcpListener> {
-        listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
+    fn listen(&self, listener: Listener) -> std_io::Result<Listening> {
+        Ok(Listening(match listener {
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                Kind::Tcp(TcpListener::from_std(listener)?)
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                Kind::Unix(UnixListener::from_std(listener)?)
+            }
+        }))
     }
 
-    async fn accept(&self, listener: &mut TcpListener) -> io::Result<StdStream> {
-        let (socket, _peer) = listener.accept().await?;
-        socket.into_std()
+    async fn accept(&self, listener: &mut Listening) -> std_io::Result<Connected> {
+        match &mut listener.0 {
+            Kind::Tcp(listener) => listener.accept().await?.0.into_std().map(Connected::Tcp),
+            #[cfg(unix)]
+            Kind::Unix(listener) => listener.accept().await?.0.into_std().map(Connected::Unix),
+        }
     }
 
-    fn adopt(&self, socket: StdStream) -> io::Result<TcpStream> {
-        // Frames are written when they are whole; waiting for more only delays the last of them.
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        TcpStream::from_std(socket)
+    fn adopt(&self, socket: Connected) -> std_io::Result<Socket> {
+        Socket::adopt(socket)
     }
 
-    async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    async fn resolve(&self, host: String, port: u16) -> std_io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect(&self, address: SocketAddr) -> std_io::Result<Socket> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        Ok(socket)
+        Ok(Socket::tcp(socket))
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {

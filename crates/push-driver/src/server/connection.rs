@@ -1,6 +1,6 @@
 //! Connections of one shard: taken from the acceptor, brought to a protocol, counted.
 
-use std::{convert::Infallible, io, net::TcpStream, rc::Rc};
+use std::{convert::Infallible, io, rc::Rc};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -14,7 +14,7 @@ use super::{
     http1, http2,
     memory::{Account, Opened},
 };
-use crate::{Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
+use crate::{Connected, Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
 
 /// A connection on its way to a shard, with its place there.
 pub(super) struct Incoming {
@@ -39,7 +39,7 @@ impl Caller {
 /// What it is made of.
 pub(super) enum Transport {
     /// Accepted by a listener.
-    Socket(TcpStream, Option<ServerTls>),
+    Socket(Connected, Option<ServerTls>),
     /// Brought along by [`Server::serve_connection`](super::Server::serve_connection), and who waits for its end.
     Given(Box<dyn Duplex>, oneshot::Sender<Infallible>),
 }

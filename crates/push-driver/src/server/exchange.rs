@@ -16,7 +16,7 @@ use push_proto::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    connection::Caller,
+    clients::Asker,
     health::Health,
     mailbox::{Admitted, Effects, Mailboxes},
     memory::{Body as Held, Memory},
@@ -72,7 +72,7 @@ impl<R: Runtime> Local<R> {
     /// Reads and understands a request. `Ok(Err(..))` is what it is refused by; the peer is ready to hear it then.
     pub(super) async fn understand(
         &self,
-        caller: &Caller,
+        asker: &Asker,
         head: Parts,
         body: &mut impl Body,
     ) -> Result<Result<Wanted, Refusal>, Broken> {
@@ -80,7 +80,7 @@ impl<R: Runtime> Local<R> {
         // A supervisor's question counts for nobody.
         let understood = match self.health.answer(&head, &self.door, now) {
             Some(health) => health.map(Wanted::Health),
-            None => match caller.client.requested(now.mono) {
+            None => match asker.requested(now.mono) {
                 Ok(()) => self.read(head, body).await?,
                 Err(refusal) => Err(refusal),
             },
@@ -140,11 +140,11 @@ impl<R: Runtime> Local<R> {
     /// nobody waits any more.
     pub(super) async fn answer(
         &self,
-        caller: &Caller,
+        asker: &Asker,
         words: ErrorBody,
         request: Request,
     ) -> HttpResponse<Bytes> {
-        let asked = match caller.client.asks(&request, self.runtime.now().mono) {
+        let asked = match asker.asks(&request, self.runtime.now().mono) {
             Ok(asked) => asked,
             Err(refusal) => return self.refuse_in(words, &refusal),
         };

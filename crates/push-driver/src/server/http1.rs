@@ -82,9 +82,10 @@ async fn respond<R: Runtime>(
 ) -> Result<HttpResponse<ResponseBody>, CutShort> {
     let busy = patience.busy();
     let (head, body) = request.into_parts();
+    let asker = caller.client.asker(&head.headers);
     let words = ErrorBody::accepted(&head.headers);
     let mut body = Invited { is_coming: !head.headers.contains_key(header::EXPECT), body };
-    let response = match local.understand(&caller, head, &mut body).await {
+    let response = match local.understand(&asker, head, &mut body).await {
         Ok(Ok(Wanted::Monitor(_, Via::Push))) => local.refuse(&Refusal::PUSH_UNSUPPORTED),
         Ok(Ok(Wanted::Monitor(monitor, Via::Stream))) => {
             match EventStream::open(Rc::clone(&local), Rc::clone(&caller), monitor).await {
@@ -95,7 +96,7 @@ async fn respond<R: Runtime>(
                 }
             }
         }
-        Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&caller, words, request).await,
+        Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&asker, words, request).await,
         Ok(Ok(Wanted::Health(response))) => response,
         Ok(Err(refusal)) => local.refuse_in(words, &refusal),
         Err(Broken) => return Err(CutShort),

@@ -27,6 +27,7 @@ mod http1;
 mod http2;
 pub(crate) mod mailbox;
 mod memory;
+mod proxies;
 mod push;
 mod shard;
 mod verified;
@@ -35,7 +36,7 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     fmt,
-    net::{IpAddr, TcpListener},
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -55,7 +56,6 @@ use tokio::{
     sync::{Mutex, Semaphore, mpsc, oneshot, watch},
 };
 
-pub use self::census::Census;
 use self::{
     acceptor::Dealer,
     clients::Clients,
@@ -63,9 +63,14 @@ use self::{
     health::Health,
     mailbox::{Effects, Letter, Mailbox, Mailboxes},
     memory::Memory,
+    proxies::End,
     verified::Verified,
 };
-use crate::{Fault, Limits, Runtime, ServerTls};
+pub use self::{
+    census::Census,
+    proxies::{TrustedProxies, TrustedProxyError},
+};
+use crate::{Fault, Limits, Listener, Runtime, ServerTls};
 
 /// What a push service is made of.
 pub struct Config {
@@ -86,10 +91,23 @@ pub struct Config {
 /// A socket to accept connections on.
 #[derive(Debug)]
 pub struct Listen {
-    /// The socket, listening.
-    pub listener: TcpListener,
-    /// Without it connections are cleartext: for development, or behind a proxy that does TLS.
-    pub tls: Option<ServerTls>,
+    listener: Listener,
+    tls: Option<ServerTls>,
+    proxies: Arc<TrustedProxies>,
+}
+
+impl Listen {
+    /// A socket that listens. Without TLS connections are cleartext: for development, or behind a proxy that does TLS.
+    #[must_use]
+    pub fn new(listener: impl Into<Listener>, tls: Option<ServerTls>) -> Self {
+        Self { listener: listener.into(), tls, proxies: Arc::default() }
+    }
+
+    /// The same, where these proxies say for whom they ask; everybody else is a client, with TLS or without.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Self {
+        Self { proxies: Arc::new(proxies), ..self }
+    }
 }
 
 /// A running push service. Clones are the same service.
@@ -203,7 +221,7 @@ impl Server {
     ///
     /// Cancel safe: dropping the future leaves the connection to the service.
     pub async fn serve_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        self.0.dealer.deal_given(io, None).await;
+        self.0.dealer.deal_given(io, End::Unknown).await;
     }
 
     /// The same, for a client whose address the caller knows: its connections, requests and new agents count for it.
@@ -212,7 +230,7 @@ impl Server {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         client: IpAddr,
     ) {
-        self.0.dealer.deal_given(io, Some(client)).await;
+        self.0.dealer.deal_given(io, End::Client(client)).await;
     }
 
     /// Whether it can keep a promise, as `/readyz` has it (G7): the store takes writes, every shard turns, the clock is

@@ -24,6 +24,7 @@ mod idle_connections;
 mod limits;
 mod memory;
 mod operator;
+mod proxies;
 mod pushing;
 mod reaching;
 mod support;

@@ -24,13 +24,14 @@ pub(super) async fn serve<R: Runtime>(
 ) -> Option<(Monitor, Via, SendResponse<Bytes>)> {
     let Shared { local, caller, responses } = shared;
     let (head, mut body) = request.into_parts();
+    let asker = caller.client.asker(&head.headers);
     let words = ErrorBody::accepted(&head.headers);
     let is_head = head.method == Method::HEAD;
     let answer = async {
-        match local.understand(&caller, head, &mut body).await {
+        match local.understand(&asker, head, &mut body).await {
             Ok(Ok(Wanted::Monitor(monitor, via))) => Answer::Monitor(monitor, via),
             Ok(Ok(Wanted::Answer(request, _held))) => {
-                Answer::Response(local.answer(&caller, words, request).await)
+                Answer::Response(local.answer(&asker, words, request).await)
             }
             Ok(Ok(Wanted::Health(response))) => Answer::Response(response),
             Ok(Err(refusal)) => Answer::Response(local.refuse_in(words, &refusal)),

@@ -14,7 +14,7 @@ use std::{
 };
 
 use push_crypto::{Provider, aws_lc, capability::Keyring};
-use push_driver::{Config, Fault, Limits, Listen, Runtime, Server, ServerTls};
+use push_driver::{Config, Fault, Limits, Listen, Runtime, Server, ServerTls, TrustedProxies};
 use push_proto::{
     Seed,
     service::Limits as ServiceLimits,
@@ -61,7 +61,7 @@ impl Listener {
     pub fn bind_to(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let address = listener.local_addr().unwrap();
-        Self { listening: NATIVE.listen(listener).unwrap(), address }
+        Self { listening: NATIVE.listen(listener.into()).unwrap(), address }
     }
 
     pub async fn accept(&mut self) -> Io {
@@ -89,6 +89,7 @@ pub struct Setup {
     pub service: ServiceLimits,
     /// Where others find it, if not where it listens.
     pub public_url: Option<String>,
+    pub proxies: TrustedProxies,
 }
 
 impl Default for Setup {
@@ -99,6 +100,7 @@ impl Default for Setup {
             limits: Limits::default(),
             service: ServiceLimits::default(),
             public_url: None,
+            proxies: TrustedProxies::default(),
         }
     }
 }
@@ -153,7 +155,7 @@ impl Setup {
             service: self.service,
             limits: self.limits,
         };
-        let server = serve(config, vec![Listen { listener, tls }]).unwrap();
+        let server = serve(config, vec![Listen::new(listener, tls).behind(self.proxies)]).unwrap();
         Service { server, address, store, certificate }
     }
 }
