@@ -1,6 +1,6 @@
 //! The command line, and what `--help` says.
 
-use std::{convert::Infallible, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use push_proto::{PublicKey, Topic, Ttl, Urgency, wire::PublicUrl};
@@ -317,6 +317,10 @@ pub(crate) struct ServeArgs {
     /// Also take tokens of senders who leave the port out of `aud`, where the public URL has one
     #[arg(long, env = "WEBPUSH_PORTLESS_AUDIENCE", value_parser = FalseyValueParser::new())]
     pub(crate) portless_audience: bool,
+    /// Tell Prometheus how it is, by GET /metrics at this address. There are no secrets in it, but it is nobody else's
+    /// business: prefer an address of this machine
+    #[arg(long, value_name = "ADDR", env = "WEBPUSH_METRICS")]
+    pub(crate) metrics: Option<SocketAddr>,
     /// What the threads that serve run on
     #[arg(long, value_enum, default_value_t = Runtime::Tokio, env = "WEBPUSH_RUNTIME")]
     pub(crate) runtime: Runtime,

@@ -1,6 +1,6 @@
 //! What `serve` is to do, once it is known to make sense.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use push_proto::wire::PublicUrl;
 use push_tokio::TrustedProxies;
@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) socket_mode: Option<u32>,
     /// Who is believed to say for whom it asks.
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Where to tell metrics, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) transport: Transport,
     pub(crate) runtime: Runtime,
     pub(crate) shards: NonZeroUsize,
@@ -70,6 +72,7 @@ impl ServeArgs {
             public_url: self.public_url,
             listen: self.listen,
             socket_mode: self.socket_mode,
+            metrics: self.metrics,
             trusted_proxies: self
                 .trusted_proxy
                 .into_iter()

@@ -1,6 +1,10 @@
 //! `webpush serve`
 
-use std::sync::Arc;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
 
 use push_proto::{
     Seed,
@@ -15,7 +19,7 @@ use crate::{
     config::{Config, Transport},
     dev_ca::DevCertificate,
     error::{Error, Result},
-    files, output, sealing,
+    files, metrics, output, sealing,
     sockets::{Bound, Place},
     tls,
 };
@@ -25,6 +29,7 @@ pub(crate) fn run(config: Config) -> Result<()> {
     files::create_private_folder(&config.data)?;
     let places = config.listen.iter().map(|place| Bound::bind(place, config.socket_mode));
     let (bound, listeners): (Vec<_>, Vec<_>) = places.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let metrics = config.metrics.map(metrics_listener).transpose()?;
     let public_url = public_url(&config, &bound)?;
     let tls = server_tls(&config, &public_url)?;
     let door = |keyring| {
@@ -58,6 +63,11 @@ pub(crate) fn run(config: Config) -> Result<()> {
             Runtime::Smol => push_smol::serve(parts, listens),
         };
         let server = server.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+        if let Some(listener) = metrics {
+            let listener = tokio::net::TcpListener::from_std(listener);
+            let listener = listener.map_err(|error| Error::failed(format!("cannot tell metrics: {error}")))?;
+            tokio::spawn(metrics::serve(listener, server.clone(), push_tokio::system_clocks().wall));
+        }
         let places: Vec<_> = bound.iter().map(|bound| bound.place.to_string()).collect();
         output::line(&format!("listening on {}, public URL {public_url}", places.join(" and ")))?;
         signals.next().await;
@@ -67,6 +77,20 @@ pub(crate) fn run(config: Config) -> Result<()> {
             () = server.drain(config.drain) => Ok(()),
             () = signals.next() => Err(Error::failed("ended by a second signal before everything was finished")),
         }
+    })
+}
+
+/// Says where it is, too: its port may be any.
+fn metrics_listener(address: SocketAddr) -> Result<TcpListener> {
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        output::note(&format!("metrics at http://{}/metrics", listener.local_addr()?));
+        Ok(listener)
+    };
+    bind().map_err(|error: io::Error| {
+        Error::failed(format!("cannot tell metrics at {address}: {error}"))
+            .hint("choose another address with --metrics")
     })
 }
 

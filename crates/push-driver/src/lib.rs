@@ -22,6 +22,6 @@ pub use client::{
 pub use fault::Fault;
 pub use limits::{HealthLimits, Limits};
 pub use runtime::{Runtime, system_clocks};
-pub use server::{Census, Config, Listen, Server, TrustedProxies, TrustedProxyError};
+pub use server::{Census, Config, Listen, Metrics, Server, TrustedProxies, TrustedProxyError};
 pub use socket::{Connected, Listener};
 pub use tls::{ClientTls, ServerTls};

@@ -16,6 +16,7 @@ use push_proto::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
+    census::Tally,
     clients::Asker,
     health::Health,
     mailbox::{Admitted, Effects, Mailboxes},
@@ -32,6 +33,7 @@ pub(super) struct Local<R> {
     pub(super) mailboxes: Mailboxes,
     /// What the connections of this shard hold.
     pub(super) memory: Rc<Memory>,
+    pub(super) tally: Arc<Tally>,
     pub(super) origin: u16,
     pub(super) numbers: Cell<u64>,
     pub(super) verified: RefCell<Verified>,
@@ -163,7 +165,8 @@ impl<R: Runtime> Local<R> {
         let response = response.unwrap_or_else(draining);
         asked.answered(&response);
         if let Response::Refused(refusal) = &response {
-            return self.refuse_in(words, refusal);
+            // The shard has counted it.
+            return self.door.refuse_in(words, refusal, self.runtime.now().wall);
         }
         self.door.respond(&response, self.runtime.now().wall)
     }
@@ -176,6 +179,7 @@ impl<R: Runtime> Local<R> {
     /// The response to any other request that did not get there, or was refused there, in the words that it accepts.
     pub(super) fn refuse_in(&self, words: ErrorBody, refusal: &Refusal) -> HttpResponse<Bytes> {
         tracing::debug!(status = refusal.status(), reason = refusal.reason(), "refused");
+        self.tally.refused(refusal);
         self.door.refuse_in(words, refusal, self.runtime.now().wall)
     }
 }

@@ -27,6 +27,7 @@ mod http1;
 mod http2;
 pub(crate) mod mailbox;
 mod memory;
+mod metrics;
 mod proxies;
 mod push;
 mod shard;
@@ -68,6 +69,7 @@ use self::{
 };
 pub use self::{
     census::Census,
+    metrics::Metrics,
     proxies::{TrustedProxies, TrustedProxyError},
 };
 use crate::{Fault, Limits, Listener, Runtime, ServerTls};
@@ -257,6 +259,13 @@ impl Server {
         Census::of(self.0.dealer.connections(), tallies)
     }
 
+    /// What it has done and holds at this moment, to be written as Prometheus reads it.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let tallies = self.0.mailboxes.iter().map(|mailbox| &*mailbox.tally);
+        Metrics::of(self.census(), self.is_ready(), tallies)
+    }
+
     /// Ends at once what a capability URL of this service names, as an operator may at any time (`8030-6.2-5`,
     /// `8030-7.3-1`, `8030-8.4-4`): a push URL its subscription, a message URL the message. Monitors of it end with 404,
     /// what comes later for it is 404, and senders who wait for a receipt get 410.
@@ -361,13 +370,15 @@ impl Start {
     async fn run<R: Runtime>(self, runtime: R) {
         let Self { parts, door, mailboxes, origin, dealt, open, running, draining, health } = self;
         let limits = parts.limits;
-        let memory = Memory::new(limits, Arc::clone(&parts.tally));
+        let tally = Arc::clone(&parts.tally);
+        let memory = Memory::new(limits, Arc::clone(&tally));
         let local = Rc::new(Local {
             runtime: runtime.clone(),
             limits,
             door,
             mailboxes,
             memory,
+            tally,
             origin,
             numbers: Cell::new(0),
             verified: RefCell::new(Verified::new(limits.verified)),

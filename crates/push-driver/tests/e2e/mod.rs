@@ -17,6 +17,7 @@ mod clients;
 mod crowd;
 mod delivery;
 mod drain;
+mod error_bodies;
 mod event_stream;
 mod health;
 mod http1_sender;

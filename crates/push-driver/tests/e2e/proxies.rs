@@ -150,20 +150,14 @@ fn each_request_of_http1_counts_for_its_client() {
                 "POST /subscribe HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 192.0.2.{client}\r\ncontent-length: 0\r\n\r\n"
             );
             socket.write_all(head.as_bytes()).await.unwrap();
-            let mut read = Vec::new();
-            let body = |read: &[u8]| {
-                let text = String::from_utf8(read.to_vec()).unwrap();
-                let (head, body) = text.split_once("\r\n\r\n")?;
-                let length =
-                    head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
-                (body.len() == length.parse::<usize>().unwrap()).then(|| head.to_owned())
-            };
-            let head = loop {
-                read.push(socket.read_u8().await.unwrap());
-                if let Some(head) = body(&read) {
-                    break head;
-                }
-            };
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(socket.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+            let mut body = vec![0; length.parse().unwrap()];
+            socket.read_exact(&mut body).await.unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{client}: {head}");
         }
     });
