@@ -194,6 +194,25 @@ fn scrapers_are_bounded_and_slow_ones_are_cut_off() {
     assert_eq!(scrape(metrics)["webpush_ready"], 1);
 }
 
+/// G5: `HEAD_OCTETS`.
+#[test]
+fn a_head_of_any_size_is_not_read() {
+    let folder = Folder::new();
+    let (_service, metrics) = serve(&folder, "tokio");
+    let head = |octets| format!("GET /metrics HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(octets));
+    let answer = |octets| {
+        let mut socket = TcpStream::connect(metrics).unwrap();
+        // Whoever does not read on may break the connection off.
+        let _written = socket.write_all(head(octets).as_bytes());
+        let mut answer = Vec::new();
+        let _read = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    assert!(answer(4 * 1024).starts_with("HTTP/1.1 200"));
+    let refused = answer(16 * 1024);
+    assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 431"), "{refused}");
+}
+
 #[test]
 fn nothing_else_is_there() {
     let folder = Folder::new();
