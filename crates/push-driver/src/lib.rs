@@ -23,5 +23,5 @@ pub use fault::Fault;
 pub use limits::{HealthLimits, Limits};
 pub use runtime::{Runtime, system_clocks};
 pub use server::{Census, Config, Listen, Metrics, Server, TrustedProxies, TrustedProxyError};
-pub use socket::{Connected, Listener};
+pub use socket::{Connected, Either, Listener};
 pub use tls::{ClientTls, ServerTls};

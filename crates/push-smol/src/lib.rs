@@ -18,6 +18,10 @@
 
 mod io;
 
+#[cfg(not(unix))]
+use std::net::{TcpListener as UnixListener, TcpStream as UnixStream};
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::{
     cell::RefCell,
     future::Future,
@@ -84,20 +88,9 @@ pub fn block_on<F: Future>(main: F) -> F::Output {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Smol;
 
-/// A listening socket on smol's reactor.
-#[derive(Debug)]
-pub struct Listening(Kind);
-
-#[derive(Debug)]
-enum Kind {
-    Tcp(Async<TcpListener>),
-    #[cfg(unix)]
-    Unix(Async<std::os::unix::net::UnixListener>),
-}
-
 impl Runtime for Smol {
-    type Io = Socket;
-    type Listener = Listening;
+    type Io = Either<Socket<TcpStream>, Socket<UnixStream>>;
+    type Listener = Either<Async<TcpListener>, Async<UnixListener>>;
 
     fn start_thread<M, F>(&self, name: String, main: M) -> std_io::Result<()>
     where
@@ -115,34 +108,36 @@ impl Runtime for Smol {
         }
     }
 
-    fn listen(&self, listener: Listener) -> std_io::Result<Listening> {
-        Ok(Listening(match listener {
-            Listener::Tcp(listener) => Kind::Tcp(Async::new(listener)?),
-            #[cfg(unix)]
-            Listener::Unix(listener) => Kind::Unix(Async::new(listener)?),
-        }))
-    }
-
-    async fn accept(&self, listener: &mut Listening) -> std_io::Result<Connected> {
-        match &mut listener.0 {
-            Kind::Tcp(listener) => listener.accept().await?.0.into_inner().map(Connected::Tcp),
-            #[cfg(unix)]
-            Kind::Unix(listener) => listener.accept().await?.0.into_inner().map(Connected::Unix),
+    fn listen(&self, listener: Listener) -> std_io::Result<Self::Listener> {
+        match listener {
+            Either::Tcp(listener) => Async::new(listener).map(Either::Tcp),
+            Either::Unix(listener) => Async::new(listener).map(Either::Unix),
         }
     }
 
-    fn adopt(&self, socket: Connected) -> std_io::Result<Socket> {
-        Socket::adopt(socket)
+    async fn accept(&self, listener: &mut Self::Listener) -> std_io::Result<Connected> {
+        match listener {
+            Either::Tcp(listener) => listener.accept().await?.0.into_inner().map(Either::Tcp),
+            Either::Unix(listener) => listener.accept().await?.0.into_inner().map(Either::Unix),
+        }
+    }
+
+    fn adopt(&self, socket: Connected) -> std_io::Result<Self::Io> {
+        socket.prepare()?;
+        Ok(match socket {
+            Either::Tcp(socket) => Either::Tcp(Socket::new(Async::new(socket)?, TcpStream::shutdown)),
+            Either::Unix(socket) => Either::Unix(Socket::new(Async::new(socket)?, UnixStream::shutdown)),
+        })
     }
 
     async fn resolve(&self, host: String, port: u16) -> std_io::Result<Vec<SocketAddr>> {
         smol::unblock(move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await
     }
 
-    async fn connect(&self, address: SocketAddr) -> std_io::Result<Socket> {
+    async fn connect(&self, address: SocketAddr) -> std_io::Result<Self::Io> {
         let socket = Async::<TcpStream>::connect(address).await?;
         socket.get_ref().set_nodelay(true)?;
-        Ok(Socket::tcp(socket))
+        Ok(Either::Tcp(Socket::new(socket, TcpStream::shutdown)))
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {

@@ -15,16 +15,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod io;
-
-use std::{future::Future, io as std_io, net::SocketAddr};
+use std::{future::Future, io, net::SocketAddr};
 
 use push_proto::{Mono, Now, user_agent::State};
-#[cfg(unix)]
-use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpStream};
-
-pub use io::Socket;
+#[cfg(not(unix))]
+use tokio::net::{TcpListener as UnixListener, TcpStream as UnixStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
 
 pub use push_driver::*;
 
@@ -75,22 +73,11 @@ pub fn sender(options: SenderOptions) -> Result<Sender, Fault> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio;
 
-/// A listening socket on tokio's reactor.
-#[derive(Debug)]
-pub struct Listening(Kind);
-
-#[derive(Debug)]
-enum Kind {
-    Tcp(TcpListener),
-    #[cfg(unix)]
-    Unix(UnixListener),
-}
-
 impl Runtime for Tokio {
-    type Io = Socket;
-    type Listener = Listening;
+    type Io = Either<TcpStream, UnixStream>;
+    type Listener = Either<TcpListener, UnixListener>;
 
-    fn start_thread<M, F>(&self, name: String, main: M) -> std_io::Result<()>
+    fn start_thread<M, F>(&self, name: String, main: M) -> io::Result<()>
     where
         M: FnOnce() -> F + Send + 'static,
         F: Future<Output = ()> + 'static,
@@ -107,40 +94,42 @@ impl Runtime for Tokio {
         drop(tokio::task::spawn_local(future));
     }
 
-    fn listen(&self, listener: Listener) -> std_io::Result<Listening> {
-        Ok(Listening(match listener {
-            Listener::Tcp(listener) => {
+    fn listen(&self, listener: Listener) -> io::Result<Self::Listener> {
+        match listener {
+            Either::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
-                Kind::Tcp(TcpListener::from_std(listener)?)
+                TcpListener::from_std(listener).map(Either::Tcp)
             }
-            #[cfg(unix)]
-            Listener::Unix(listener) => {
+            Either::Unix(listener) => {
                 listener.set_nonblocking(true)?;
-                Kind::Unix(UnixListener::from_std(listener)?)
+                UnixListener::from_std(listener).map(Either::Unix)
             }
-        }))
-    }
-
-    async fn accept(&self, listener: &mut Listening) -> std_io::Result<Connected> {
-        match &mut listener.0 {
-            Kind::Tcp(listener) => listener.accept().await?.0.into_std().map(Connected::Tcp),
-            #[cfg(unix)]
-            Kind::Unix(listener) => listener.accept().await?.0.into_std().map(Connected::Unix),
         }
     }
 
-    fn adopt(&self, socket: Connected) -> std_io::Result<Socket> {
-        Socket::adopt(socket)
+    async fn accept(&self, listener: &mut Self::Listener) -> io::Result<Connected> {
+        match listener {
+            Either::Tcp(listener) => listener.accept().await?.0.into_std().map(Either::Tcp),
+            Either::Unix(listener) => listener.accept().await?.0.into_std().map(Either::Unix),
+        }
     }
 
-    async fn resolve(&self, host: String, port: u16) -> std_io::Result<Vec<SocketAddr>> {
+    fn adopt(&self, socket: Connected) -> io::Result<Self::Io> {
+        socket.prepare()?;
+        match socket {
+            Either::Tcp(socket) => TcpStream::from_std(socket).map(Either::Tcp),
+            Either::Unix(socket) => UnixStream::from_std(socket).map(Either::Unix),
+        }
+    }
+
+    async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 
-    async fn connect(&self, address: SocketAddr) -> std_io::Result<Socket> {
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Io> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        Ok(Socket::tcp(socket))
+        Ok(Either::Tcp(socket))
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {
