@@ -263,7 +263,8 @@ Examples:
   webpush serve --dev                                   try it: https://localhost:8443
   webpush serve --data /var/lib/webpush --public-url https://push.example.org \\
       --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
-  webpush serve --data /var/lib/webpush --public-url https://push.example.org --behind-proxy
+  webpush serve --data /var/lib/webpush --public-url https://push.example.org --behind-proxy \\
+      --listen unix:/run/webpush/push.sock --trusted-proxy unix
 
 Prints one line on standard output when it is ready. SIGTERM or Ctrl-C: it accepts nothing new,
 finishes what is under way and ends; a second one ends it at once.

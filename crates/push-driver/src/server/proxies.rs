@@ -145,5 +145,5 @@ impl End {
 /// What stands for those who connect by a Unix socket.
 const UNIX: &str = "unix";
 
-/// The address of a proxy that has none: nobody else's.
+/// The address of a proxy that has none. Nobody connects from it; this machine itself (`::1`) is counted with it.
 const SOCKET: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
