@@ -178,7 +178,7 @@ fn ours(transport: Transport, store: Arc<dyn Store>, folder: Option<TempDir>) ->
         limits: crate::from_one_address(),
         autopush: push_proto::autopush::Config::default(),
     };
-    let server = Server::start(Tokio, config, vec![Listen { listener, tls }]).expect("starts");
+    let server = Server::start(Tokio, config, vec![Listen::new(listener, tls)]).expect("starts");
     Place { address, certificate, server: Running::Ours(server, folder) }
 }
 

@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let tls = Some(certificate(folder)?);
     // It has threads of its own, and needs nothing of this one. A program that accepts connections itself starts it
     // without listeners, and gives it each connection by `push.serve_connection(io)`.
-    let push = push_smol::serve(service(folder, &url)?, vec![Listen { listener, tls }])?;
+    let push = push_smol::serve(service(folder, &url)?, vec![Listen::new(listener, tls)])?;
     tell(&format!("{url}/subscribe"));
     // What was asked is answered before it ends, and what was accepted is on disk.
     smol::block_on(push.stop_on(told_to_stop(), Duration::from_secs(5)));

@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let tls = Some(certificate(folder)?);
     // It has threads of its own, and needs nothing of this one. A program that accepts connections itself starts it
     // without listeners, and gives it each connection by `push.serve_connection(io)`.
-    let push = push_tokio::serve(service(folder, &url)?, vec![Listen { listener, tls }])?;
+    let push = push_tokio::serve(service(folder, &url)?, vec![Listen::new(listener, tls)])?;
     tell(&format!("{url}/subscribe"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // What was asked is answered before it ends, and what was accepted is on disk.

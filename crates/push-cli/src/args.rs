@@ -4,9 +4,14 @@ use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, path::PathBuf
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use push_proto::{PublicKey, Topic, Ttl, Urgency, wire::PublicUrl};
+use push_tokio::TrustedProxies;
 use webpush::{Proxy, ProxyError};
 
-use crate::{bounds::Bounds, log::Level};
+use crate::{
+    bounds::Bounds,
+    log::Level,
+    sockets::{Place, mode},
+};
 
 /// A push service, a sender and a receiver of web push messages (RFC 8030, 8291, 8292).
 #[derive(Debug, Parser)]
@@ -274,7 +279,8 @@ Examples:
   webpush serve --dev                                   try it: https://localhost:8443
   webpush serve --data /var/lib/webpush --public-url https://push.example.org \\
       --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
-  webpush serve --data /var/lib/webpush --public-url https://push.example.org --behind-proxy
+  webpush serve --data /var/lib/webpush --public-url https://push.example.org --behind-proxy \\
+      --listen unix:/run/webpush/push.sock --trusted-proxy unix
 
 Prints one line on standard output when it is ready. SIGTERM or Ctrl-C: it accepts nothing new,
 finishes what is under way and ends; a second one ends it at once.
@@ -290,9 +296,23 @@ pub(crate) struct ServeArgs {
     /// https://localhost:PORT
     #[arg(long, value_name = "URL", value_parser = public_url, env = "WEBPUSH_PUBLIC_URL")]
     pub(crate) public_url: Option<PublicUrl>,
-    /// Where to listen; port 0 takes a free one and prints it
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", env = "WEBPUSH_LISTEN")]
-    pub(crate) listen: SocketAddr,
+    /// Where to listen, more than once if need be; port 0 takes a free one and prints it. unix:PATH is a socket for what runs
+    /// on this machine, without TLS
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8443",
+        env = "WEBPUSH_LISTEN",
+        value_delimiter = ','
+    )]
+    pub(crate) listen: Vec<Place>,
+    /// Who may connect to a unix:PATH, as of a file (660); without it the umask decides
+    #[arg(long, value_name = "MODE", value_parser = mode, env = "WEBPUSH_SOCKET_MODE")]
+    pub(crate) socket_mode: Option<u32>,
+    /// Believe this proxy when it says in Forwarded or X-Forwarded-For for whom it asks, so that bounds of an address are
+    /// those of its clients: an address, a network such as 10.1.0.0/16, or unix for whoever comes by a unix:PATH
+    #[arg(long, value_name = "CIDR", env = "WEBPUSH_TRUSTED_PROXY")]
+    pub(crate) trusted_proxy: Vec<TrustedProxies>,
     /// The certificate chain, PEM, our own certificate first
     #[arg(long, value_name = "PEM", env = "WEBPUSH_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -311,6 +331,13 @@ pub(crate) struct ServeArgs {
     /// Also take the credentials that senders had before RFC 8292: `Authorization: WebPush` with `Crypto-Key: p256ecdsa`
     #[arg(long, env = "WEBPUSH_DRAFT_VAPID", value_parser = FalseyValueParser::new())]
     pub(crate) draft_vapid: bool,
+    /// Also take tokens of senders who leave the port out of `aud`, where the public URL has one
+    #[arg(long, env = "WEBPUSH_PORTLESS_AUDIENCE", value_parser = FalseyValueParser::new())]
+    pub(crate) portless_audience: bool,
+    /// Tell Prometheus how it is, by GET /metrics at this address. There are no secrets in it, but it is nobody else's
+    /// business: prefer an address of this machine
+    #[arg(long, value_name = "ADDR", env = "WEBPUSH_METRICS")]
+    pub(crate) metrics: Option<SocketAddr>,
     /// What the threads that serve run on
     #[arg(long, value_enum, default_value_t = Runtime::Tokio, env = "WEBPUSH_RUNTIME")]
     pub(crate) runtime: Runtime,

@@ -3,11 +3,13 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use push_proto::wire::PublicUrl;
+use push_tokio::TrustedProxies;
 
 use crate::{
     args::{Runtime, ServeArgs},
     bounds::Bounds,
     error::{Error, Result},
+    sockets::Place,
 };
 
 /// A push service, as its operator wants it.
@@ -17,12 +19,20 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Where the world finds the service; `None` for localhost at whatever port it gets.
     pub(crate) public_url: Option<PublicUrl>,
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<Place>,
+    /// The mode of sockets among them; `None` for what the umask says.
+    pub(crate) socket_mode: Option<u32>,
+    /// Who is believed to say for whom it asks.
+    pub(crate) trusted_proxies: TrustedProxies,
+    /// Where to tell metrics, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) transport: Transport,
     pub(crate) runtime: Runtime,
     pub(crate) shards: NonZeroUsize,
     /// Whether to take credentials from before RFC 8292 too.
     pub(crate) draft_vapid: bool,
+    /// Whether `aud` may lack the port.
+    pub(crate) portless_audience: bool,
     /// How long the end may take.
     pub(crate) drain: Duration,
     pub(crate) bounds: Bounds,
@@ -49,12 +59,11 @@ impl ServeArgs {
     /// They contradict each other, or leave open what nobody should guess.
     pub(crate) fn config(self) -> Result<Config> {
         let transport = self.transport()?;
-        if transport == Transport::DevCleartext && !self.listen.ip().is_loopback() {
-            return Err(Error::usage(format!(
-                "--cleartext is for this machine only, and {} is not",
-                self.listen
-            ))
-            .hint("listen on 127.0.0.1 or [::1]; behind a proxy use --behind-proxy"));
+        if transport == Transport::DevCleartext
+            && let Some(place) = self.listen.iter().find(|place| is_public(place))
+        {
+            return Err(Error::usage(format!("--cleartext is for this machine only, and {place} is not"))
+                .hint("listen on 127.0.0.1 or [::1]; behind a proxy use --behind-proxy"));
         }
         check_public_url(self.public_url.as_ref(), &transport)?;
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -62,8 +71,15 @@ impl ServeArgs {
             data: self.data,
             public_url: self.public_url,
             listen: self.listen,
+            socket_mode: self.socket_mode,
+            metrics: self.metrics,
+            trusted_proxies: self
+                .trusted_proxy
+                .into_iter()
+                .fold(TrustedProxies::default(), TrustedProxies::and),
             transport,
             draft_vapid: self.draft_vapid,
+            portless_audience: self.portless_audience,
             runtime: self.runtime,
             shards: self.shards.unwrap_or_else(processors),
             drain: self.drain,
@@ -97,6 +113,10 @@ impl ServeArgs {
         }
         Ok(transport)
     }
+}
+
+fn is_public(place: &Place) -> bool {
+    matches!(place, Place::Address(address) if !address.ip().is_loopback())
 }
 
 fn check_public_url(url: Option<&PublicUrl>, transport: &Transport) -> Result<()> {
@@ -164,6 +184,7 @@ mod tests {
             ("--dev --public-url http://p.example", "serves https"),
             ("--dev --cleartext --public-url https://p.example", "serves http"),
             ("--dev --cleartext --listen 0.0.0.0:80", "this machine only"),
+            ("--dev --cleartext --listen 127.0.0.1:80 --listen 192.0.2.1:80", "192.0.2.1:80 is not"),
         ] {
             let error = config(flags).unwrap_err();
             assert!(error.to_string().contains(says), "{flags}: {error}");

@@ -6,6 +6,8 @@
 //! | [`args`] | the command line |
 //! | [`config`] | what `serve` is to do, checked: from flags and `WEBPUSH_*` variables |
 //! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`] | the commands |
+//! | [`metrics`] | what `serve` tells Prometheus |
+//! | [`sockets`] | where `serve` listens |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
 //! | [`output`], [`log`], [`error`] | what it says, to whom, and with which exit code |
 //!
@@ -23,10 +25,12 @@ mod files;
 mod keygen;
 mod listen;
 mod log;
+mod metrics;
 mod output;
 mod sealing;
 mod send;
 mod serve;
+mod sockets;
 mod tls;
 mod vapid;
 

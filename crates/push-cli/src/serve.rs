@@ -19,23 +19,25 @@ use crate::{
     config::{Config, Transport},
     dev_ca::DevCertificate,
     error::{Error, Result},
-    files, output, sealing, tls,
+    files, metrics, output, sealing,
+    sockets::{Bound, Place},
+    tls,
 };
 
 /// Serves until a signal says that it is enough.
 pub(crate) fn run(config: Config) -> Result<()> {
     files::create_private_folder(&config.data)?;
-    let listener = listen(config.listen)?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Error::failed(format!("cannot tell the port of {}: {error}", config.listen)))?;
-    let public_url = public_url(&config, address)?;
+    let places = config.listen.iter().map(|place| Bound::bind(place, config.socket_mode));
+    let (bound, listeners): (Vec<_>, Vec<_>) = places.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let metrics = config.metrics.map(metrics_listener).transpose()?;
+    let public_url = public_url(&config, &bound)?;
     let tls = server_tls(&config, &public_url)?;
     let door = |keyring| {
         let provider = push_crypto::aws_lc::provider();
         let door = Door::new(Arc::new(keyring), public_url.clone(), provider, wire::Limits::default())
             .with_websocket(WebSocketAt::default());
-        if config.draft_vapid { door.with_draft_vapid() } else { door }
+        let door = if config.draft_vapid { door.with_draft_vapid() } else { door };
+        if config.portless_audience { door.with_portless_audience() } else { door }
     };
     let (store, keyring) = open_store(&config)?;
     let parts = push_tokio::Config {
@@ -52,13 +54,24 @@ pub(crate) fn run(config: Config) -> Result<()> {
     runtime.block_on(async {
         // Before anybody is told that it is ready: a signal that comes right then must not be lost.
         let mut signals = Signals::new()?;
-        let listens = vec![Listen { listener, tls }];
+        let listen = |(listener, of): (_, &Bound)| {
+            // What comes by a path comes from this machine.
+            let tls = tls.clone().filter(|_| matches!(of.place, Place::Address(_)));
+            Listen::new(listener, tls).behind(config.trusted_proxies.clone())
+        };
+        let listens = listeners.into_iter().zip(&bound).map(listen).collect();
         let server = match config.runtime {
             Runtime::Tokio => push_tokio::serve(parts, listens),
             Runtime::Smol => push_smol::serve(parts, listens),
         };
         let server = server.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
-        output::line(&format!("listening on {address}, public URL {public_url}"))?;
+        if let Some(listener) = metrics {
+            let listener = tokio::net::TcpListener::from_std(listener);
+            let listener = listener.map_err(|error| Error::failed(format!("cannot tell metrics: {error}")))?;
+            tokio::spawn(metrics::serve(listener, server.clone(), push_tokio::system_clocks().wall));
+        }
+        let places: Vec<_> = bound.iter().map(|bound| bound.place.to_string()).collect();
+        output::line(&format!("listening on {}, public URL {public_url}", places.join(" and ")))?;
         signals.next().await;
         tracing::info!("draining");
         tokio::select! {
@@ -69,40 +82,34 @@ pub(crate) fn run(config: Config) -> Result<()> {
     })
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
-        let known = CANNOT_LISTEN.iter().find(|(kind, ..)| *kind == error.kind());
-        match known {
-            Some((_, why, hint)) => Error::failed(format!("cannot listen on {address}: {why}")).hint(*hint),
-            None => Error::failed(format!("cannot listen on {address}: {error}")),
-        }
+/// Says where it is, too: its port may be any.
+fn metrics_listener(address: SocketAddr) -> Result<TcpListener> {
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        output::note(&format!("metrics at http://{}/metrics", listener.local_addr()?));
+        Ok(listener)
+    };
+    bind().map_err(|error: io::Error| {
+        Error::failed(format!("cannot tell metrics at {address}: {error}"))
+            .hint("choose another address with --metrics")
     })
 }
 
-const CANNOT_LISTEN: [(io::ErrorKind, &str, &str); 3] = [
-    (
-        io::ErrorKind::AddrInUse,
-        "something else listens there already",
-        "end that, or choose another address with --listen; port 0 takes a free one",
-    ),
-    (
-        io::ErrorKind::AddrNotAvailable,
-        "this machine has no such address",
-        "0.0.0.0 and [::] stand for all addresses of this machine",
-    ),
-    (
-        io::ErrorKind::PermissionDenied,
-        "permission denied",
-        "ports below 1024 need a privilege (CAP_NET_BIND_SERVICE on Linux)",
-    ),
-];
-
-fn public_url(config: &Config, address: SocketAddr) -> Result<PublicUrl> {
+fn public_url(config: &Config, bound: &[Bound]) -> Result<PublicUrl> {
     if let Some(url) = &config.public_url {
         return Ok(url.clone());
     }
+    let port = bound.iter().find_map(|bound| match bound.place {
+        Place::Address(address) => Some(address.port()),
+        Place::Path(_) => None,
+    });
+    let port = port.ok_or_else(|| {
+        Error::usage("--public-url is missing")
+            .hint("where nothing but a socket is listened on, say where the world is to ask")
+    })?;
     let scheme = if config.transport == Transport::DevCleartext { "http" } else { "https" };
-    let url = format!("{scheme}://localhost:{}", address.port());
+    let url = format!("{scheme}://localhost:{port}");
     PublicUrl::parse(&url).map_err(|error| Error::failed(format!("{url}: {error}")))
 }
 

@@ -357,6 +357,29 @@ async fn a_second_signal_ends_it_at_once() {
     drop(begun);
 }
 
+/// an `aud` without the port of the public URL counts where the operator says so.
+#[tokio::test]
+async fn portless_audience_is_a_flag() {
+    for (flag, status) in [("", 403), ("--portless-audience", 201)] {
+        let folder = Folder::new();
+        let flags = format!("--behind-proxy --public-url https://push.test:8443 {flag}");
+        let service = Service::start(&folder.path("data"), &flags);
+        let peer = Peer::connect(service.address).await.unwrap();
+        let provider = push_crypto::aws_lc::provider();
+        let signer = Signer::new(SigningKey::generate(&provider).unwrap(), None);
+        let subscribed = peer.request(Method::POST, "/subscribe", &[], Bytes::new()).await.unwrap();
+        let push = path_of(&link(&subscribed.headers, "urn:ietf:params:push"));
+
+        let now = push_tokio::system_clocks().wall;
+        let audience = "https://push.test".parse().unwrap();
+        let token = signer.sign(&provider, &audience, now.saturating_add_secs(3600), now).unwrap();
+        let authorization = token.authorization();
+        let fields = [("ttl", "60"), ("authorization", &authorization)];
+        let sent = peer.request(Method::POST, &push, &fields, Bytes::from_static(b"x")).await.unwrap();
+        assert_eq!(sent.status, status, "{flag}");
+    }
+}
+
 /// vapid01-2-1, vapid01-4-1, A-26: credentials from before RFC 8292 count where the operator says so, and nowhere else.
 #[tokio::test]
 async fn draft_vapid_is_a_flag() {

@@ -194,6 +194,16 @@ impl Origin {
                 && with_port().is_some_and(|port| port == self.scheme.default_port_text()))
     }
 
+    /// Whether `text` is its scheme and host, without a port or with the scheme's default one.
+    pub(crate) fn is_written_without_port_as(&self, text: &str) -> bool {
+        let end = self.scheme.prefix().len().saturating_add(self.host_len);
+        match self.text.get(..end).and_then(|host| text.strip_prefix(host)) {
+            None => false,
+            Some("") => true,
+            Some(rest) => rest.strip_prefix(':').is_some_and(|port| port == self.scheme.default_port_text()),
+        }
+    }
+
     fn new(scheme: Scheme, host: &str, port: Option<u16>) -> Self {
         let port = port.unwrap_or(scheme.default_port());
         let mut text = format!("{}{host}", scheme.prefix());

@@ -8,8 +8,10 @@ mod client;
 mod fault;
 mod io;
 mod limits;
+mod network;
 mod runtime;
 mod server;
+mod socket;
 mod tls;
 
 pub use client::{
@@ -20,5 +22,6 @@ pub use client::{
 pub use fault::Fault;
 pub use limits::{HealthLimits, Limits};
 pub use runtime::{Runtime, system_clocks};
-pub use server::{Census, Config, Listen, Server};
+pub use server::{Census, Config, Listen, Metrics, Server, TrustedProxies, TrustedProxyError};
+pub use socket::{Connected, Either, Listener};
 pub use tls::{ClientTls, ServerTls};

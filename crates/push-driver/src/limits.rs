@@ -11,7 +11,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one client address (an IPv6 address counts by its first 64 bits); the one beyond it is closed at
     /// once. A large office shares one; a few machines that hold all places of a shard do not come from one. This and
-    /// the other bounds of an address are for connections with TLS: without it, the address is a proxy's.
+    /// the other bounds of an address are for connections with TLS: without it, the address is a proxy's. Of
+    /// [`TrustedProxies`](crate::TrustedProxies) each request counts for whom they name, and their connections for nobody.
     pub address_connections: usize,
     /// Requests from one client address; beyond it 429. More than an application server sends that is not told to stop
     /// by its key's rate. `None` for no bound.

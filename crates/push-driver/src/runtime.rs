@@ -4,14 +4,14 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    net::TcpListener,
-    net::TcpStream,
     sync::OnceLock,
     time::{Duration, Instant, SystemTime},
 };
 
 use push_proto::{Mono, Now, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{Connected, Listener};
 
 /// A runtime: sockets, threads with a local executor, timers and clocks. A value, so that a test can hand in one whose
 /// clock it advances itself.
@@ -42,17 +42,17 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// # Errors
     ///
     /// The reactor of this thread does not take it.
-    fn listen(&self, listener: TcpListener) -> io::Result<Self::Listener>;
+    fn listen(&self, listener: Listener) -> io::Result<Self::Listener>;
 
     /// The next connection, bound to no thread. Cancel safe: dropping the future loses no connection.
-    fn accept(&self, listener: &mut Self::Listener) -> impl Future<Output = io::Result<TcpStream>> + Send;
+    fn accept(&self, listener: &mut Self::Listener) -> impl Future<Output = io::Result<Connected>> + Send;
 
     /// Takes over a connected socket on this thread.
     ///
     /// # Errors
     ///
     /// The reactor of this thread does not take it.
-    fn adopt(&self, socket: TcpStream) -> io::Result<Self::Io>;
+    fn adopt(&self, socket: Connected) -> io::Result<Self::Io>;
 
     /// The addresses of a host. Cancel safe.
     fn resolve(&self, host: String, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;

@@ -354,6 +354,9 @@ impl Refusal {
         "RFC 8030 §7.2",
         "The body is larger than this service takes; 4096 octets are never too large.",
     );
+    /// RFC 9110 §15.5.9
+    pub const BODY_SLOW: Self =
+        Self::new(408, "body-slow", "RFC 9110 §15.5.9", "The body of the request did not come in time.");
     /// A named limit of the wire is reached.
     pub const FIELDS_TOO_LARGE: Self = Self::new(
         431,

@@ -364,6 +364,8 @@ pub enum Hint {
 pub struct Sweep {
     /// How many entries and records it ended or removed.
     pub ended: u32,
+    /// How many of these were messages and receipts whose TTL had elapsed.
+    pub expired: u32,
     /// Whether more is due now.
     pub more: bool,
 }

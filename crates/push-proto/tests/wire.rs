@@ -12,6 +12,8 @@ mod admission;
 mod clients;
 #[path = "wire/draft_vapid.rs"]
 mod draft_vapid;
+#[path = "wire/error_body.rs"]
+mod error_body;
 #[path = "wire/event_reader.rs"]
 mod event_reader;
 #[path = "wire/event_stream.rs"]
@@ -20,6 +22,8 @@ mod event_stream;
 mod fields;
 #[path = "wire/fixture.rs"]
 mod fixture;
+#[path = "wire/forwarded.rs"]
+mod forwarded;
 #[path = "wire/monitor.rs"]
 mod monitor;
 #[path = "wire/operator.rs"]

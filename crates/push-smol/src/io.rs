@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    net::{Shutdown, TcpStream},
+    net::Shutdown,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,39 +15,43 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connected socket on smol's reactor.
 #[derive(Debug)]
-pub struct Socket(Async<TcpStream>);
+pub struct Socket<S> {
+    socket: Async<S>,
+    /// How one direction of it is shut.
+    shut: fn(&S, Shutdown) -> io::Result<()>,
+}
 
-impl Socket {
-    pub(crate) fn new(socket: Async<TcpStream>) -> io::Result<Self> {
-        // Frames are written when they are whole; waiting for more only delays the last of them.
-        socket.get_ref().set_nodelay(true)?;
-        Ok(Self(socket))
-    }
-
-    fn inner(&mut self) -> Pin<&mut Async<TcpStream>> {
-        Pin::new(&mut self.0)
+impl<S> Socket<S> {
+    pub(crate) const fn new(socket: Async<S>, shut: fn(&S, Shutdown) -> io::Result<()>) -> Self {
+        Self { socket, shut }
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: Unpin> AsyncRead for Socket<S>
+where
+    Async<S>: smol::io::AsyncRead,
+{
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = ready!(self.inner().poll_read(context, buffer.initialize_unfilled()))?;
+        let read = ready!(Pin::new(&mut self.socket).poll_read(context, buffer.initialize_unfilled()))?;
         buffer.advance(read);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: Unpin> AsyncWrite for Socket<S>
+where
+    Async<S>: smol::io::AsyncWrite,
+{
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.inner().poll_write(context, octets)
+        Pin::new(&mut self.socket).poll_write(context, octets)
     }
 
     fn poll_write_vectored(
@@ -55,7 +59,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         octets: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.inner().poll_write_vectored(context, octets)
+        Pin::new(&mut self.socket).poll_write_vectored(context, octets)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -63,12 +67,12 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner().poll_flush(context)
+        Pin::new(&mut self.socket).poll_flush(context)
     }
 
     /// Says that nothing more comes; what the peer still sends can be read.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match self.0.get_ref().shutdown(Shutdown::Write) {
+        Poll::Ready(match (self.shut)(self.socket.get_ref(), Shutdown::Write) {
             // The peer was quicker.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             shut => shut,

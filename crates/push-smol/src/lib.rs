@@ -9,7 +9,7 @@
 //! use push_smol::{Listen, serve};
 //!
 //! let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
-//! let server = serve(config, vec![Listen { listener, tls: None }])?;
+//! let server = serve(config, vec![Listen::new(listener, None)])?;
 //! server.stop_on(stop, std::time::Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
@@ -18,11 +18,15 @@
 
 mod io;
 
+#[cfg(not(unix))]
+use std::net::{TcpListener as UnixListener, TcpStream as UnixStream};
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::{
     cell::RefCell,
     future::Future,
     io as std_io,
-    net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream, ToSocketAddrs as _},
+    net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
     rc::Rc,
 };
 
@@ -85,8 +89,8 @@ pub fn block_on<F: Future>(main: F) -> F::Output {
 pub struct Smol;
 
 impl Runtime for Smol {
-    type Io = Socket;
-    type Listener = Async<StdListener>;
+    type Io = Either<Socket<TcpStream>, Socket<UnixStream>>;
+    type Listener = Either<Async<TcpListener>, Async<UnixListener>>;
 
     fn start_thread<M, F>(&self, name: String, main: M) -> std_io::Result<()>
     where
@@ -104,25 +108,36 @@ impl Runtime for Smol {
         }
     }
 
-    fn listen(&self, listener: StdListener) -> std_io::Result<Self::Listener> {
-        Async::new(listener)
+    fn listen(&self, listener: Listener) -> std_io::Result<Self::Listener> {
+        match listener {
+            Either::Tcp(listener) => Async::new(listener).map(Either::Tcp),
+            Either::Unix(listener) => Async::new(listener).map(Either::Unix),
+        }
     }
 
-    async fn accept(&self, listener: &mut Self::Listener) -> std_io::Result<StdStream> {
-        let (socket, _peer) = listener.accept().await?;
-        socket.into_inner()
+    async fn accept(&self, listener: &mut Self::Listener) -> std_io::Result<Connected> {
+        match listener {
+            Either::Tcp(listener) => listener.accept().await?.0.into_inner().map(Either::Tcp),
+            Either::Unix(listener) => listener.accept().await?.0.into_inner().map(Either::Unix),
+        }
     }
 
-    fn adopt(&self, socket: StdStream) -> std_io::Result<Socket> {
-        Socket::new(Async::new(socket)?)
+    fn adopt(&self, socket: Connected) -> std_io::Result<Self::Io> {
+        socket.prepare()?;
+        Ok(match socket {
+            Either::Tcp(socket) => Either::Tcp(Socket::new(Async::new(socket)?, TcpStream::shutdown)),
+            Either::Unix(socket) => Either::Unix(Socket::new(Async::new(socket)?, UnixStream::shutdown)),
+        })
     }
 
     async fn resolve(&self, host: String, port: u16) -> std_io::Result<Vec<SocketAddr>> {
         smol::unblock(move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await
     }
 
-    async fn connect(&self, address: SocketAddr) -> std_io::Result<Socket> {
-        Socket::new(Async::<StdStream>::connect(address).await?)
+    async fn connect(&self, address: SocketAddr) -> std_io::Result<Self::Io> {
+        let socket = Async::<TcpStream>::connect(address).await?;
+        socket.get_ref().set_nodelay(true)?;
+        Ok(Either::Tcp(Socket::new(socket, TcpStream::shutdown)))
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {

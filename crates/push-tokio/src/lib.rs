@@ -8,21 +8,21 @@
 //! use push_tokio::{Listen, serve};
 //!
 //! let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
-//! let server = serve(config, vec![Listen { listener, tls: None }])?;
+//! let server = serve(config, vec![Listen::new(listener, None)])?;
 //! server.stop_on(stop, std::time::Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
 //! ```
 #![forbid(unsafe_code)]
 
-use std::{
-    future::Future,
-    io,
-    net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
-};
+use std::{future::Future, io, net::SocketAddr};
 
 use push_proto::{Mono, Now, user_agent::State};
 use tokio::net::{TcpListener, TcpStream};
+#[cfg(not(unix))]
+use tokio::net::{TcpListener as UnixListener, TcpStream as UnixStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
 
 pub use push_driver::*;
 
@@ -74,8 +74,8 @@ pub fn sender(options: SenderOptions) -> Result<Sender, Fault> {
 pub struct Tokio;
 
 impl Runtime for Tokio {
-    type Io = TcpStream;
-    type Listener = TcpListener;
+    type Io = Either<TcpStream, UnixStream>;
+    type Listener = Either<TcpListener, UnixListener>;
 
     fn start_thread<M, F>(&self, name: String, main: M) -> io::Result<()>
     where
@@ -94,31 +94,42 @@ impl Runtime for Tokio {
         drop(tokio::task::spawn_local(future));
     }
 
-    fn listen(&self, listener: StdListener) -> io::Result<TcpListener> {
-        listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
+    fn listen(&self, listener: Listener) -> io::Result<Self::Listener> {
+        match listener {
+            Either::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Either::Tcp)
+            }
+            Either::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                UnixListener::from_std(listener).map(Either::Unix)
+            }
+        }
     }
 
-    async fn accept(&self, listener: &mut TcpListener) -> io::Result<StdStream> {
-        let (socket, _peer) = listener.accept().await?;
-        socket.into_std()
+    async fn accept(&self, listener: &mut Self::Listener) -> io::Result<Connected> {
+        match listener {
+            Either::Tcp(listener) => listener.accept().await?.0.into_std().map(Either::Tcp),
+            Either::Unix(listener) => listener.accept().await?.0.into_std().map(Either::Unix),
+        }
     }
 
-    fn adopt(&self, socket: StdStream) -> io::Result<TcpStream> {
-        // Frames are written when they are whole; waiting for more only delays the last of them.
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        TcpStream::from_std(socket)
+    fn adopt(&self, socket: Connected) -> io::Result<Self::Io> {
+        socket.prepare()?;
+        match socket {
+            Either::Tcp(socket) => TcpStream::from_std(socket).map(Either::Tcp),
+            Either::Unix(socket) => UnixStream::from_std(socket).map(Either::Unix),
+        }
     }
 
     async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
         Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect(&self, address: SocketAddr) -> io::Result<Self::Io> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        Ok(socket)
+        Ok(Either::Tcp(socket))
     }
 
     fn sleep_until(&self, at: Mono) -> impl Future<Output = ()> + Send + 'static {

@@ -3,7 +3,7 @@
 //! | who | uses |
 //! |---|---|
 //! | application server | [`SigningKey`], [`Subject`], [`Signer::sign`], [`Token::authorization`] |
-//! | push service | [`Credentials::parse`], [`verify`], [`Verified`], [`restriction_from_json`] |
+//! | push service | [`Credentials::parse`], [`Audience`], [`verify`], [`Verified`], [`restriction_from_json`] |
 //!
 //! Only [`verify`] makes a [`Verified`] key, so nothing of an invalid token can be mistaken for something proved
 //! (`8292-2-7`). There is no algorithm to negotiate: ES256, and nothing else (`8292-2.3-1`).
@@ -43,7 +43,7 @@ pub use options::{OptionsError, restriction_from_json};
 pub use signer::{SignError, Signer, Token};
 pub use signing_key::{SigningKey, SigningKeyError};
 pub use subject::{Subject, SubjectError};
-pub use verify::{Verified, verify};
+pub use verify::{Audience, Verified, verify};
 
 /// The authentication scheme (`8292-2-5`). Compare it without regard to case.
 pub const SCHEME: &str = "vapid";

@@ -13,6 +13,40 @@ use crate::provider::{Provider, SIGNATURE_LEN};
 use crate::time::UnixTime;
 use crate::url::Origin;
 
+/// What `aud` of a token must say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audience<'a> {
+    origin: &'a Origin,
+    portless: bool,
+}
+
+impl<'a> Audience<'a> {
+    /// This origin (`8292-4.2-8`).
+    #[must_use]
+    pub const fn new(origin: &'a Origin) -> Self {
+        Self { origin, portless: false }
+    }
+
+    /// The same; a port that is not its scheme's default may be missing, since some senders write `aud` without one.
+    ///
+    /// Then a token that was made for another port of the same host is taken as well. Whoever serves that port can so use
+    /// what senders give him, until it expires.
+    #[must_use]
+    pub const fn or_without_port(self) -> Self {
+        Self { portless: true, ..self }
+    }
+
+    fn is_written_as(&self, text: &str) -> bool {
+        self.origin.is_written_as(text) || (self.portless && self.origin.is_written_without_port_as(text))
+    }
+}
+
+impl<'a> From<&'a Origin> for Audience<'a> {
+    fn from(origin: &'a Origin) -> Self {
+        Self::new(origin)
+    }
+}
+
 /// Checks credentials against the push service's own origin and the time, with so much leeway for clocks that differ.
 ///
 /// Cheap checks come first, the signature last; whatever fails, nothing of the token is used (`8292-2-7`).
@@ -20,16 +54,16 @@ use crate::url::Origin;
 /// # Errors
 ///
 /// The first thing that is wrong with the token.
-pub fn verify(
+pub fn verify<'a>(
     provider: &Provider,
     credentials: &Credentials,
-    audience: &Origin,
+    audience: impl Into<Audience<'a>>,
     now: UnixTime,
     leeway_secs: u64,
 ) -> Result<Verified, VapidError> {
     let token = Jws::parse(credentials.token())?;
     let claims = object(&token.payload)?;
-    check_audience(&claims, audience)?;
+    check_audience(&claims, audience.into())?;
     let expires = check_expiry(&claims, now, leeway_secs)?;
     provider
         .signature
@@ -105,8 +139,8 @@ fn check_header(header: &Map<String, Value>) -> Result<(), VapidError> {
     if header.contains_key("crit") { Err(VapidError::Token) } else { Ok(()) }
 }
 
-/// `aud` is, or holds, this origin: in ASCII, without a slash; the default port may be written out.
-fn check_audience(claims: &Map<String, Value>, audience: &Origin) -> Result<(), VapidError> {
+/// `aud` is, or holds, this audience: in ASCII, without a slash; the default port may be written out.
+fn check_audience(claims: &Map<String, Value>, audience: Audience<'_>) -> Result<(), VapidError> {
     let matches = |value: &Value| value.as_str().is_some_and(|text| audience.is_written_as(text));
     let found = match claims.get("aud") {
         None | Some(Value::Null) => return Err(VapidError::MissingAudience),

@@ -2,8 +2,8 @@
 
 use push_crypto::provider::SIGNATURE_LEN;
 use push_crypto::vapid::{
-    Credentials, MAX_LIFETIME_SECS, OptionsError, SignError, Signer, SigningKey, Subject, SubjectError,
-    VapidError, Verified, restriction_from_json, verify,
+    Audience, Credentials, MAX_LIFETIME_SECS, OptionsError, SignError, Signer, SigningKey, Subject,
+    SubjectError, VapidError, Verified, restriction_from_json, verify,
 };
 use push_crypto::{KeyError, KeyPair, Origin, Provider, SecretKey, UnixTime};
 
@@ -159,6 +159,52 @@ fn rfc8292_2_audiences() {
     assert_eq!(audience("null"), Err(VapidError::MissingAudience));
     let missing = forge(&provider, HEADER, &format!(r#"{{"exp":{NOW}}}"#));
     assert_eq!(check(&provider, &missing, 0), Err(VapidError::MissingAudience));
+}
+
+/// `8292-2-2`, `8292-4.2-8`, A-20: where it is switched on, scheme and host must be right, and the port is ours, the default
+/// one, or missing.
+#[test]
+fn an_audience_may_be_allowed_to_lack_its_port() {
+    let provider = providers()[0];
+    let verified = |origin: &str, aud: &str, portless: bool| {
+        let origin: Origin = origin.parse().unwrap();
+        let credentials = forge(&provider, HEADER, &format!(r#"{{"aud":"{aud}","exp":{NOW}}}"#));
+        let audience = Audience::new(&origin);
+        let audience = if portless { audience.or_without_port() } else { audience };
+        verify(&provider, &credentials, audience, UnixTime::from_secs(NOW), 0).map(|_| ())
+    };
+    let refused = Err(VapidError::Audience);
+    for origin in
+        ["https://push.example.net:8443", "https://[2001:db8::1]:8443", "http://push.example.net:8080"]
+    {
+        let (host, _port) = origin.rsplit_once(':').unwrap();
+        let default = if host.starts_with("https") { 443 } else { 80 };
+        assert_eq!(verified(origin, origin, false), Ok(()));
+        for aud in [host.to_owned(), format!("{host}:{default}")] {
+            assert_eq!(verified(origin, &aud, true), Ok(()), "{aud}");
+            assert_eq!(verified(origin, &aud, false), refused, "{aud}");
+        }
+        assert_eq!(verified(origin, origin, true), Ok(()));
+        for aud in [
+            format!("{host}:8444"),
+            format!("{host}:"),
+            format!("{host}:0{default}"),
+            format!("{host}/"),
+            format!("{host}."),
+            format!("{host}.example"),
+            format!("{host}:{default}/"),
+            format!("x{host}"),
+            host.to_ascii_uppercase(),
+            host.replace("http", "ws"),
+            host.split_once("://").unwrap().1.to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(verified(origin, &aud, true), refused, "{aud}");
+        }
+    }
+    assert_eq!(verified("https://a.example:8443", "http://a.example", true), refused);
+    assert_eq!(verified("https://a.example", "https://a.example", true), Ok(()));
+    assert_eq!(verified("https://a.example", "https://a.example:8443", true), refused);
 }
 
 /// RFC 8292 §2: `8292-2-8`, `8292-2-9`, `8292-2.3-1`.

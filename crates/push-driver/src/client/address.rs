@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::network::{Network, NotANetwork};
+
 /// What a client connects to. The address is checked after the name was resolved, and that very address is used, so that
 /// a name which is resolved otherwise the next time gains nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,8 +69,7 @@ pub struct Allowed(Kind);
 enum Kind {
     /// In lower case.
     Host(Box<str>),
-    /// Its address, and how many bits of it count.
-    Network(IpAddr, u32),
+    Network(Network),
 }
 
 impl Allowed {
@@ -92,8 +93,10 @@ impl Allowed {
     ///
     /// It has fewer bits.
     pub const fn network(address: IpAddr, bits: u32) -> Result<Self, AllowedError> {
-        let all = if address.is_ipv4() { 32 } else { 128 };
-        if bits > all { Err(AllowedError) } else { Ok(Self(Kind::Network(address, bits))) }
+        match Network::new(address, bits) {
+            Some(network) => Ok(Self(Kind::Network(network))),
+            None => Err(AllowedError),
+        }
     }
 
     fn names(&self, host: &str) -> bool {
@@ -103,17 +106,7 @@ impl Allowed {
     fn covers(&self, host: &str, address: IpAddr) -> bool {
         match &self.0 {
             Kind::Host(_) => self.names(host),
-            Kind::Network(network, bits) => match (network, address.to_canonical()) {
-                (IpAddr::V4(network), IpAddr::V4(address)) => {
-                    let differ = network.to_bits() ^ address.to_bits();
-                    differ.leading_zeros() >= *bits
-                }
-                (IpAddr::V6(network), IpAddr::V6(address)) => {
-                    let differ = network.to_bits() ^ address.to_bits();
-                    differ.leading_zeros() >= *bits
-                }
-                (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-            },
+            Kind::Network(network) => network.covers(address),
         }
     }
 }
@@ -123,15 +116,9 @@ impl FromStr for Allowed {
     type Err = AllowedError;
 
     fn from_str(text: &str) -> Result<Self, AllowedError> {
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Self::network(address, if address.is_ipv4() { 32 } else { 128 });
-        }
-        match text.split_once('/') {
-            Some((address, bits)) => {
-                let address = address.parse().map_err(|_| AllowedError)?;
-                Self::network(address, bits.parse().map_err(|_| AllowedError)?)
-            }
-            None => Self::host(text),
+        match text.parse() {
+            Ok(network) => Ok(Self(Kind::Network(network))),
+            Err(NotANetwork) => Self::host(text),
         }
     }
 }

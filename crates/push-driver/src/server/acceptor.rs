@@ -1,6 +1,6 @@
 //! Accepts connections and deals them to the shards, round robin.
 
-use std::{cell::Cell, convert::Infallible, net::IpAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -11,6 +11,7 @@ use super::{
     Listen,
     clients::Clients,
     connection::{Incoming, Transport},
+    proxies::End,
 };
 use crate::{Runtime, runtime::sleep};
 
@@ -42,8 +43,8 @@ impl Dealer {
 
     /// Deals to the shard whose turn it is, or the next that has a place. Without any, or if its address has as many
     /// connections as it may have, the transport is dropped, which closes the connection.
-    pub(super) fn deal(&self, turn: usize, transport: Transport, address: Option<IpAddr>) {
-        let Some(client) = self.clients.connect(address) else {
+    pub(super) fn deal(&self, turn: usize, transport: Transport, end: End) {
+        let Some(client) = self.clients.connect(end) else {
             return tracing::debug!("a connection was closed: its address has as many as it can have");
         };
         let turn = turn.checked_rem(self.doors.len()).unwrap_or(0);
@@ -60,11 +61,11 @@ impl Dealer {
     pub(super) async fn deal_given(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        address: Option<IpAddr>,
+        client: End,
     ) {
         let (ended, end) = oneshot::channel();
         let freest = self.doors.iter().enumerate().max_by_key(|(_, door)| door.places.available_permits());
-        self.deal(freest.map_or(0, |(index, _)| index), Transport::Given(Box::new(io), ended), address);
+        self.deal(freest.map_or(0, |(index, _)| index), Transport::Given(Box::new(io), ended), client);
         drop(end.await);
     }
 }
@@ -100,7 +101,7 @@ pub(super) async fn run<R: Runtime>(
 }
 
 async fn accept<R: Runtime>(runtime: R, listen: Listen, dealer: Dealer, turn: Rc<Cell<usize>>) {
-    let Listen { listener, tls } = listen;
+    let Listen { listener, tls, proxies } = listen;
     let mut listener = match runtime.listen(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a listener was not taken"),
@@ -108,9 +109,10 @@ async fn accept<R: Runtime>(runtime: R, listen: Listen, dealer: Dealer, turn: Rc
     loop {
         match runtime.accept(&mut listener).await {
             Ok(socket) => {
-                // What speaks cleartext is a proxy, or somebody who develops: neither is a client with an address.
-                let address = tls.as_ref().and_then(|_| socket.peer_addr().ok()).map(|address| address.ip());
-                dealer.deal(turn.get(), Transport::Socket(socket, tls.clone()), address);
+                // Without an address its peer has gone.
+                let Ok(address) = socket.address() else { continue };
+                let end = End::of(address, tls.is_some(), &proxies);
+                dealer.deal(turn.get(), Transport::Socket(socket, tls.clone()), end);
                 turn.set(turn.get().wrapping_add(1));
             }
             // Usually there are no file descriptors left. Some connection will end.

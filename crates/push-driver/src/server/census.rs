@@ -1,8 +1,14 @@
 //! What a server holds, counted.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use push_proto::service;
+use push_proto::{
+    Refusal,
+    service::{self, Totals},
+    wire::reasons,
+};
+
+use super::metrics::COUNTERS;
 
 /// What a server holds at a moment, over all its shards. It is what peers make it hold: when they have gone and the
 /// store has answered, every count is back to zero (G5).
@@ -63,7 +69,7 @@ pub(super) enum Kind {
 }
 
 /// The counts of one shard, where others can read them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
     exchanges: AtomicUsize,
     monitors: AtomicUsize,
@@ -73,9 +79,56 @@ pub(super) struct Tally {
     request_octets: AtomicUsize,
     response_octets: AtomicUsize,
     waiting_octets: AtomicUsize,
+    /// Monitors of sets and of receipt subscriptions.
+    monitors_of: [AtomicUsize; 2],
+    /// As [`COUNTERS`] has them.
+    totals: [AtomicU64; COUNTERS.len()],
+    /// As [`reasons`] has them.
+    refused: Box<[AtomicU64]>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            exchanges: AtomicUsize::default(),
+            monitors: AtomicUsize::default(),
+            commands: AtomicUsize::default(),
+            pushes: AtomicUsize::default(),
+            push_octets: AtomicUsize::default(),
+            request_octets: AtomicUsize::default(),
+            response_octets: AtomicUsize::default(),
+            waiting_octets: AtomicUsize::default(),
+            monitors_of: Default::default(),
+            totals: Default::default(),
+            refused: reasons().map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
 }
 
 impl Tally {
+    /// Somebody was refused something by this shard or one of its connections.
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let told = reasons().zip(&self.refused).find(|(reason, _)| *reason == refusal.reason());
+        if let Some((_, count)) = told {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Adds what this shard has counted.
+    pub(super) fn add_to(
+        &self,
+        monitors_of: &mut [usize; 2],
+        totals: &mut [u64; COUNTERS.len()],
+        refused: &mut [u64],
+    ) {
+        for (sum, count) in monitors_of.iter_mut().zip(&self.monitors_of) {
+            *sum = sum.saturating_add(count.load(Relaxed));
+        }
+        for (sum, count) in totals.iter_mut().zip(&self.totals).chain(refused.iter_mut().zip(&self.refused)) {
+            *sum = sum.saturating_add(count.load(Relaxed));
+        }
+    }
+
     /// A push was handed out to a connection.
     pub(super) fn push_begins(&self) {
         self.pushes.fetch_add(1, Relaxed);
@@ -102,8 +155,15 @@ impl Tally {
         held.into_iter().fold(0, |sum, octets| sum.saturating_add(octets.load(Relaxed)))
     }
 
-    /// What the shard's service holds, at the end of a turn.
-    pub(super) fn count(&self, census: service::Census) {
+    /// What the shard's service holds and has done, at the end of a turn.
+    pub(super) fn count(&self, census: service::Census, totals: &Totals) {
+        let [sets, receipts] = &self.monitors_of;
+        sets.store(census.set_monitors, Relaxed);
+        receipts.store(census.receipt_monitors, Relaxed);
+        for (counter, count) in COUNTERS.iter().zip(&self.totals) {
+            count.store((counter.read)(totals), Relaxed);
+        }
+
         self.exchanges.store(census.exchanges, Relaxed);
         self.monitors.store(census.monitors, Relaxed);
         self.commands.store(census.commands, Relaxed);

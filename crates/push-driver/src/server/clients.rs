@@ -10,11 +10,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use http::HeaderMap;
 use push_proto::{
     Mono, Refusal,
     service::{Buckets, Request, Response},
 };
 
+use super::proxies::End;
 use crate::Limits;
 
 /// Whose connection it is, as far as bounds go: an IPv4 address, or 64 bits of an IPv6 address, since those behind them
@@ -68,10 +70,9 @@ impl Clients {
         })
     }
 
-    /// A connection of this address; none if there are as many as it may have.
-    pub(super) fn connect(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Client> {
-        let origin = address.map(Origin::of);
-        if let Some(origin) = origin {
+    /// A connection with this end; none if its address has as many as it may have.
+    pub(super) fn connect(self: &Arc<Self>, end: End) -> Option<Client> {
+        if let Some(origin) = end.connects().map(Origin::of) {
             let mut books = self.books();
             let connections = books.connections.entry(origin).or_default();
             if *connections >= self.connections_max {
@@ -82,7 +83,7 @@ impl Clients {
             }
             *connections += 1;
         }
-        Some(Client { clients: Arc::clone(self), origin })
+        Some(Client { clients: Arc::clone(self), end })
     }
 
     /// Nothing in here panics, so the books are in order whatever else did.
@@ -91,13 +92,27 @@ impl Clients {
     }
 }
 
-/// A connection's address, counted as long as it is there.
+/// The end of a connection, counted as long as it is there.
 pub(super) struct Client {
+    clients: Arc<Clients>,
+    end: End,
+}
+
+impl Client {
+    /// In whose name a request with these fields asks: by a proxy each may come from another client.
+    pub(super) fn asker(&self, headers: &HeaderMap) -> Asker {
+        Asker { clients: Arc::clone(&self.clients), origin: self.end.asks(headers).map(Origin::of) }
+    }
+}
+
+/// Whose bounds a request falls under.
+#[derive(Clone)]
+pub(super) struct Asker {
     clients: Arc<Clients>,
     origin: Option<Origin>,
 }
 
-impl Client {
+impl Asker {
     /// A request has come.
     ///
     /// # Errors
@@ -116,7 +131,7 @@ impl Client {
     /// 429: an address may not ask for more of that. Nothing has counted then.
     pub(super) fn asks(&self, request: &Request, now: Mono) -> Result<Asked<'_>, Refusal> {
         let is_unsigned = matches!(request, Request::Send(send) if send.sender.is_none());
-        let asked = Asked { client: self, is_unsigned, makes_agent: request.makes_agent() };
+        let asked = Asked { asker: self, is_unsigned, makes_agent: request.makes_agent() };
         let Some(origin) = &self.origin else { return Ok(asked) };
         let mut books = self.clients.books();
         if is_unsigned {
@@ -137,7 +152,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let Some(origin) = self.origin else { return };
+        let Some(origin) = self.end.connects().map(Origin::of) else { return };
         let mut books = self.clients.books();
         if let Some(connections) = books.connections.get_mut(&origin) {
             *connections = connections.saturating_sub(1);
@@ -150,7 +165,7 @@ impl Drop for Client {
 
 /// What a request counted for.
 pub(super) struct Asked<'a> {
-    client: &'a Client,
+    asker: &'a Asker,
     is_unsigned: bool,
     makes_agent: bool,
 }
@@ -160,8 +175,8 @@ impl Asked<'_> {
     /// is not the sender's excess.
     pub(super) fn answered(self, response: &Response) {
         let Response::Refused(refusal) = response else { return };
-        let Some(origin) = &self.client.origin else { return };
-        let mut books = self.client.clients.books();
+        let Some(origin) = &self.asker.origin else { return };
+        let mut books = self.asker.clients.books();
         if self.makes_agent {
             books.made.give_back(origin);
         }
@@ -190,15 +205,15 @@ mod tests {
     #[test]
     fn connections_of_an_address_are_counted_while_they_are_there() {
         let clients = Clients::new(&Limits { address_connections: 2, ..Limits::default() });
-        let [here, there] = ["192.0.2.7", "2001:db8::1"].map(|address| Some(address.parse().unwrap()));
-        let first = clients.connect(here).unwrap();
-        let second = clients.connect(here).unwrap();
-        assert!(clients.connect(here).is_none());
+        let [here, there] = ["192.0.2.7", "2001:db8::1"].map(|address| End::Client(address.parse().unwrap()));
+        let first = clients.connect(here.clone()).unwrap();
+        let second = clients.connect(here.clone()).unwrap();
+        assert!(clients.connect(here.clone()).is_none());
         let other = clients.connect(there).unwrap();
-        let nowhere: Vec<_> = (0..5).filter_map(|_| clients.connect(None)).collect();
+        let nowhere: Vec<_> = (0..5).filter_map(|_| clients.connect(End::Unknown)).collect();
         assert_eq!(nowhere.len(), 5, "without an address there is no bound");
         drop(first);
-        let third = clients.connect(here).unwrap();
+        let third = clients.connect(here.clone()).unwrap();
         drop((second, third, other));
         assert!(clients.books().connections.is_empty());
         let none = Clients::new(&Limits { address_connections: 0, ..Limits::default() });

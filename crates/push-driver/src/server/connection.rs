@@ -1,6 +1,6 @@
 //! Connections of one shard: taken from the acceptor, brought to a protocol, counted.
 
-use std::{convert::Infallible, io, net::TcpStream, rc::Rc};
+use std::{convert::Infallible, io, rc::Rc};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -16,7 +16,7 @@ use super::{
     memory::{Account, Opened},
     websocket,
 };
-use crate::{Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
+use crate::{Connected, Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
 
 /// A connection on its way to a shard, with its place there.
 pub(super) struct Incoming {
@@ -49,7 +49,7 @@ impl Caller {
 /// What it is made of.
 pub(super) enum Transport {
     /// Accepted by a listener.
-    Socket(TcpStream, Option<ServerTls>),
+    Socket(Connected, Option<ServerTls>),
     /// Brought along by [`Server::serve_connection`](super::Server::serve_connection), and who waits for its end.
     Given(Box<dyn Duplex>, oneshot::Sender<Infallible>),
 }
@@ -131,8 +131,8 @@ where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let upgraded = http1::serve(Rc::clone(&local), io, Rc::clone(&caller)).await;
-    if let Some(Upgraded { doorway, io, read }) = upgraded {
+    if let Some(Upgraded { knock, io, read }) = upgraded {
         let runtime = local.runtime.clone();
-        runtime.spawn_local(websocket::serve(local, caller, doorway, io, read));
+        runtime.spawn_local(websocket::serve(local, caller, knock, io, read));
     }
 }

@@ -11,12 +11,13 @@ use http::{Request as HttpRequest, Response as HttpResponse, header, request::Pa
 use push_proto::{
     Refusal, Via,
     service::{Exchange, Monitor, Request, Response},
-    wire::{BodyLimit, Door},
+    wire::{BodyLimit, Door, ErrorBody},
 };
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    connection::Caller,
+    census::Tally,
+    clients::Asker,
     health::Health,
     mailbox::{Admitted, Effects, Mailboxes},
     memory::{Body as Held, Memory},
@@ -33,6 +34,7 @@ pub(super) struct Local<R> {
     pub(super) mailboxes: Mailboxes,
     /// What the connections of this shard hold.
     pub(super) memory: Rc<Memory>,
+    pub(super) tally: Arc<Tally>,
     pub(super) origin: u16,
     pub(super) numbers: Cell<u64>,
     pub(super) verified: RefCell<Verified>,
@@ -77,7 +79,7 @@ impl<R: Runtime> Local<R> {
     /// Reads and understands a request. `Ok(Err(..))` is what it is refused by; the peer is ready to hear it then.
     pub(super) async fn understand(
         &self,
-        caller: &Caller,
+        asker: &Asker,
         head: Parts,
         body: &mut impl Body,
     ) -> Result<Result<Wanted, Refusal>, Broken> {
@@ -85,7 +87,7 @@ impl<R: Runtime> Local<R> {
         // A supervisor's question counts for nobody.
         let understood = match self.health.answer(&head, &self.door, now) {
             Some(health) => health.map(Wanted::Health),
-            None => match caller.client.requested(now.mono) {
+            None => match asker.requested(now.mono) {
                 Ok(()) => match self.opening(&head) {
                     Some(opening) => opening,
                     None => self.read(head, body).await?,
@@ -93,7 +95,7 @@ impl<R: Runtime> Local<R> {
                 Err(refusal) => Err(refusal),
             },
         };
-        if understood.as_ref().is_err_and(|refusal| *refusal != BODY_SLOW) && body.is_coming() {
+        if understood.as_ref().is_err_and(|refusal| *refusal != Refusal::BODY_SLOW) && body.is_coming() {
             within(&self.runtime, self.limits.body, read_on(body, self.limits.refused_octets)).await;
         }
         Ok(understood)
@@ -127,7 +129,7 @@ impl<R: Runtime> Local<R> {
                     Some(Ok(Ok(body))) => body,
                     Some(Ok(Err(refusal))) => return Ok(Err(refusal)),
                     Some(Err(broken)) => return Err(broken),
-                    None => return Ok(Err(BODY_SLOW)),
+                    None => return Ok(Err(Refusal::BODY_SLOW)),
                 }
             }
         };
@@ -152,26 +154,37 @@ impl<R: Runtime> Local<R> {
         self.mailboxes.admit(exchange, request, effects, &self.limits)
     }
 
-    /// The HTTP response to a request that has one. Dropping the future tells the service that nobody waits any more.
-    pub(super) async fn answer(&self, caller: &Caller, request: Request) -> HttpResponse<Bytes> {
-        let response = self.ask(caller, request).await;
-        if let Response::Refused(refusal) = &response {
-            return self.refuse(refusal);
+    /// The HTTP response to a request that has one, its refusal in these words. Dropping the future tells the service that
+    /// nobody waits any more.
+    pub(super) async fn answer(
+        &self,
+        asker: &Asker,
+        words: ErrorBody,
+        request: Request,
+    ) -> HttpResponse<Bytes> {
+        let response = self.ask(asker, request).await;
+        let now = self.runtime.now().wall;
+        match &response {
+            Response::Refused(refusal) => self.door.refuse_in(words, refusal, now),
+            _answer => self.door.respond(&response, now),
         }
-        self.door.respond(&response, self.runtime.now().wall)
     }
 
-    /// The service's answer. Dropping the future tells the service that nobody waits any more.
-    pub(super) async fn ask(&self, caller: &Caller, request: Request) -> Response {
-        let asked = match caller.client.asks(&request, self.runtime.now().mono) {
+    /// The service's answer, which is counted. Dropping the future tells the service that nobody waits any more.
+    pub(super) async fn ask(&self, asker: &Asker, request: Request) -> Response {
+        let refused = |refusal: Refusal| {
+            self.count(&refusal);
+            Response::Refused(refusal)
+        };
+        let asked = match asker.asks(&request, self.runtime.now().mono) {
             Ok(asked) => asked,
-            Err(refusal) => return Response::Refused(refusal),
+            Err(refusal) => return refused(refusal),
         };
         let (sender, response) = oneshot::channel();
         let mut admitted = match self.submit(request, Effects::Once(sender)) {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                let refused = Response::Refused(refusal);
+                let refused = refused(refusal);
                 asked.answered(&refused);
                 return refused;
             }
@@ -182,13 +195,25 @@ impl<R: Runtime> Local<R> {
         let draining = |_ended| Response::Refused(Refusal::DRAINING.retry_in(self.limits.retry_after));
         let response = response.unwrap_or_else(draining);
         asked.answered(&response);
+        // The shard has counted it, if it is a refusal.
         response
     }
 
-    /// The response to a request that did not get as far as the service.
+    /// The response to a monitor that did not get as far as the service: user agents know problem details.
     pub(super) fn refuse(&self, refusal: &Refusal) -> HttpResponse<Bytes> {
+        self.refuse_in(ErrorBody::Problem, refusal)
+    }
+
+    /// A refusal that no shard has counted.
+    fn count(&self, refusal: &Refusal) {
         tracing::debug!(status = refusal.status(), reason = refusal.reason(), "refused");
-        self.door.refuse(refusal, self.runtime.now().wall)
+        self.tally.refused(refusal);
+    }
+
+    /// The response to any other request that did not get there, or was refused there, in the words that it accepts.
+    pub(super) fn refuse_in(&self, words: ErrorBody, refusal: &Refusal) -> HttpResponse<Bytes> {
+        self.count(refusal);
+        self.door.refuse_in(words, refusal, self.runtime.now().wall)
     }
 }
 
@@ -234,7 +259,3 @@ async fn read_on(body: &mut impl Body, octets_max: usize) {
         }
     }
 }
-
-/// RFC 9110 §15.5.9
-const BODY_SLOW: Refusal =
-    Refusal::new(408, "body-slow", "RFC 9110 §15.5.9", "The body of the request did not come in time.");

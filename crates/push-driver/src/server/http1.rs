@@ -9,7 +9,7 @@ use std::{cell::RefCell, future::poll_fn, pin::Pin, rc::Rc};
 use bytes::Bytes;
 use http::{HeaderValue, Request as HttpRequest, Response as HttpResponse, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
-use push_proto::{Refusal, Via};
+use push_proto::{Refusal, Via, wire::ErrorBody};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use self::{
@@ -20,7 +20,7 @@ use super::{
     connection::Caller,
     events::{Begun, EventStream},
     exchange::{Body, Broken, Local, Wanted, drained},
-    websocket::{self, Doorway},
+    websocket::{self, Knock},
 };
 use crate::{
     Runtime,
@@ -30,7 +30,7 @@ use crate::{
 
 /// A connection that has become a WebSocket, and what was read of it beyond the handshake.
 pub(super) struct Upgraded<Io> {
-    pub(super) doorway: Rc<Doorway>,
+    pub(super) knock: Knock,
     pub(super) io: Io,
     pub(super) read: Bytes,
 }
@@ -88,8 +88,8 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     }
     let parts = connection.into_inner().into_parts();
     let mut io = parts.io.into_inner();
-    if let Some(doorway) = patience.upgraded() {
-        return Some(Upgraded { doorway, io, read: parts.read_buf });
+    if let Some(knock) = patience.upgraded() {
+        return Some(Upgraded { knock, io, read: parts.read_buf });
     }
     // Whoever does not take part in that is cut off.
     drop(within(&local.runtime, local.limits.pong, io.shutdown()).await);
@@ -106,8 +106,10 @@ async fn respond<R: Runtime>(
     let busy = patience.busy();
     let (head, body) = request.into_parts();
     let key = head.headers.get(header::SEC_WEBSOCKET_KEY).cloned();
+    let asker = caller.client.asker(&head.headers);
+    let words = ErrorBody::accepted(&head.headers);
     let mut body = Invited { is_coming: !head.headers.contains_key(header::EXPECT), body };
-    let mut response = match local.understand(&caller, head, &mut body).await {
+    let mut response = match local.understand(&asker, head, &mut body).await {
         Ok(Ok(Wanted::Monitor(_, Via::Push))) => local.refuse(&Refusal::PUSH_UNSUPPORTED),
         Ok(Ok(Wanted::Monitor(monitor, Via::Stream))) => {
             match EventStream::open(Rc::clone(&local), Rc::clone(&caller), monitor).await {
@@ -118,13 +120,16 @@ async fn respond<R: Runtime>(
                 }
             }
         }
-        Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&caller, request).await,
+        Ok(Ok(Wanted::Answer(request, _held))) => local.answer(&asker, words, request).await,
         Ok(Ok(Wanted::Health(response))) => response,
-        Ok(Ok(Wanted::WebSocket(doorway))) => {
-            patience.upgrade(doorway);
-            key.as_ref().map_or_else(|| local.refuse(&Refusal::HANDSHAKE_INVALID), websocket::accept)
-        }
-        Ok(Err(refusal)) => local.refuse(&refusal),
+        Ok(Ok(Wanted::WebSocket(doorway))) => match key {
+            Some(key) => {
+                patience.upgrade(Knock { doorway, asker });
+                websocket::accept(&key)
+            }
+            None => local.refuse(&Refusal::HANDSHAKE_INVALID),
+        },
+        Ok(Err(refusal)) => local.refuse_in(words, &refusal),
         Err(Broken) => return Err(CutShort),
     };
     if response.status() == StatusCode::UPGRADE_REQUIRED {

@@ -27,6 +27,8 @@ mod http1;
 mod http2;
 pub(crate) mod mailbox;
 mod memory;
+mod metrics;
+mod proxies;
 mod push;
 mod shard;
 mod verified;
@@ -36,7 +38,7 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     fmt,
-    net::{IpAddr, TcpListener},
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc,
@@ -56,7 +58,6 @@ use tokio::{
     sync::{Mutex, Semaphore, mpsc, oneshot, watch},
 };
 
-pub use self::census::Census;
 use self::{
     acceptor::Dealer,
     clients::Clients,
@@ -64,10 +65,16 @@ use self::{
     health::Health,
     mailbox::{Effects, Letter, Mailbox, Mailboxes},
     memory::Memory,
+    proxies::End,
     verified::Verified,
     websocket::Doorway,
 };
-use crate::{Fault, Limits, Runtime, ServerTls};
+pub use self::{
+    census::Census,
+    metrics::Metrics,
+    proxies::{TrustedProxies, TrustedProxyError},
+};
+use crate::{Fault, Limits, Listener, Runtime, ServerTls};
 
 /// What a push service is made of.
 pub struct Config {
@@ -91,10 +98,23 @@ pub struct Config {
 /// A socket to accept connections on.
 #[derive(Debug)]
 pub struct Listen {
-    /// The socket, listening.
-    pub listener: TcpListener,
-    /// Without it connections are cleartext: for development, or behind a proxy that does TLS.
-    pub tls: Option<ServerTls>,
+    listener: Listener,
+    tls: Option<ServerTls>,
+    proxies: Arc<TrustedProxies>,
+}
+
+impl Listen {
+    /// A socket that listens. Without TLS connections are cleartext: for development, or behind a proxy that does TLS.
+    #[must_use]
+    pub fn new(listener: impl Into<Listener>, tls: Option<ServerTls>) -> Self {
+        Self { listener: listener.into(), tls, proxies: Arc::default() }
+    }
+
+    /// The same, where these proxies say for whom they ask; everybody else is a client, with TLS or without.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Self {
+        Self { proxies: Arc::new(proxies), ..self }
+    }
 }
 
 /// A running push service. Clones are the same service.
@@ -210,7 +230,7 @@ impl Server {
     ///
     /// Cancel safe: dropping the future leaves the connection to the service.
     pub async fn serve_connection(&self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        self.0.dealer.deal_given(io, None).await;
+        self.0.dealer.deal_given(io, End::Unknown).await;
     }
 
     /// The same, for a client whose address the caller knows: its connections, requests and new agents count for it.
@@ -219,7 +239,7 @@ impl Server {
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         client: IpAddr,
     ) {
-        self.0.dealer.deal_given(io, Some(client)).await;
+        self.0.dealer.deal_given(io, End::Client(client)).await;
     }
 
     /// Whether it can keep a promise, as `/readyz` has it (G7): the store takes writes, every shard turns, the clock is
@@ -244,6 +264,13 @@ impl Server {
     pub fn census(&self) -> Census {
         let tallies = self.0.mailboxes.iter().map(|mailbox| &*mailbox.tally);
         Census::of(self.0.dealer.connections(), tallies)
+    }
+
+    /// What it has done and holds at this moment, to be written as Prometheus reads it.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let tallies = self.0.mailboxes.iter().map(|mailbox| &*mailbox.tally);
+        Metrics::of(self.census(), self.is_ready(), tallies)
     }
 
     /// Ends at once what a capability URL of this service names, as an operator may at any time (`8030-6.2-5`,
@@ -369,13 +396,15 @@ impl Start {
         let limits = parts.limits;
         let doorway = || Doorway::new(autopush, &names, limits.learned_agents, (origin, shards));
         let doorway = door.websocket_url().map(|_url| Rc::new(doorway()));
-        let memory = Memory::new(limits, Arc::clone(&parts.tally));
+        let tally = Arc::clone(&parts.tally);
+        let memory = Memory::new(limits, Arc::clone(&tally));
         let local = Rc::new(Local {
             runtime: runtime.clone(),
             limits,
             door,
             mailboxes,
             memory,
+            tally,
             origin,
             numbers: Cell::new(0),
             verified: RefCell::new(Verified::new(limits.verified)),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use push_proto::{
     Mono, Seed,
-    service::{self, Exchange, Input, Output, Request, Service},
+    service::{self, Exchange, Input, Output, Request, Response, Service},
     store::Command,
 };
 use push_store::{Client, Store};
@@ -138,6 +138,9 @@ impl Shard {
             match self.service.poll(runtime.now()) {
                 Output::Store(command) => self.submit(command),
                 Output::Respond(exchange, response) => {
+                    if let Response::Refused(refusal) = &response {
+                        self.tally.refused(refusal);
+                    }
                     match self.exchanges.get_mut(&exchange).map(Option::take) {
                         Some(Some(Effects::Once(answer))) => drop(answer.send(response)),
                         Some(Some(Effects::Monitor(effects))) => {
@@ -153,7 +156,7 @@ impl Shard {
                     self.exchanges.remove(&exchange);
                 }
                 Output::Wait(at, _reason) => {
-                    self.tally.count(self.service.census());
+                    self.tally.count(self.service.census(), &self.service.totals());
                     return at.into_iter().chain(self.deadline).min();
                 }
             }

@@ -747,15 +747,15 @@ impl Runtime for Narrow {
         NATIVE.spawn_local(future);
     }
 
-    fn listen(&self, listener: std::net::TcpListener) -> io::Result<Self::Listener> {
+    fn listen(&self, listener: push_driver::Listener) -> io::Result<Self::Listener> {
         NATIVE.listen(listener)
     }
 
-    async fn accept(&self, listener: &mut Self::Listener) -> io::Result<std::net::TcpStream> {
+    async fn accept(&self, listener: &mut Self::Listener) -> io::Result<push_driver::Connected> {
         NATIVE.accept(listener).await
     }
 
-    fn adopt(&self, _socket: std::net::TcpStream) -> io::Result<Self::Io> {
+    fn adopt(&self, _socket: push_driver::Connected) -> io::Result<Self::Io> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

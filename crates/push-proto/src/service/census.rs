@@ -10,6 +10,10 @@ pub struct Census {
     pub exchanges: usize,
     /// Open monitors.
     pub monitors: usize,
+    /// Those of them of whole sets.
+    pub set_monitors: usize,
+    /// Those of receipt subscriptions. The rest is of single subscriptions.
+    pub receipt_monitors: usize,
     /// Commands that the store has not answered.
     pub commands: usize,
     /// Body octets of what monitors have no room for yet: pages that were loaded, and transient messages.
@@ -23,6 +27,8 @@ impl Service {
         Census {
             exchanges: self.effects.exchanges.len(),
             monitors: self.watched.len(),
+            set_monitors: self.watched.sets(),
+            receipt_monitors: self.watched.receipts(),
             commands: self.effects.pending.len(),
             waiting_octets: self.watched.waiting_octets(),
         }

@@ -87,6 +87,11 @@ impl Service {
     /// Tells the monitors what an accepted message means to them.
     fn announce(&mut self, message: &Arc<Message>, pushed: bool, placed: &Placed, now: Now) {
         let handle = message.handle;
+        let totals = &mut self.effects.totals;
+        totals.replaced += u64::from(placed.replaced.is_some());
+        totals.dropped =
+            totals.dropped.saturating_add(u64::try_from(placed.dropped.len()).unwrap_or(u64::MAX));
+        *if placed.position.is_some() { &mut totals.stored } else { &mut totals.transient } += 1;
         let (watched, mut turn) = self.turn(now);
         if let Some(id) = placed.replaced {
             watched.ended(&Handle { id, ..handle }, &mut turn);

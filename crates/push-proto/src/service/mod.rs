@@ -20,6 +20,7 @@ mod rates;
 mod registry;
 mod request;
 mod sweeper;
+mod totals;
 mod turn;
 mod watched;
 
@@ -30,6 +31,7 @@ pub use request::{
     Accepted, Delivery, Exchange, Input, Monitor, Named, Output, Reason, ReceiptRequest, Request, Response,
     Send, Set, Subscribe, Subscribed, Target, Transfer,
 };
+pub use totals::Totals;
 
 use alloc::vec::Vec;
 
@@ -224,6 +226,7 @@ impl Service {
         }
         let Some(ticket) = completion.ticket() else { return };
         let Some(pending) = self.effects.pending.remove(&ticket) else { return };
+        self.count(&completion);
         match pending {
             Pending::Asked(exchange, asked) => self.answered(exchange, asked, completion, now),
             Pending::Sweep => self.sweeper.swept(&completion, now, &self.config.limits),
@@ -247,6 +250,23 @@ impl Service {
                     watched.load_failed(target, &mut turn);
                 }
             }
+        }
+    }
+
+    fn count(&mut self, completion: &Completion) {
+        let totals = &mut self.effects.totals;
+        match completion {
+            Completion::Failed(_) => totals.failed += 1,
+            Completion::Expired(_, sweep) => {
+                totals.commands += 1;
+                totals.expired += u64::from(sweep.expired);
+            }
+            Completion::Applied(..)
+            | Completion::Loaded(..)
+            | Completion::Read(..)
+            | Completion::Watching(_)
+            | Completion::Hint(..)
+            | Completion::Availability(_) => totals.commands += 1,
         }
     }
 

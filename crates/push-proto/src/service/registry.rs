@@ -39,6 +39,7 @@ impl Service {
     pub(super) fn acknowledge(&mut self, exchange: Exchange, handle: Handle, now: Now) {
         let (watched, mut turn) = self.turn(now);
         if watched.acknowledge_transient(&handle, &mut turn) {
+            self.effects.totals.acknowledged += 1;
             return self.effects.respond(exchange, Response::Done);
         }
         let pending = Pending::Asked(exchange, Asked::Acknowledge(handle));
@@ -49,6 +50,7 @@ impl Service {
     pub(super) fn give_up(&mut self, exchange: Exchange, handle: Handle, now: Now) {
         let (watched, mut turn) = self.turn(now);
         if watched.acknowledge_transient(&handle, &mut turn) {
+            self.effects.totals.dropped += 1;
             return self.effects.respond(exchange, Response::Done);
         }
         let pending = Pending::Asked(exchange, Asked::Drop(handle));
@@ -77,6 +79,7 @@ impl Service {
         let result = if let Completion::Applied(_, mut results) = completion { results.pop() } else { None };
         match (asked, result) {
             (Asked::Subscribe(subscribed, record), Some(Ok(Done::Created))) => {
+                self.effects.totals.subscribed += 1;
                 self.watched.subscribed(subscribed.agent, subscribed.subscription, &record);
                 self.effects.respond(exchange, Response::Subscribed(subscribed));
             }
@@ -94,7 +97,10 @@ impl Service {
             (Asked::Subscribe(..), Some(Err(Unmet::Crowded))) => {
                 self.effects.refuse(exchange, Refusal::CROWDED.retry_in(self.config.limits.retry_after));
             }
-            (Asked::Acknowledge(handle) | Asked::Drop(handle), Some(Ok(Done::Ended))) => {
+            (asked @ (Asked::Acknowledge(handle) | Asked::Drop(handle)), Some(Ok(Done::Ended))) => {
+                let totals = &mut self.effects.totals;
+                let acknowledged = matches!(asked, Asked::Acknowledge(_));
+                *if acknowledged { &mut totals.acknowledged } else { &mut totals.dropped } += 1;
                 let (watched, mut turn) = self.turn(now);
                 watched.ended(&handle, &mut turn);
                 self.effects.respond(exchange, Response::Done);
@@ -145,6 +151,7 @@ impl Service {
 
     /// From here on nothing is accepted or pushed; the sweeper ends what is left.
     fn closed(&mut self, exchange: Exchange, target: Target, now: Now) {
+        self.effects.totals.unsubscribed += 1;
         self.sweeper.hurry();
         let (watched, mut turn) = self.turn(now);
         watched.closed(target.agent(), target.member(), &mut turn);

@@ -6,7 +6,7 @@ use alloc::{
     vec,
 };
 
-use super::{Delivery, Exchange, Limits, Output, Response, Subscribed, Target, rates::Parties};
+use super::{Delivery, Exchange, Limits, Output, Response, Subscribed, Target, Totals, rates::Parties};
 use crate::{
     AgentId, Handle, Message, Now, Refusal, SealingKeyId,
     store::{Command, Item, Operation, SubscriptionRecord, Ticket},
@@ -71,6 +71,7 @@ pub(super) struct Effects {
     pub(super) pending: BTreeMap<Ticket, Pending>,
     tickets: u64,
     deliveries: u64,
+    pub(super) totals: Totals,
 }
 
 impl Effects {
@@ -113,6 +114,10 @@ impl Effects {
     /// Hands out a push.
     pub(super) fn push(&mut self, exchange: Exchange, item: Item) -> Delivery {
         self.deliveries += 1;
+        match &item {
+            Item::Message(_) => self.totals.pushed += 1,
+            Item::Receipt(_) => self.totals.receipts += 1,
+        }
         let delivery = Delivery(self.deliveries);
         self.outputs.push_back(Output::Push(exchange, delivery, item));
         delivery

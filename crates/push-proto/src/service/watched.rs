@@ -34,6 +34,10 @@ pub(super) struct Watched {
     timers: BTreeSet<(Mono, Target)>,
     /// Body octets of what waits in the monitors.
     waiting_octets: usize,
+    /// Monitors of sets.
+    sets: usize,
+    /// Monitors of receipt subscriptions.
+    receipts: usize,
 }
 
 impl Watched {
@@ -60,6 +64,9 @@ impl Watched {
             }
         }
         self.monitors.insert(target, monitor);
+        if let Some(count) = self.counted(target) {
+            *count += 1;
+        }
         self.reschedule(target, turn);
     }
 
@@ -254,6 +261,16 @@ impl Watched {
         self.monitors.len()
     }
 
+    /// Those of sets.
+    pub(super) const fn sets(&self) -> usize {
+        self.sets
+    }
+
+    /// Those of receipt subscriptions.
+    pub(super) const fn receipts(&self) -> usize {
+        self.receipts
+    }
+
     /// Body octets of what waits in the monitors.
     pub(super) const fn waiting_octets(&self) -> usize {
         self.waiting_octets
@@ -313,6 +330,9 @@ impl Watched {
 
     fn remove(&mut self, target: Target, turn: &mut Turn<'_>) -> Option<Monitor> {
         let monitor = self.monitors.remove(&target)?;
+        if let Some(count) = self.counted(target) {
+            *count = count.saturating_sub(1);
+        }
         self.waiting_octets = self.waiting_octets.saturating_sub(monitor.waiting_octets);
         if let Some(at) = monitor.wake {
             self.timers.remove(&(at, target));
@@ -322,6 +342,15 @@ impl Watched {
             turn.effects.tell(Command::Unwatch(agent));
         }
         Some(monitor)
+    }
+
+    /// Where monitors of this kind are counted by themselves.
+    const fn counted(&mut self, target: Target) -> Option<&mut usize> {
+        match target {
+            Target::Set(_) => Some(&mut self.sets),
+            Target::Receipts(_) => Some(&mut self.receipts),
+            Target::Subscription(..) => None,
+        }
     }
 
     /// Whether the agent's records are known and do not have the target.

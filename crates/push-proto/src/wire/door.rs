@@ -8,11 +8,11 @@ use http::{Method, Response as HttpResponse, header, request::Parts};
 use push_crypto::{
     Provider,
     capability::{Capability, Keyring},
-    vapid::{self, Credentials, VapidError, Verified},
+    vapid::{self, Audience, Credentials, VapidError, Verified},
 };
 
 use super::{
-    Limits, PublicUrl, WebSocketAt, event_stream, problem,
+    ErrorBody, Limits, PublicUrl, WebSocketAt, event_stream,
     public_url::SUBSCRIBE,
     respond::{dated, fresh, handle},
 };
@@ -32,6 +32,7 @@ pub struct Door {
     pub(super) draft_vapid: bool,
     /// Where user agents connect by WebSocket, if they may.
     pub(super) websocket: Option<WebSocketAt>,
+    portless_audience: bool,
     provider: Provider,
 }
 
@@ -41,7 +42,7 @@ impl Door {
     pub fn new(keyring: Arc<Keyring>, url: PublicUrl, provider: Provider, limits: Limits) -> Self {
         let body_octets = limits.body_octets.max(Limits::BODY_OCTETS_MIN);
         let limits = Limits { body_octets, ..limits };
-        Self { keyring, url, limits, draft_vapid: false, websocket: None, provider }
+        Self { keyring, url, limits, draft_vapid: false, websocket: None, portless_audience: false, provider }
     }
 
     /// The same, which also takes the credentials of draft-ietf-webpush-vapid-01, as some deployed senders have them:
@@ -56,6 +57,13 @@ impl Door {
     #[must_use]
     pub fn with_websocket(self, at: WebSocketAt) -> Self {
         Self { websocket: Some(at), ..self }
+    }
+
+    /// The same, which also takes tokens whose `aud` lacks the port of its URL, as some libraries of senders have it.
+    /// Scheme and host must be right. [`vapid::Audience::or_without_port`] says what that costs.
+    #[must_use]
+    pub fn with_portless_audience(self) -> Self {
+        Self { portless_audience: true, ..self }
     }
 
     /// Where it is.
@@ -94,10 +102,16 @@ impl Door {
         Ok(admitted)
     }
 
-    /// The response to a request that did not get as far as the service.
+    /// The response to a request that did not get as far as the service, as problem details.
     #[must_use]
     pub fn refuse(&self, refusal: &Refusal, now: UnixTime) -> HttpResponse<Bytes> {
-        dated(fresh(problem::response(refusal)), now)
+        self.refuse_in(ErrorBody::Problem, refusal, now)
+    }
+
+    /// The same, in the words that its peer reads: [`ErrorBody::accepted`] by the request.
+    #[must_use]
+    pub fn refuse_in(&self, body: ErrorBody, refusal: &Refusal, now: UnixTime) -> HttpResponse<Bytes> {
+        dated(fresh(body.response(refusal)), now)
     }
 
     /// Checks a VAPID token for this origin, each time anew. A [`Verify`] that remembers calls this for what it does
@@ -107,7 +121,9 @@ impl Door {
     ///
     /// What is wrong with the token.
     pub fn verify(&self, credentials: &Credentials, now: UnixTime) -> Result<Verified, VapidError> {
-        vapid::verify(&self.provider, credentials, self.url.origin(), now, self.limits.vapid_leeway_secs)
+        let audience = Audience::new(self.url.origin());
+        let audience = if self.portless_audience { audience.or_without_port() } else { audience };
+        vapid::verify(&self.provider, credentials, audience, now, self.limits.vapid_leeway_secs)
     }
 
     /// What is at this path. The kind of a resource is inside its token, so the letter in front is for people, and

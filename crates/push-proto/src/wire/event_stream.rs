@@ -24,11 +24,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response as HttpResponse, header};
 use serde::Serialize;
 
-use super::{
-    Door, content,
-    lexer::{Cursor, is_token},
-    respond::date,
-};
+use super::{Door, accept, content, respond::date};
 use crate::{Message, Receipt, UnixTime, Via, service::Response, store::Item};
 
 /// The media type of an event stream.
@@ -139,43 +135,6 @@ fn isomorphic(value: &[u8]) -> String {
 /// How a monitor with these fields is served. Only `text/event-stream` itself asks for a stream, since clients that
 /// know nothing of it say `*/*`; what is malformed in `Accept` says nothing.
 pub(super) fn via(headers: &HeaderMap) -> Via {
-    for line in headers.get_all(header::ACCEPT) {
-        let mut ranges = Cursor::new(line.as_bytes());
-        while !ranges.is_at_end() {
-            let Some(range) = ranges.element(b',') else { break };
-            if is_event_stream(range) {
-                return Via::Stream;
-            }
-        }
-    }
-    Via::Push
-}
-
-/// Whether a media range is that of an event stream, and wanted at all (RFC 9110 §12.5.1).
-fn is_event_stream(range: &[u8]) -> bool {
-    let mut parts = Cursor::new(range);
-    let named = parts.element(b';').is_some_and(|name| name.eq_ignore_ascii_case(EVENT_STREAM.as_bytes()));
-    while named && !parts.is_at_end() {
-        let Some(parameter) = parts.element(b';') else { return false };
-        let mut parameter = Cursor::new(parameter);
-        let name = parameter.take_while(is_token);
-        if name.eq_ignore_ascii_case(b"q") {
-            return parameter.eat(b'=') && is_wanted(parameter.take_while(|_| true));
-        }
-    }
-    named
-}
-
-/// A `qvalue` (RFC 9110 §12.4.2) above zero.
-fn is_wanted(weight: &[u8]) -> bool {
-    let (whole, decimals) = match weight {
-        [whole] => (whole, &[][..]),
-        [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),
-        _ => return false,
-    };
-    match whole {
-        b'0' => decimals.iter().all(u8::is_ascii_digit) && decimals.iter().any(|digit| *digit != b'0'),
-        b'1' => decimals.iter().all(|digit| *digit == b'0'),
-        _ => false,
-    }
+    let asked = accept::ranges(headers).any(|range| range.names(EVENT_STREAM) && range.weight > 0);
+    if asked { Via::Stream } else { Via::Push }
 }

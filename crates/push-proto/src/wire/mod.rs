@@ -41,17 +41,20 @@
 /// URL names it where it is used: nothing here listens on it or announces it by itself.
 pub const PORT: u16 = 1001;
 
+mod accept;
 pub mod application_server;
 mod content;
 mod door;
+mod errno;
+mod error_body;
 mod event_reader;
 mod event_stream;
+mod forwarded;
 mod lexer;
 mod limits;
 mod link;
 mod operator;
 mod prefer;
-mod problem;
 mod promise;
 mod public_url;
 mod read;
@@ -62,8 +65,11 @@ mod vapid;
 mod websocket;
 
 pub use door::{Admitted, BodyLimit, Door, Unremembered, Verify};
+pub use errno::reasons;
+pub use error_body::ErrorBody;
 pub use event_reader::{EventReader, StreamEnd, StreamEvent, StreamFault};
 pub use event_stream::{EVENT_STREAM, KEEPALIVE};
+pub use forwarded::{Node, forwarded, x_forwarded_for};
 pub use limits::Limits;
 pub use link::{Relation, link, links};
 pub use prefer::Preferences;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response as HttpResponse, StatusCode, Uri, header};
 use push_crypto::capability::Capability;
 
-use super::{Door, Relation, content, problem, request::TTL};
+use super::{Door, ErrorBody, Relation, content, request::TTL};
 use crate::{
     AgentId, Handle, ID_OCTETS, Message, MessageId, SealingKeyId, Slot, SubscriptionId, UnixTime,
     service::{Accepted, Named, Response, Subscribed},
@@ -23,7 +23,7 @@ impl Door {
             Response::Message(message) => self.message(message),
             Response::Done | Response::MonitorEnded { empty: true } => fresh(empty(StatusCode::NO_CONTENT)),
             Response::MonitorEnded { empty: false } => fresh(empty(StatusCode::OK)),
-            Response::Refused(refusal) => fresh(problem::response(refusal)),
+            Response::Refused(refusal) => fresh(ErrorBody::Problem.response(refusal)),
         };
         dated(response, now)
     }

@@ -61,7 +61,7 @@ const fn detail(error: VapidError) -> &'static str {
     match error {
         VapidError::Algorithm => "The token is not signed with ES256, the only algorithm there is.",
         VapidError::Audience => {
-            "The token is for another push service: aud must be the origin of the push resource."
+            "The token is for another push service: aud must be the origin of the push resource, with its port."
         }
         VapidError::DuplicateParameter => "A parameter of the credentials occurs twice.",
         VapidError::Expired => "The token has expired: make a new one, and check the clock.",

@@ -1,9 +1,16 @@
 //! Credentials of draft-ietf-webpush-vapid-01, where they are taken (A-26, `vapid01-2-1`, `vapid01-4-1`).
 
-use push_crypto::vapid::Signer;
-use push_proto::{ContentField, Refusal, service::Request, wire::Limits};
+use std::sync::Arc;
 
-use crate::fixture::{Knock, NOW, ORIGIN, PROVIDER, SIGNER, authorization, door, door_at};
+use push_crypto::{
+    ReceiverKeys,
+    aesgcm::{self, Fields},
+    message::Padding,
+    vapid::Signer,
+};
+use push_proto::{ContentField, Message, Refusal, service::Request, store::Item, wire::Limits};
+
+use crate::fixture::{Knock, NOW, ORIGIN, PROVIDER, SIGNER, authorization, door, door_at, message};
 
 fn token(audience: &str) -> String {
     let expires = NOW.saturating_add_secs(3600);
@@ -41,6 +48,46 @@ fn the_older_credentials_prove_their_key() {
             assert!(!value.windows(9).any(|window| window.eq_ignore_ascii_case(b"p256ecdsa")));
         }
     }
+}
+
+/// `legacy-1`, `ece03-3-2`, `8292-4.2-10`: a message of the old world is delivered with what decrypts it, whatever carries it:
+/// the three fields that a `notification` of Mozilla's protocol has as `encoding`, `encryption` and `crypto_key`.
+#[test]
+fn a_legacy_message_comes_with_what_decrypts_it() {
+    let keys = ReceiverKeys::generate(&PROVIDER).unwrap();
+    let sealed = aesgcm::encrypt(&PROVIDER, &keys.recipient(), b"hello", Padding::None).unwrap();
+    let expires = NOW.saturating_add_secs(3600);
+    let token = SIGNER.sign(&PROVIDER, &ORIGIN.parse().unwrap(), expires, NOW).unwrap();
+    let (encryption, crypto_key) = (sealed.fields.encryption(), sealed.fields.crypto_key_with(&token));
+    let knock = Knock::send().body(sealed.body.clone()).headers(&[
+        ("content-encoding", "aesgcm"),
+        ("encryption", &encryption),
+        ("crypto-key", &crypto_key),
+        ("authorization", &token.draft_authorization()),
+    ]);
+    let door = door_at(ORIGIN, Limits::default()).with_draft_vapid();
+    let Ok(Request::Send(send)) = knock.at(&door) else { panic!() };
+    assert_eq!(send.sender.unwrap().key(), SIGNER.public_key());
+
+    let item = Item::Message(Arc::new(Message { content: send.content, ..message() }));
+    let Item::Message(carried) = &item else { panic!() };
+    let field = |wanted| carried.content.fields.iter().find(|(field, _)| *field == wanted).unwrap().1.clone();
+    let names = [
+        (ContentField::Encoding, "content-encoding"),
+        (ContentField::Encryption, "encryption"),
+        (ContentField::CryptoKey, "crypto-key"),
+    ];
+    let (promise, event) = (door.promise(&item, NOW), door.event(&item));
+    let data = event.split(|octet| *octet == b'\n').nth(1).unwrap().strip_prefix(b"data: ").unwrap();
+    let event: serde_json::Value = serde_json::from_slice(data).unwrap();
+    for (wanted, name) in names {
+        assert_eq!(promise.response.headers()[name].as_bytes(), field(wanted));
+        assert_eq!(event["headers"][name].as_str().unwrap().as_bytes(), field(wanted));
+    }
+    assert_eq!(field(ContentField::Encoding), "aesgcm");
+    assert_eq!(field(ContentField::CryptoKey), sealed.fields.crypto_key());
+    let fields = Fields::parse(field(ContentField::Encryption), field(ContentField::CryptoKey)).unwrap();
+    assert_eq!(aesgcm::decrypt(&PROVIDER, &keys, &fields, &promise.body).unwrap(), b"hello");
 }
 
 /// `8292-4.2-2`, `8292-4.2-4`, A-24: the same rules, the same answers.

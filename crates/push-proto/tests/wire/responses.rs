@@ -101,7 +101,7 @@ fn endings_without_a_body() {
     }
 }
 
-fn every_refusal() -> Vec<Refusal> {
+pub(crate) fn every_refusal() -> Vec<Refusal> {
     vec![
         Refusal::NOT_FOUND,
         Refusal::SET_INVALID,
@@ -135,7 +135,9 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::CREDENTIALS_SEVERAL,
         Refusal::METHOD_POST_ONLY,
         Refusal::METHOD_GET_DELETE,
+        Refusal::METHOD_GET_ONLY,
         Refusal::BODY_TOO_LARGE,
+        Refusal::BODY_SLOW,
         Refusal::FIELDS_TOO_LARGE,
     ]
 }

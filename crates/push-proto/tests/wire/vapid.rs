@@ -4,10 +4,10 @@ use push_crypto::vapid::{Credentials, Signer, SigningKey, VapidError, Verified};
 use push_proto::{
     Refusal, UnixTime,
     service::Request,
-    wire::{Door, Unremembered, Verify},
+    wire::{Door, Limits, Unremembered, Verify},
 };
 
-use crate::fixture::{Knock, NOW, ORIGIN, PROVIDER, SIGNER, authorization, door};
+use crate::fixture::{Knock, NOW, ORIGIN, PROVIDER, SIGNER, authorization, door, door_at};
 
 /// `8292-2-5`, `8292-3-3`, `8292-3-4`, `8292-2.1-1`, A-23
 #[test]
@@ -65,6 +65,35 @@ fn a_bad_token_is_403_and_says_why() {
     }
     let two = Knock::send().header("authorization", &good).header("authorization", &good).refused();
     assert_eq!(two, Refusal::CREDENTIALS_SEVERAL);
+}
+
+/// a service at a port of its own may be told to take an `aud` without it; scheme and host must be right.
+#[test]
+fn an_audience_without_its_port_is_a_switch() {
+    let at_port = || door_at("https://push.example.net:8443", Limits::default());
+    let go = |door: &Door, audience: &str| {
+        let expires = NOW.saturating_add_secs(3600);
+        let token = SIGNER.sign(&PROVIDER, &audience.parse().unwrap(), expires, NOW).unwrap();
+        let url = door.push_url(crate::fixture::AGENT, crate::fixture::SUBSCRIPTION);
+        let path = url.strip_prefix("https://push.example.net:8443").unwrap();
+        let knock = Knock::new("POST", path).header("ttl", "60");
+        knock
+            .header("authorization", token.authorization())
+            .at(door)
+            .map(drop)
+            .map_err(|refusal| refusal.reason())
+    };
+    let (strict, portless) = (at_port(), at_port().with_portless_audience());
+    assert_eq!(go(&strict, "https://push.example.net"), Err("vapid-audience"));
+    assert_eq!(go(&portless, "https://push.example.net"), Ok(()));
+    for door in [&strict, &portless] {
+        assert_eq!(go(door, "https://push.example.net:8443"), Ok(()));
+        for audience in
+            ["http://push.example.net", "https://push.example.net:9443", "https://push.example.org"]
+        {
+            assert_eq!(go(door, audience), Err("vapid-audience"), "{audience}");
+        }
+    }
 }
 
 /// `8292-4.2-7`, A-21: the leeway holds at both ends.

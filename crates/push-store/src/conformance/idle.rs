@@ -46,7 +46,7 @@ pub fn a_leap_of_the_clock_ends_nobody_at_once(make: Make<'_>) {
     let leapt = NOW + 100 * DAY;
     assert_eq!(bench.expire(leapt).ended, 0);
     for hour in 1..=23 {
-        assert_eq!(bench.expire(leapt + hour * 3600), Sweep { ended: 0, more: false });
+        assert_eq!(bench.expire(leapt + hour * 3600), Sweep { ended: 0, expired: 0, more: false });
     }
     bench.load(DEVICE, Position::START, 9).unwrap();
     assert_eq!(bench.expire(leapt + DAY).ended, 4, "two receipt subscriptions");

@@ -10,14 +10,22 @@ pub fn what_is_due_expires(make: Make<'_>) {
     bench.furnish();
     let draft = |number: u8| Draft::new(number).ttl(10 * u64::from(number));
     bench.apply([3, 1, 2, 4].map(|number| draft(number).put()).into());
-    assert_eq!(bench.expire(NOW + 9), Sweep { ended: 0, more: false });
-    assert_eq!(bench.expire(NOW + 10), Sweep { ended: 1, more: false }, "the first second that is too late");
+    assert_eq!(bench.expire(NOW + 9), Sweep { ended: 0, expired: 0, more: false });
+    assert_eq!(
+        bench.expire(NOW + 10),
+        Sweep { ended: 1, expired: 1, more: false },
+        "the first second that is too late"
+    );
     assert_eq!(bench.numbers(DEVICE), [3, 2, 4]);
-    assert_eq!(bench.expire(NOW + 39), Sweep { ended: 2, more: false });
+    assert_eq!(bench.expire(NOW + 39), Sweep { ended: 2, expired: 2, more: false });
     // What was due before comes late, and is not overlooked.
     bench.put(&draft(1)).unwrap();
-    assert_eq!(bench.expire(NOW + 39), Sweep { ended: 1, more: false });
-    assert_eq!(bench.expire(NOW), Sweep { ended: 0, more: false }, "a clock that steps back ends nothing");
+    assert_eq!(bench.expire(NOW + 39), Sweep { ended: 1, expired: 1, more: false });
+    assert_eq!(
+        bench.expire(NOW),
+        Sweep { ended: 0, expired: 0, more: false },
+        "a clock that steps back ends nothing"
+    );
     assert_eq!(bench.numbers(DEVICE), [4]);
 }
 
@@ -25,10 +33,10 @@ pub fn expiry_is_bounded(make: Make<'_>) {
     let bench = Bench::new(make, Quotas { expire: 4, ..Quotas::default() });
     bench.furnish();
     bench.apply((1..=10).map(|number| Draft::new(number).receipt(RECEIPTS).put()).collect());
-    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 4, more: true });
+    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 4, expired: 4, more: true });
     assert_eq!(bench.outcomes(RECEIPTS).len(), 4);
-    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 4, more: true });
-    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 2, more: false });
+    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 4, expired: 4, more: true });
+    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 2, expired: 2, more: false });
     assert_eq!(bench.outcomes(RECEIPTS).len(), 10);
 }
 
@@ -38,9 +46,13 @@ pub fn closing_ends_in_bounded_steps(make: Make<'_>) {
     bench.apply((1..=10).map(|number| Draft::new(number).receipt(RECEIPTS).put()).collect());
     bench.put(&Draft::new(11).to(2)).unwrap();
     bench.one(Operation::Close(DEVICE, Some(subscription(1)))).unwrap();
-    assert_eq!(bench.expire(NOW), Sweep { ended: 4, more: true });
-    assert_eq!(bench.expire(NOW), Sweep { ended: 4, more: true });
-    assert_eq!(bench.expire(NOW), Sweep { ended: 3, more: false }, "two messages and the subscription");
+    assert_eq!(bench.expire(NOW), Sweep { ended: 4, expired: 0, more: true });
+    assert_eq!(bench.expire(NOW), Sweep { ended: 4, expired: 0, more: true });
+    assert_eq!(
+        bench.expire(NOW),
+        Sweep { ended: 3, expired: 0, more: false },
+        "two messages and the subscription"
+    );
     let mut outcomes = bench.outcomes(RECEIPTS);
     outcomes.sort_unstable();
     assert_eq!(outcomes, (1..=10).map(|number| (number, 410)).collect::<Vec<_>>());
@@ -66,7 +78,7 @@ pub fn closing_an_agent_removes_it(make: Make<'_>) {
     assert_eq!(ended, 7, "four messages, two subscriptions, one agent");
     assert_eq!(bench.outcomes(RECEIPTS).len(), 4);
     assert_eq!(bench.one(Operation::Close(DEVICE, None)), Err(Unmet::NoAgent));
-    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 0, more: false });
+    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 0, expired: 0, more: false });
 }
 
 pub fn a_closed_receipt_subscription_goes(make: Make<'_>) {
@@ -77,7 +89,11 @@ pub fn a_closed_receipt_subscription_goes(make: Make<'_>) {
     assert_eq!(bench.outcomes(RECEIPTS).len(), 3);
     bench.one(Operation::Close(RECEIPTS, None)).unwrap();
     assert_eq!(bench.load(RECEIPTS, Position::START, 9), Err(Unmet::NoAgent));
-    assert_eq!(bench.expire(NOW + 60), Sweep { ended: 4, more: false }, "three receipts and the agent");
+    assert_eq!(
+        bench.expire(NOW + 60),
+        Sweep { ended: 4, expired: 0, more: false },
+        "three receipts and the agent"
+    );
 }
 
 pub fn ids_can_be_used_again(make: Make<'_>) {

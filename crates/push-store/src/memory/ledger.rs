@@ -133,6 +133,7 @@ impl Ledger {
         self.awaited = Quotas::awaited(self.clock, now).unwrap_or(self.awaited);
         self.clock = self.clock.max(now);
         let mut ended = self.close_idle(now, news);
+        let mut expired = 0;
         while ended < self.quotas.expire {
             let Some((time, due)) = self.due.first().copied().filter(|(time, _)| *time <= now) else { break };
             let budget = self.quotas.expire - ended;
@@ -141,6 +142,7 @@ impl Ledger {
                     let gone = self.end(agent, position, Cause::Expired, news);
                     news.extend(gone.map(|handle| News::all(agent, Hint::Ended(handle))));
                     ended += 1;
+                    expired += 1;
                 }
                 Due::Closing(agent, subscription) => {
                     let (steps, finished) = self.dissolve(agent, subscription, budget, news);
@@ -152,7 +154,8 @@ impl Ledger {
             }
         }
         let due = self.due.first().is_some_and(|(time, _)| *time <= now);
-        Sweep { ended, more: due || KINDS.into_iter().any(|kind| self.idle(kind, now).is_some()) }
+        let more = due || KINDS.into_iter().any(|kind| self.idle(kind, now).is_some());
+        Sweep { ended, expired, more }
     }
 
     /// Closes a bounded number of agents that were not seen for long.

@@ -10,7 +10,7 @@ use push_proto::{Mono, service::Transfer};
 use crate::{
     Limits, Runtime,
     runtime::sleep_until,
-    server::{memory::Unread, push::Push, websocket::Doorway},
+    server::{memory::Unread, push::Push, websocket::Knock},
 };
 
 /// The times of one connection.
@@ -26,7 +26,7 @@ pub(super) struct Patience {
     /// Response bodies that hyper has.
     responses: RefCell<Vec<Unread>>,
     /// It becomes a WebSocket.
-    upgraded: RefCell<Option<Rc<Doorway>>>,
+    upgraded: RefCell<Option<Knock>>,
 }
 
 impl Patience {
@@ -52,12 +52,12 @@ impl Patience {
     }
 
     /// The next response ends HTTP on this connection.
-    pub(super) fn upgrade(&self, to: Rc<Doorway>) {
+    pub(super) fn upgrade(&self, to: Knock) {
         *self.upgraded.borrow_mut() = Some(to);
     }
 
     /// Whether it has.
-    pub(super) fn upgraded(&self) -> Option<Rc<Doorway>> {
+    pub(super) fn upgraded(&self) -> Option<Knock> {
         self.upgraded.take()
     }
 

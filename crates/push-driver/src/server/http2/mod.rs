@@ -62,7 +62,7 @@ use super::{
     exchange::{Local, drained},
     mailbox::{Admitted, Effect, Effects},
     push::Push,
-    websocket::{self, Doorway, OverHttp2},
+    websocket::{self, Knock, OverHttp2},
 };
 use crate::{
     Limits, Runtime,
@@ -329,7 +329,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
             Event::Answered => {}
             Event::Left(left) => match *left {
                 Left::Monitor(monitor, via, respond) => self.monitor(monitor, via, respond),
-                Left::WebSocket(doorway, body, respond) => self.websocket(doorway, body, respond),
+                Left::WebSocket(knock, body, respond) => self.websocket(knock, body, respond),
             },
             Event::Cut => return ControlFlow::Break(()),
             Event::Drain => self.h2.graceful_shutdown(),
@@ -377,7 +377,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
     }
 
     /// Opens a WebSocket (RFC 8441): it lasts as a monitor does, and counts as one.
-    fn websocket(&mut self, doorway: Rc<Doorway>, body: RecvStream, mut respond: SendResponse<Bytes>) {
+    fn websocket(&mut self, knock: Knock, body: RecvStream, mut respond: SendResponse<Bytes>) {
         let Shared { local, caller, responses } = self.shared.clone();
         if self.open_monitors() >= local.limits.monitors {
             let refusal = Refusal::OVERLOADED.retry_in(local.limits.retry_after);
@@ -387,7 +387,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         let Ok(stream) = respond.send_response(HttpResponse::new(()), false) else { return };
         let open = self.streams.enter(&self.seen);
         self.tasks.push(Box::pin(async move {
-            websocket::serve(local, caller, doorway, OverHttp2::new(stream, body), Bytes::new()).await;
+            websocket::serve(local, caller, knock, OverHttp2::new(stream, body), Bytes::new()).await;
             drop(open);
             Event::Answered
         }));

@@ -1,18 +1,18 @@
 //! One request of an HTTP/2 connection.
 
-use std::{future::poll_fn, rc::Rc};
+use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{Method, Request as HttpRequest, Response as HttpResponse};
-use push_proto::{Via, service::Monitor};
+use push_proto::{Via, service::Monitor, wire::ErrorBody};
 
 use super::{Responses, Shared};
 use crate::{
     Runtime,
     server::{
         exchange::{Body, Broken, Wanted},
-        websocket::Doorway,
+        websocket::Knock,
     },
 };
 
@@ -27,14 +27,18 @@ pub(super) async fn serve<R: Runtime>(
 ) -> Option<Left> {
     let Shared { local, caller, responses } = shared;
     let (head, mut body) = request.into_parts();
+    let asker = caller.client.asker(&head.headers);
+    let words = ErrorBody::accepted(&head.headers);
     let is_head = head.method == Method::HEAD;
     let answer = async {
-        match local.understand(&caller, head, &mut body).await {
+        match local.understand(&asker, head, &mut body).await {
             Ok(Ok(Wanted::Monitor(monitor, via))) => Answer::Monitor(monitor, via),
-            Ok(Ok(Wanted::Answer(request, _held))) => Answer::Response(local.answer(&caller, request).await),
+            Ok(Ok(Wanted::Answer(request, _held))) => {
+                Answer::Response(local.answer(&asker, words, request).await)
+            }
             Ok(Ok(Wanted::Health(response))) => Answer::Response(response),
-            Ok(Ok(Wanted::WebSocket(doorway))) => Answer::WebSocket(doorway),
-            Ok(Err(refusal)) => Answer::Response(local.refuse(&refusal)),
+            Ok(Ok(Wanted::WebSocket(doorway))) => Answer::WebSocket(Knock { doorway, asker: asker.clone() }),
+            Ok(Err(refusal)) => Answer::Response(local.refuse_in(words, &refusal)),
             Err(Broken) => Answer::Nobody,
         }
     };
@@ -47,7 +51,7 @@ pub(super) async fn serve<R: Runtime>(
     };
     match answer {
         Answer::Monitor(monitor, via) => Some(Left::Monitor(monitor, via, respond)),
-        Answer::WebSocket(doorway) => Some(Left::WebSocket(doorway, body, respond)),
+        Answer::WebSocket(knock) => Some(Left::WebSocket(knock, body, respond)),
         Answer::Response(response) => {
             if is_head {
                 Responses::send_head(&mut respond, response);
@@ -63,12 +67,12 @@ pub(super) async fn serve<R: Runtime>(
 /// What is for the connection to go on with.
 pub(super) enum Left {
     Monitor(Monitor, Via, SendResponse<Bytes>),
-    WebSocket(Rc<Doorway>, RecvStream, SendResponse<Bytes>),
+    WebSocket(Knock, RecvStream, SendResponse<Bytes>),
 }
 
 enum Answer {
     Monitor(Monitor, Via),
-    WebSocket(Rc<Doorway>),
+    WebSocket(Knock),
     Response(HttpResponse<Bytes>),
     Nobody,
 }

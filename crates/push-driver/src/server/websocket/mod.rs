@@ -33,6 +33,7 @@ use tokio::{
 use self::socket::{Read, Socket};
 pub(super) use self::{learned::Learned, over_http2::OverHttp2, socket::accept};
 use super::{
+    clients::Asker,
     connection::Caller,
     exchange::{Local, drained},
     mailbox::{Admitted, Effect, Effects},
@@ -69,12 +70,18 @@ impl Doorway {
     }
 }
 
+/// A WebSocket that may be opened, and in whose name it asks.
+pub(super) struct Knock {
+    pub(super) doorway: Rc<Doorway>,
+    pub(super) asker: Asker,
+}
+
 /// Serves a connection whose opening handshake is done, of which `read` was read already, until it ends. Dropping the future
 /// closes it; the service is told of everything that was open.
 pub(super) async fn serve<R: Runtime, Io>(
     local: Rc<Local<R>>,
     caller: Rc<Caller>,
-    doorway: Rc<Doorway>,
+    Knock { doorway, asker }: Knock,
     io: Io,
     read: Bytes,
 ) where
@@ -95,6 +102,7 @@ pub(super) async fn serve<R: Runtime, Io>(
     let mut connection = Connection {
         local,
         caller,
+        asker,
         doorway,
         socket,
         session,
@@ -122,6 +130,7 @@ pub(super) async fn serve<R: Runtime, Io>(
 struct Connection<R: Runtime, Io> {
     local: Rc<Local<R>>,
     caller: Rc<Caller>,
+    asker: Asker,
     doorway: Rc<Doorway>,
     socket: Socket<Io>,
     session: Session,
@@ -354,8 +363,8 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
     }
 
     fn ask(&mut self, ask: Ask, request: Request) {
-        let (local, caller) = (Rc::clone(&self.local), Rc::clone(&self.caller));
-        self.asks.push(Box::pin(async move { (ask, local.ask(&caller, request).await) }));
+        let (local, asker) = (Rc::clone(&self.local), self.asker.clone());
+        self.asks.push(Box::pin(async move { (ask, local.ask(&asker, request).await) }));
     }
 
     fn monitor(&mut self, ask: Ask, monitor: Monitor) {

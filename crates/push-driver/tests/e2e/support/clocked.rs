@@ -4,8 +4,6 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    net::TcpListener,
-    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use push_driver::Runtime;
+use push_driver::{Connected, Listener, Runtime};
 use push_proto::{Mono, Now, UnixTime};
 use tokio::sync::watch;
 
@@ -77,15 +75,15 @@ impl Runtime for Clocked {
         NATIVE.spawn_local(future);
     }
 
-    fn listen(&self, listener: TcpListener) -> io::Result<Self::Listener> {
+    fn listen(&self, listener: Listener) -> io::Result<Self::Listener> {
         NATIVE.listen(listener)
     }
 
-    async fn accept(&self, listener: &mut Self::Listener) -> io::Result<TcpStream> {
+    async fn accept(&self, listener: &mut Self::Listener) -> io::Result<Connected> {
         NATIVE.accept(listener).await
     }
 
-    fn adopt(&self, socket: TcpStream) -> io::Result<Self::Io> {
+    fn adopt(&self, socket: Connected) -> io::Result<Self::Io> {
         NATIVE.adopt(socket)
     }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use push_crypto::{Provider, aws_lc, capability::Keyring};
-use push_driver::{Config, Fault, Limits, Listen, Runtime, Server, ServerTls};
+use push_driver::{Config, Fault, Limits, Listen, Runtime, Server, ServerTls, TrustedProxies};
 use push_proto::{
     Seed, autopush,
     service::Limits as ServiceLimits,
@@ -62,7 +62,7 @@ impl Listener {
     pub fn bind_to(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let address = listener.local_addr().unwrap();
-        Self { listening: NATIVE.listen(listener).unwrap(), address }
+        Self { listening: NATIVE.listen(listener.into()).unwrap(), address }
     }
 
     pub async fn accept(&mut self) -> Io {
@@ -91,6 +91,7 @@ pub struct Setup {
     /// Where others find it, if not where it listens.
     pub public_url: Option<String>,
     pub autopush: autopush::Config,
+    pub proxies: TrustedProxies,
 }
 
 impl Default for Setup {
@@ -102,6 +103,7 @@ impl Default for Setup {
             service: ServiceLimits::default(),
             public_url: None,
             autopush: autopush::Config::default(),
+            proxies: TrustedProxies::default(),
         }
     }
 }
@@ -157,7 +159,7 @@ impl Setup {
             limits: self.limits,
             autopush: self.autopush,
         };
-        let server = serve(config, vec![Listen { listener, tls }]).unwrap();
+        let server = serve(config, vec![Listen::new(listener, tls).behind(self.proxies)]).unwrap();
         Service { server, address, store, certificate }
     }
 }

@@ -28,6 +28,7 @@ impl<E: Engine> Ledger<E> {
         self.awaited = Quotas::awaited(self.clock, now).unwrap_or(self.awaited);
         self.clock = self.clock.max(now);
         let (mut ended, more_idle, damaged) = self.close_idle(now, news)?;
+        let mut expired = 0;
         let end = Key::due_from(now).after_prefix();
         let mut from = self.due_from;
         let mut stuck: Option<(Key, Corrupt)> = None;
@@ -42,6 +43,8 @@ impl<E: Engine> Ledger<E> {
             match self.settle(&key, &record, budget, news) {
                 Ok((steps, finished)) => {
                     ended += steps;
+                    let of_ttl = matches!(DueKey::parse(key.octets()), Some(DueKey::Expiring(..)));
+                    expired += u32::from(of_ttl);
                     unfinished = !finished;
                 }
                 Err(Fault::Corrupt(corrupt)) => {
@@ -61,7 +64,7 @@ impl<E: Engine> Ledger<E> {
             self.due_from = self.due_from.min(*key);
         }
         let more = more || more_idle;
-        Ok((Sweep { ended, more }, damaged.or(stuck.map(|(_, corrupt)| corrupt))))
+        Ok((Sweep { ended, expired, more }, damaged.or(stuck.map(|(_, corrupt)| corrupt))))
     }
 
     /// Deals with one due key; says how much it ended, and whether that was all.
