@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`config`] | what `serve` is to do, checked: from flags and `WEBPUSH_*` variables |
-//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`] | the commands |
+//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`] | the commands |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
 //! | [`output`], [`log`], [`error`] | what it says, to whom, and with which exit code |
 //!
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backup;
 mod bench;
 mod bounds;
 mod config;
@@ -21,6 +22,7 @@ mod dev_ca;
 mod error;
 mod files;
 mod keygen;
+mod keys;
 mod listen;
 mod log;
 mod output;
@@ -49,10 +51,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> error::Result<()> {
     match command {
+        Command::Backup(args) => backup::run(&args),
         Command::Bench(command) => bench::run(command),
         Command::Demo(args) => demo::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::Keys(args) => keys::list(&args),
         Command::Listen(args) => listen::run(args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::RotateKey(args) => keys::rotate(&args),
         Command::Send(args) => send::run(args),
         Command::Serve(args) => serve::run(args.config()?),
     }

@@ -14,6 +14,8 @@ use push_store::{Embedded, Failure, OpenError};
 use push_tokio::{Listen, ServerTls};
 use tokio::{runtime, signal};
 
+#[cfg(unix)]
+use crate::backup;
 use crate::{
     args::Runtime,
     config::{Config, Transport},
@@ -37,9 +39,12 @@ pub(crate) fn run(config: Config) -> Result<()> {
         if config.draft_vapid { door.with_draft_vapid() } else { door }
     };
     let (store, keyring) = open_store(&config)?;
+    let store = Arc::new(store);
+    #[cfg(unix)]
+    let for_backups = Arc::clone(&store);
     let parts = push_tokio::Config {
         door: door(keyring),
-        store: Arc::new(store),
+        store,
         seed: seed()?,
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: config.bounds.service(),
@@ -56,8 +61,13 @@ pub(crate) fn run(config: Config) -> Result<()> {
             Runtime::Smol => push_smol::serve(parts, listens),
         };
         let server = server.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+        #[cfg(unix)]
+        let control = backup::Control::open(&config.data, for_backups)
+            .inspect_err(|error| tracing::warn!(%error, "no backups while this runs: no control socket"));
         output::line(&format!("listening on {address}, public URL {public_url}"))?;
         signals.next().await;
+        #[cfg(unix)]
+        drop(control);
         tracing::info!("draining");
         tokio::select! {
             biased;
@@ -126,7 +136,8 @@ fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Key
     Ok((store, sealing::settle(&config.data)?))
 }
 
-fn refused(error: &OpenError) -> Error {
+/// Why a store cannot be opened, and what to do.
+pub(crate) fn refused(error: &OpenError) -> Error {
     let failed = Error::failed(error.to_string());
     if matches!(error, OpenError::InUse(_)) {
         return failed

@@ -58,7 +58,7 @@ pub use memory::{Memory, SharedMemory};
 pub use quotas::Quotas;
 #[cfg(feature = "fjall")]
 pub use snapshot::Restoration;
-pub use snapshot::{Records, Snapshot};
+pub use snapshot::{Pages, Records, Snapshot};
 
 /// Durable state that one or more shards share. All backends behave alike; [`push_proto::store`] is the contract.
 pub trait Store: Send + Sync + 'static {

@@ -17,17 +17,22 @@ use crate::{
     engine::{EngineError, EngineSnapshot, Keyspace},
 };
 
-/// All that was durable in a store at one moment, page by page. It costs the store no memory; what ends meanwhile takes
-/// room on the disk for as long as this lives.
+/// All that was durable in a store at one moment. It costs the store no memory; what ends meanwhile takes room on the
+/// disk for as long as this lives.
 pub struct Snapshot {
     engine: Box<dyn EngineSnapshot>,
     /// Of a store that this process opened for it.
     #[cfg(feature = "fjall")]
     _folder: Option<FjallEngine>,
-    /// What is being read, from this key on; and those that are to come.
+}
+
+/// The records of a [`Snapshot`], page by page.
+pub struct Pages<'a> {
+    snapshot: &'a Snapshot,
+    keyspaces: std::slice::Iter<'static, Keyspace>,
+    /// What is being read, from this key on.
     keyspace: Option<Keyspace>,
     from: Vec<u8>,
-    keyspaces: std::slice::Iter<'static, Keyspace>,
 }
 
 /// Some records of a keyspace, in the order of their keys.
@@ -51,15 +56,10 @@ impl std::fmt::Debug for Records {
 
 impl Snapshot {
     pub(crate) fn new(engine: Box<dyn EngineSnapshot>) -> Self {
-        let mut keyspaces = Keyspace::ALL.iter();
-        let keyspace = keyspaces.next().copied();
         Self {
             engine,
             #[cfg(feature = "fjall")]
             _folder: None,
-            keyspaces,
-            keyspace,
-            from: Vec::new(),
         }
     }
 
@@ -75,39 +75,18 @@ impl Snapshot {
         Ok(Self { _folder: Some(engine), ..Self::new(snapshot) })
     }
 
-    /// The next records, at most about 256 KiB of them; `None` after the last. Each is checked.
-    ///
-    /// # Errors
-    ///
-    /// A record is damaged, the disk failed, or the store was closed or opened again since.
-    pub fn next_records(&mut self) -> Result<Option<Records>, Fault> {
-        while let Some(keyspace) = self.keyspace {
-            let entries = self.page(keyspace)?;
-            match entries.last() {
-                Some((last, _)) => {
-                    self.from.clone_from(last);
-                    // The least key after it.
-                    self.from.push(0);
-                    for (key, value) in &entries {
-                        check(keyspace, key, value)?;
-                    }
-                    return Ok(Some(Records { keyspace, entries }));
-                }
-                None => {
-                    self.keyspace = self.keyspaces.next().copied();
-                    self.from.clear();
-                }
-            }
-        }
-        Ok(None)
+    /// All its records.
+    #[must_use]
+    pub fn records(&self) -> Pages<'_> {
+        self.of(&Keyspace::ALL)
     }
 
     /// The latest time that the store has seen, or a little earlier.
     ///
     /// # Errors
     ///
-    /// As for [`Snapshot::next_records`].
-    pub fn clock(self) -> Result<UnixTime, Fault> {
+    /// As for [`Pages::next_page`].
+    pub fn clock(&self) -> Result<UnixTime, Fault> {
         stock::clock(self)
     }
 
@@ -116,15 +95,54 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// As for [`Snapshot::next_records`].
-    pub fn sealed(self, key: SealingKeyId, until: UnixTime) -> Result<Sealed, Fault> {
+    /// As for [`Pages::next_page`].
+    pub fn sealed(&self, key: SealingKeyId, until: UnixTime) -> Result<Sealed, Fault> {
         stock::sealed(self, key, until)
+    }
+
+    pub(crate) fn of(&self, keyspaces: &'static [Keyspace]) -> Pages<'_> {
+        let mut keyspaces = keyspaces.iter();
+        let keyspace = keyspaces.next().copied();
+        Pages { snapshot: self, keyspaces, keyspace, from: Vec::new() }
+    }
+
+    pub(crate) fn value(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        let mut value = None;
+        self.engine.scan(keyspace, key, &mut |found, octets| {
+            value = (found == key).then(|| octets.to_vec());
+            std::ops::ControlFlow::Break(())
+        })?;
+        Ok(value)
+    }
+}
+
+impl Pages<'_> {
+    /// The next records, at most about 256 KiB of them; `None` after the last. Each is checked.
+    ///
+    /// # Errors
+    ///
+    /// A record is damaged, the disk failed, or the store was closed or opened again since.
+    pub fn next_page(&mut self) -> Result<Option<Records>, Fault> {
+        while let Some(keyspace) = self.keyspace {
+            let entries = self.page(keyspace)?;
+            let Some((last, _)) = entries.last() else {
+                self.keyspace = self.keyspaces.next().copied();
+                self.from.clear();
+                continue;
+            };
+            self.from.clone_from(last);
+            // The least key after it.
+            self.from.push(0);
+            entries.iter().try_for_each(|(key, value)| check(keyspace, key, value))?;
+            return Ok(Some(Records { keyspace, entries }));
+        }
+        Ok(None)
     }
 
     fn page(&self, keyspace: Keyspace) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
         use std::ops::ControlFlow::{Break, Continue};
         let (mut entries, mut octets) = (Vec::new(), 0_usize);
-        self.engine.scan(keyspace, &self.from, &mut |key, value| {
+        self.snapshot.engine.scan(keyspace, &self.from, &mut |key, value| {
             octets = octets.saturating_add(key.len()).saturating_add(value.len());
             entries.push((key.to_vec(), value.to_vec()));
             if octets < PAGE_OCTETS { Continue(()) } else { Break(()) }

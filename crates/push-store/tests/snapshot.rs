@@ -10,8 +10,8 @@ use push_proto::{
     store::{AgentKind, AgentRecord, Cause, Command, Operation, Position, SubscriptionRecord},
 };
 use push_store::{
-    Client, Completions, Embedded, Fault, OpenError, Outage, ProbeAnswer, Quotas, Records, Restoration,
-    Sealed, Snapshot, Store,
+    Client, Completions, Embedded, Fault, OpenError, Outage, Pages, ProbeAnswer, Quotas, Records,
+    Restoration, Sealed, Snapshot, Store,
     conformance::bench::{
         Bench, DEVICE, Draft, MORE_RECEIPTS, NOW, RECEIPTS, agent, open, record, subscription,
     },
@@ -23,8 +23,12 @@ fn bench_at(path: &Path) -> Bench {
     Bench::over(Box::new(Embedded::open(path, Quotas::default()).unwrap()))
 }
 
-fn all(mut snapshot: Snapshot) -> Vec<Records> {
-    std::iter::from_fn(|| snapshot.next_records().unwrap()).collect()
+fn all(snapshot: &Snapshot) -> Vec<Records> {
+    rest(snapshot.records())
+}
+
+fn rest(mut pages: Pages<'_>) -> Vec<Records> {
+    std::iter::from_fn(|| pages.next_page().unwrap()).collect()
 }
 
 /// Records without their pages.
@@ -35,7 +39,7 @@ fn flat(records: Vec<Records>) -> Vec<(Keyspace, Vec<u8>, Vec<u8>)> {
     records.into_iter().flat_map(one).collect()
 }
 
-fn restore(snapshot: Snapshot, to: &Path) {
+fn restore(snapshot: &Snapshot, to: &Path) {
     let mut restoration = Restoration::begin(to).unwrap();
     all(snapshot).into_iter().for_each(|records| restoration.put(records).unwrap());
     restoration.finish().unwrap();
@@ -98,9 +102,9 @@ proptest! {
         let (store, original) = shared(disk);
         original.furnish();
         before.iter().for_each(|change| carry_out(&original, change));
-        restore(store.snapshot().unwrap(), folder.path());
-        let restored = all(Snapshot::open(folder.path()).unwrap());
-        prop_assert!(flat(restored) == flat(all(store.snapshot().unwrap())));
+        restore(&store.snapshot().unwrap(), folder.path());
+        let restored = all(&Snapshot::open(folder.path()).unwrap());
+        prop_assert!(flat(restored) == flat(all(&store.snapshot().unwrap())));
 
         let restored = bench_at(folder.path());
         for bench in [&original, &restored] {
@@ -123,8 +127,9 @@ fn a_snapshot_is_of_one_moment_while_the_store_goes_on() {
     bench.furnish();
     let large = |number| Draft { body: vec![number; 60_000], ..Draft::new(number) };
     (1..=20).for_each(|number| drop(bench.put(&large(number)).unwrap()));
-    let mut snapshot = store.snapshot().unwrap();
-    let first = snapshot.next_records().unwrap().unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let mut pages = snapshot.records();
+    let first = pages.next_page().unwrap().unwrap();
     assert!(first.entries.len() < 20, "more than a page");
     for number in 1..=10 {
         bench.one(Operation::End(large(number).handle(), Cause::Acknowledged)).unwrap();
@@ -133,7 +138,7 @@ fn a_snapshot_is_of_one_moment_while_the_store_goes_on() {
 
     let mut restoration = Restoration::begin(&there).unwrap();
     restoration.put(first).unwrap();
-    all(snapshot).into_iter().for_each(|records| restoration.put(records).unwrap());
+    rest(pages).into_iter().for_each(|records| restoration.put(records).unwrap());
     restoration.finish().unwrap();
     assert_eq!(bench_at(&there).numbers(DEVICE), (1..=20).collect::<Vec<_>>());
     assert_eq!(bench.numbers(DEVICE), (11..=40).collect::<Vec<_>>());
@@ -171,12 +176,12 @@ impl Store for Shared {
 fn a_snapshot_does_not_outlive_its_store_nor_keep_it_from_being_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = Embedded::open(folder.path(), Quotas::default()).unwrap();
-    let mut snapshot = store.snapshot().unwrap();
+    let snapshot = store.snapshot().unwrap();
     drop(store);
     let store = Embedded::open(folder.path(), Quotas::default()).unwrap();
     let bench = Bench::over(Box::new(store));
     bench.furnish();
-    assert!(matches!(snapshot.next_records(), Err(Fault::Engine(_))));
+    assert!(matches!(snapshot.records().next_page(), Err(Fault::Engine(_))));
 
     let closed = Embedded::open(folder.path().join("other"), Quotas::default()).unwrap();
     closed.close();
@@ -194,7 +199,7 @@ fn a_store_that_is_down_gives_none() {
     bench.ask(0, |ticket| Command::Apply(ticket, vec![create]));
     assert!(matches!(store.snapshot(), Err(Outage::Failed(_))));
     store.reopen().unwrap();
-    assert!(!all(store.snapshot().unwrap()).is_empty());
+    assert!(!all(&store.snapshot().unwrap()).is_empty());
 }
 
 /// Nothing damaged gets into a backup unnoticed, nor out of one.
@@ -204,10 +209,10 @@ fn a_damaged_record_is_refused_both_ways() {
     let (store, bench) = shared(disk.clone());
     bench.furnish();
     bench.put(&Draft::new(1)).unwrap();
-    let mut records = all(store.snapshot().unwrap());
+    let mut records = all(&store.snapshot().unwrap());
     disk.damage(Keyspace::Messages, |octets| octets[20] ^= 1);
     let damage = Corrupt { keyspace: Keyspace::Messages, damage: Damage::Checksum };
-    let found = store.snapshot().unwrap().next_records().unwrap_err();
+    let found = store.snapshot().unwrap().records().next_page().unwrap_err();
     assert!(matches!(found, Fault::Corrupt(corrupt) if corrupt == damage));
 
     let folder = tempfile::tempdir().unwrap();
@@ -234,7 +239,7 @@ fn what_is_no_store_is_none_and_what_is_one_is_not_overwritten() {
     let bench = bench_at(&path);
     bench.furnish();
     drop(bench);
-    let mut records = all(Snapshot::open(&path).unwrap());
+    let mut records = all(&Snapshot::open(&path).unwrap());
     records.retain(|records| records.keyspace != Keyspace::Counters);
     let mut restoration = Restoration::begin(folder.path().join("part")).unwrap();
     records.into_iter().for_each(|records| restoration.put(records).unwrap());

@@ -33,34 +33,24 @@ pub(crate) fn check(keyspace: Keyspace, key: &[u8], value: &[u8]) -> Result<(), 
 }
 
 /// The latest time that the store has seen; 0 for an empty one.
-pub(crate) fn clock(mut snapshot: Snapshot) -> Result<UnixTime, Fault> {
+pub(crate) fn clock(snapshot: &Snapshot) -> Result<UnixTime, Fault> {
     let key = Key::marks();
-    while let Some(Records { keyspace, entries }) = snapshot.next_records()? {
-        let marks = entries.iter().find(|(octets, _)| Key::prefix(keyspace, octets) == key);
-        if let Some((_, record)) = marks {
-            return Ok(codec::decode_marks(&key, record)?.clock);
-        }
-    }
-    Ok(UnixTime::from_secs(0))
+    let record = snapshot.value(key.keyspace(), key.octets())?;
+    let marks = record.map(|record| codec::decode_marks(&key, &record)).transpose()?;
+    Ok(marks.map_or(UnixTime::from_secs(0), |marks| marks.clock))
 }
 
 /// What came until `until`, and the entries that name `key`.
-pub(crate) fn sealed(mut snapshot: Snapshot, key: SealingKeyId, until: UnixTime) -> Result<Sealed, Fault> {
+pub(crate) fn sealed(snapshot: &Snapshot, key: SealingKeyId, until: UnixTime) -> Result<Sealed, Fault> {
     let mut sealed = Sealed::default();
-    while let Some(Records { keyspace, entries }) = snapshot.next_records()? {
+    let mut records = snapshot.of(&[Keyspace::Records, Keyspace::Slots]);
+    while let Some(Records { keyspace, entries }) = records.next_page()? {
         for (octets, record) in &entries {
             let at = Key::prefix(keyspace, octets);
-            match keyspace {
-                Keyspace::Records => sealed.count_record(&at, record, until)?,
-                Keyspace::Slots if codec::decode_holder(&at, record)?.sealed_by == key => {
-                    sealed.entries += 1;
-                }
-                Keyspace::Slots
-                | Keyspace::Messages
-                | Keyspace::Due
-                | Keyspace::Counters
-                | Keyspace::Urgencies
-                | Keyspace::Seen => {}
+            if keyspace == Keyspace::Records {
+                sealed.count_record(&at, record, until)?;
+            } else if codec::decode_holder(&at, record)?.sealed_by == key {
+                sealed.entries += 1;
             }
         }
     }
