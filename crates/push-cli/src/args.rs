@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Bench(BenchCommand),
     /// Show the whole job on this machine: subscribe, send, crash, deliver, receipt. Needs nothing
     Demo(DemoArgs),
+    /// Walk the ways of a message to a push service and back, and say which hop breaks
+    Doctor(DoctorArgs),
     /// Make the key that identifies a sender to push services (VAPID)
     Keygen(KeygenArgs),
     /// List the keys that seal the URLs of a push service
@@ -69,6 +71,28 @@ pub(crate) struct BackupArgs {
     /// The file, mode 0600, or a pipe
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
+}
+
+/// What `doctor` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush doctor https://push.example.org
+  webpush doctor https://localhost:8443 --ca webpush-data/dev/ca.pem --json
+
+Each hop has a line: ok, warning or broken, and what to do. With --json the lines are
+{\"hop\":..,\"state\":..,\"said\":..,\"do\":..}. It subscribes, sends itself two messages, and ends its
+subscription. Exit code 0 means that no hop is broken.")]
+pub(crate) struct DoctorArgs {
+    /// The push service, as `webpush serve` prints it
+    #[arg(value_name = "URL", value_parser = service_url)]
+    pub(crate) url: PublicUrl,
+    /// Trust the certificates in this PEM file instead of those of the system
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca: Option<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What `restore` can be told.

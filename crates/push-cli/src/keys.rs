@@ -53,11 +53,10 @@ fn add(data: &Path, snapshot: &Snapshot, keyring: &mut Keyring) -> Result<()> {
     let before = keyring.newest();
     let id = keyring.rotate(&push_crypto::aws_lc::provider()).map_err(|error| {
         let failed = Error::failed(format!("cannot make a sealing key: {error}"));
-        match error {
-            KeyringError::Full => {
-                failed.hint("retire the oldest with --retire ID; `webpush keys` lists them")
-            }
-            _ => failed,
+        if error == KeyringError::Full {
+            failed.hint("retire the oldest with --retire ID; `webpush keys` lists them")
+        } else {
+            failed
         }
     })?;
     // Not before anything that the older keys sealed, whatever the clock of this machine says now.

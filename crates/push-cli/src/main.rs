@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`config`] | what `serve` is to do, checked: from flags and `WEBPUSH_*` variables |
-//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`] | the commands |
+//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`], [`doctor`] | the commands |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
 //! | [`output`], [`log`], [`error`] | what it says, to whom, and with which exit code |
 //!
@@ -19,6 +19,7 @@ mod bounds;
 mod config;
 mod demo;
 mod dev_ca;
+mod doctor;
 mod error;
 mod files;
 mod keygen;
@@ -54,6 +55,7 @@ fn run(command: Command) -> error::Result<()> {
         Command::Backup(args) => backup::run(&args),
         Command::Bench(command) => bench::run(command),
         Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Keys(args) => keys::list(&args),
         Command::Listen(args) => listen::run(args),

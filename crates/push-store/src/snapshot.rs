@@ -124,8 +124,8 @@ impl Pages<'_> {
     /// A record is damaged, the disk failed, or the store was closed or opened again since.
     pub fn next_page(&mut self) -> Result<Option<Records>, Fault> {
         while let Some(keyspace) = self.keyspace {
-            let entries = self.page(keyspace)?;
-            let Some((last, _)) = entries.last() else {
+            let records = self.page(keyspace)?;
+            let Some((last, _)) = records.entries.last() else {
                 self.keyspace = self.keyspaces.next().copied();
                 self.from.clear();
                 continue;
@@ -133,13 +133,13 @@ impl Pages<'_> {
             self.from.clone_from(last);
             // The least key after it.
             self.from.push(0);
-            entries.iter().try_for_each(|(key, value)| check(keyspace, key, value))?;
-            return Ok(Some(Records { keyspace, entries }));
+            records.entries.iter().try_for_each(|(key, value)| check(keyspace, key, value))?;
+            return Ok(Some(records));
         }
         Ok(None)
     }
 
-    fn page(&self, keyspace: Keyspace) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
+    fn page(&self, keyspace: Keyspace) -> Result<Records, EngineError> {
         use std::ops::ControlFlow::{Break, Continue};
         let (mut entries, mut octets) = (Vec::new(), 0_usize);
         self.snapshot.engine.scan(keyspace, &self.from, &mut |key, value| {
@@ -147,7 +147,7 @@ impl Pages<'_> {
             entries.push((key.to_vec(), value.to_vec()));
             if octets < PAGE_OCTETS { Continue(()) } else { Break(()) }
         })?;
-        Ok(entries)
+        Ok(Records { keyspace, entries })
     }
 }
 

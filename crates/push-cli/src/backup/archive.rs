@@ -167,9 +167,12 @@ fn first_line(from: &mut impl Read) -> Result<Vec<u8>, Unreadable> {
 }
 
 fn fill(from: &mut impl Read, octets: &mut [u8]) -> Result<(), Unreadable> {
-    from.read_exact(octets).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => Unreadable::CutShort,
-        _other => Unreadable::Io(error),
+    from.read_exact(octets).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Unreadable::CutShort
+        } else {
+            Unreadable::Io(error)
+        }
     })
 }
 

@@ -97,7 +97,9 @@ fn copy(from: impl Read, to: &mut File, path: &Path) -> Result<u64> {
         Error::failed(match error {
             Unreadable::CutShort => "the service ended the backup before it was complete".to_owned(),
             Unreadable::Io(error) => format!("the service gives no backup: {}", files::why(&error)),
-            other => format!("the service gives no backup that can be used: {other}"),
+            other @ (Unreadable::Damaged | Unreadable::NotABackup | Unreadable::Version(_)) => {
+                format!("the service gives no backup that can be used: {other}")
+            }
         })
         .hint("its log says why; nothing was put in place")
     })
