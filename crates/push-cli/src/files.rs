@@ -24,6 +24,23 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     })
 }
 
+/// Refuses a folder of somebody else: what root would write into it, its service could not use any more.
+pub(crate) fn check_owner(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let found =
+            fs::metadata(folder).map_err(|error| Error::file("use the folder", folder, why(&error)))?;
+        let owner = std::os::unix::fs::MetadataExt::uid(&found);
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(Error::file("use the folder", folder, format_args!("it belongs to user {owner}"))
+                .hint(
+                    "run this as the user that the service runs as: what another writes it could not use",
+                ));
+        }
+    }
+    Ok(())
+}
+
 /// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there
 /// is the old one or the new one. What is not a regular file is left alone.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {

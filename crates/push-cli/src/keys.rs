@@ -14,7 +14,7 @@ use crate::{
     args::{KeysArgs, RotateKeyArgs},
     backup::{date, now},
     error::{Error, Result},
-    output, sealing, serve,
+    files, output, sealing, serve,
 };
 
 /// Lists them.
@@ -31,6 +31,9 @@ fn line(keyring: &Keyring, id: KeyId) -> String {
 
 /// Adds one, or takes the oldest away.
 pub(crate) fn rotate(args: &RotateKeyArgs) -> Result<()> {
+    if args.data.exists() {
+        files::check_owner(&args.data)?;
+    }
     // Locked until this returns.
     let snapshot = Snapshot::open(args.data.join("store")).map_err(|error| refused(&error))?;
     let mut keyring = sealing::read(&args.data)?;

@@ -17,7 +17,7 @@ use std::{
 };
 
 use push_crypto::{UnixTime, capability::Keyring};
-use push_store::{Fault, Restoration, Snapshot};
+use push_store::{Fault, OpenError, Restoration, Snapshot};
 use push_tokio::{Runtime as _, Tokio};
 
 use self::archive::{Reading, Unreadable, Writing};
@@ -55,12 +55,27 @@ fn take(data: &Path, to: &mut File, path: &Path) -> Result<u64> {
     if let Some(from) = control::ask(data)? {
         return copy(from, to, path);
     }
-    let snapshot = Snapshot::open(data.join("store")).map_err(|error| serve::refused(&error))?;
+    let snapshot = open(data)?;
     let keyring = sealing::read(data)?;
     write(&snapshot, &keyring, to).map_err(|error| match error {
         Unwritten::Store(fault) => Error::failed(format!("cannot read the store: {fault}"))
             .hint("it is damaged: stop the service, and restore the data folder from an older backup"),
         Unwritten::To(error) => Error::file("write", path, files::why(&error)),
+    })
+}
+
+/// The store of a folder in which no service runs.
+fn open(data: &Path) -> Result<Snapshot> {
+    if data.exists() {
+        files::check_owner(data)?;
+    }
+    Snapshot::open(data.join("store")).map_err(|error| {
+        if !matches!(error, OpenError::InUse(_)) {
+            return serve::refused(&error);
+        }
+        Error::failed("a service has this folder, and cannot be asked for a backup").hint(
+            "if it is starting or ending, try again; if its log says that it has no control socket, stop it",
+        )
     })
 }
 
@@ -152,6 +167,7 @@ fn prepare(data: &Path) -> Result<bool> {
     let failed = |error: &io::Error| Error::file("use the folder", data, files::why(error));
     let made = !data.try_exists().map_err(|e| failed(&e))?;
     files::create_private_folder(data)?;
+    files::check_owner(data)?;
     match fs::read_dir(data).map_err(|e| failed(&e))?.next() {
         None => Ok(made),
         Some(_) => {
