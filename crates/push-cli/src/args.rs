@@ -33,19 +33,118 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Copy the data of a push service into one file, while it runs or not
+    Backup(BackupArgs),
     /// Measure what this machine does
     #[command(subcommand)]
     Bench(BenchCommand),
     /// Show the whole job on this machine: subscribe, send, crash, deliver, receipt. Needs nothing
     Demo(DemoArgs),
+    /// Walk the ways of a message to a push service and back, and say which hop breaks
+    Doctor(DoctorArgs),
     /// Make the key that identifies a sender to push services (VAPID)
     Keygen(KeygenArgs),
+    /// List the keys that seal the URLs of a push service
+    Keys(KeysArgs),
     /// Subscribe, then print messages as they come
     Listen(ListenArgs),
+    /// Make the data of a push service from a backup
+    Restore(RestoreArgs),
+    /// Give a push service that is stopped another key to seal its URLs with, or retire one
+    RotateKey(RotateKeyArgs),
     /// Encrypt a message for a subscription and send it
     Send(SendArgs),
     /// Run a push service
     Serve(Box<ServeArgs>),
+}
+
+/// What `backup` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush backup --data /var/lib/webpush --to webpush.backup
+  webpush backup --data /var/lib/webpush --to /dev/stdout | age -r RECIPIENT > webpush.backup.age
+
+A service that runs is asked for it, by a socket in its data folder; run this as its user or as root.
+All that was answered by 201 before the command began is in the file, or has ended. The file replaces
+the one before only when it is whole. It is a secret: the sealing keys are in it. See
+docs/operations.md.")]
+pub(crate) struct BackupArgs {
+    /// The data folder of the service
+    #[arg(long, value_name = "DIR", default_value = "webpush-data", env = "WEBPUSH_DATA")]
+    pub(crate) data: PathBuf,
+    /// The file, mode 0600, or a pipe
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+/// What `doctor` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush doctor https://push.example.org
+  webpush doctor https://localhost:8443 --ca webpush-data/dev/ca.pem --json
+
+Each hop has a line: ok, warning or broken, and what to do. With --json the lines are
+{\"hop\":..,\"state\":..,\"said\":..,\"do\":..}. It subscribes, sends itself two messages, and ends its
+subscription. Exit code 0 means that no hop is broken.")]
+pub(crate) struct DoctorArgs {
+    /// The push service, as `webpush serve` prints it
+    #[arg(value_name = "URL", value_parser = service_url)]
+    pub(crate) url: PublicUrl,
+    /// Trust the certificates in this PEM file instead of those of the system
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ca: Option<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `restore` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Example:
+  webpush restore --from webpush.backup --data /var/lib/webpush
+
+Nothing is put in place before the whole file was read and found undamaged. The URLs are the same as
+before, if the service has the same public URL. Messages that were delivered after the backup may come
+again. Never run what is restored beside the service it was made from.")]
+pub(crate) struct RestoreArgs {
+    /// The backup, or a pipe
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    /// The data folder that is to be: empty, or none yet
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+}
+
+/// What `keys` can be told.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KeysArgs {
+    /// The data folder of the service
+    #[arg(long, value_name = "DIR", default_value = "webpush-data", env = "WEBPUSH_DATA")]
+    pub(crate) data: PathBuf,
+}
+
+/// What `rotate-key` can be told.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  webpush rotate-key --data /var/lib/webpush               new URLs get a new key, old ones stay valid
+  webpush keys --data /var/lib/webpush
+  webpush rotate-key --data /var/lib/webpush --retire 0    refused as long as something needs key 0
+
+The service must be stopped: it reads its keys when it starts.")]
+pub(crate) struct RotateKeyArgs {
+    /// The data folder of the service
+    #[arg(long, value_name = "DIR", default_value = "webpush-data", env = "WEBPUSH_DATA")]
+    pub(crate) data: PathBuf,
+    /// Make no new key, but take this one away, the oldest: its URLs are 404 from then on
+    #[arg(long, value_name = "ID")]
+    pub(crate) retire: Option<u8>,
+    /// With --retire: even if user agents and senders have URLs that need it
+    #[arg(long, requires = "retire")]
+    pub(crate) force: bool,
 }
 
 /// What `bench` measures.
@@ -286,7 +385,7 @@ Prints one line on standard output when it is ready. SIGTERM or Ctrl-C: it accep
 finishes what is under way and ends; a second one ends it at once.
 
 Every URL that the service hands out begins with the public URL and holds a secret sealed with the
-key in DIR/sealing.key. Back up the folder as a whole: without that key every subscription is lost.
+key in DIR/sealing.key: without that key every subscription is lost. `webpush backup` copies both.
 Web push by server push needs HTTP/2 end to end, which few proxies pass on: prefer TLS here.")]
 pub(crate) struct ServeArgs {
     /// The folder for everything that must outlive a restart; made if it does not exist

@@ -24,18 +24,44 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     })
 }
 
+/// Refuses a folder of somebody else: what root would write into it, its service could not use any more.
+pub(crate) fn check_owner(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let found =
+            fs::metadata(folder).map_err(|error| Error::file("use the folder", folder, why(&error)))?;
+        let owner = std::os::unix::fs::MetadataExt::uid(&found);
+        if owner != rustix::process::geteuid().as_raw() {
+            return Err(Error::file("use the folder", folder, format_args!("it belongs to user {owner}"))
+                .hint(
+                    "run this as the user that the service runs as: what another writes it could not use",
+                ));
+        }
+    }
+    Ok(())
+}
+
 /// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there
 /// is the old one or the new one. What is not a regular file is left alone.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    replace_private(path, |file| {
+        file.write_all(content).map_err(|error| Error::file("write", path, why(&error)))
+    })
+}
+
+/// The same, by one that `write` writes; if that fails, the old one stays.
+pub(crate) fn replace_private<T>(path: &Path, write: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
     check_replaceable(path)?;
     let folder = folder_of(path);
     let failed = |error: &io::Error| Error::file("write", path, why(error));
     // A temporary file has mode 0600 from its creation on.
     let mut file =
         tempfile::Builder::new().prefix(".webpush-").tempfile_in(folder).map_err(|e| failed(&e))?;
-    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&e))?;
+    let written = write(file.as_file_mut())?;
+    file.as_file().sync_all().map_err(|e| failed(&e))?;
     file.persist(path).map_err(|error| failed(&error.error))?;
-    sync_folder(folder).map_err(|e| failed(&e))
+    sync_folder(folder).map_err(|e| failed(&e))?;
+    Ok(written)
 }
 
 /// Refuses a path at which there is anything but a regular file: replaced, a pipe, a device or a link would be gone.
@@ -140,7 +166,7 @@ pub(crate) fn why(error: &io::Error) -> String {
     known.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }
 
-const PLAIN: [(io::ErrorKind, &str); 7] = [
+const PLAIN: [(io::ErrorKind, &str); 9] = [
     (io::ErrorKind::AlreadyExists, "it exists already"),
     (io::ErrorKind::IsADirectory, "it is a folder, not a file"),
     (io::ErrorKind::NotADirectory, "a part of the path is a file, not a folder"),
@@ -148,6 +174,8 @@ const PLAIN: [(io::ErrorKind, &str); 7] = [
     (io::ErrorKind::PermissionDenied, "permission denied"),
     (io::ErrorKind::ReadOnlyFilesystem, "the file system is read-only"),
     (io::ErrorKind::StorageFull, "no space is left"),
+    (io::ErrorKind::TimedOut, "nothing came in time"),
+    (io::ErrorKind::WouldBlock, "nothing came in time"),
 ];
 
 fn folder_of(path: &Path) -> &Path {

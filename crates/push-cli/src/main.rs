@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`config`] | what `serve` is to do, checked: from flags and `WEBPUSH_*` variables |
-//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`] | the commands |
+//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`], [`doctor`] | the commands |
 //! | [`metrics`] | what `serve` tells Prometheus |
 //! | [`sockets`] | where `serve` listens |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
@@ -15,14 +15,17 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backup;
 mod bench;
 mod bounds;
 mod config;
 mod demo;
 mod dev_ca;
+mod doctor;
 mod error;
 mod files;
 mod keygen;
+mod keys;
 mod listen;
 mod log;
 mod metrics;
@@ -53,10 +56,15 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> error::Result<()> {
     match command {
+        Command::Backup(args) => backup::run(&args),
         Command::Bench(command) => bench::run(command),
         Command::Demo(args) => demo::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::Keys(args) => keys::list(&args),
         Command::Listen(args) => listen::run(args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::RotateKey(args) => keys::rotate(&args),
         Command::Send(args) => send::run(args),
         Command::Serve(args) => serve::run(args.config()?),
     }

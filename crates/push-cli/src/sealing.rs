@@ -5,6 +5,7 @@
 //! DIR/store/           the store
 //! DIR/sealing.key      the keyring as text, mode 0600
 //! DIR/sealing.key.new  only between the first start and the creation of the store
+//! DIR/restore.draft/   only while a backup is being restored
 //! ```
 //!
 //! At the first start the key is drafted, then the store is made, then the draft becomes the key: whenever that is cut
@@ -18,6 +19,7 @@ use std::{
 use push_crypto::capability::Keyring;
 
 use crate::{
+    backup,
     error::{Error, Result},
     files,
 };
@@ -25,6 +27,10 @@ use crate::{
 /// Before the store is opened: refuses a store whose key is missing and a key whose store is missing, and drafts a key
 /// where there is neither.
 pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
+    if is_half_restored(data) {
+        return Err(Error::failed(format!("a restore into {} was not finished", data.display()))
+            .hint("wait until it is; if it was cut short, empty the folder and restore again"));
+    }
     let (key, draft) = (key_path(data), draft_path(data));
     match (store_exists, exists(&key)?) {
         (true, true) => Ok(()),
@@ -40,8 +46,9 @@ pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
             ))
         }
         (false, false) => {
-            let keyring = Keyring::generate(&push_crypto::aws_lc::provider())
+            let mut keyring = Keyring::generate(&push_crypto::aws_lc::provider())
                 .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
+            keyring.note_made(backup::now());
             files::write_private(&draft, keyring.to_text().expose().as_bytes())
         }
     }
@@ -54,10 +61,40 @@ pub(crate) fn settle(data: &Path) -> Result<Keyring> {
         files::rename(&draft, &key)?;
     }
     // Always what is on disk: another process may have drafted one at the same time.
+    read(data)
+}
+
+/// The keys of a folder in which a service has run.
+pub(crate) fn read(data: &Path) -> Result<Keyring> {
+    let key = key_path(data);
     let text = files::read_secret_text(&key, FILE_OCTETS_MAX)?;
     text.parse().map_err(|error| {
         Error::file("use the sealing key", &key, error).hint("restore it from the backup of this folder")
     })
+}
+
+/// Puts other keys in their place; the next start reads them.
+pub(crate) fn write(data: &Path, keyring: &Keyring) -> Result<()> {
+    files::write_private(&key_path(data), keyring.to_text().expose().as_bytes())
+}
+
+/// Where a backup is restored before anything is put in place. It is removed when dropped, and as long as it is there no
+/// service starts in this folder.
+pub(crate) fn restoring(data: &Path) -> Result<tempfile::TempDir> {
+    let draft = tempfile::Builder::new().prefix(RESTORE_DRAFT).rand_bytes(0).tempdir_in(data);
+    draft.map_err(|error| Error::file("create", &data.join(RESTORE_DRAFT), files::why(&error)))
+}
+
+/// Whether a backup is being restored here, or that was cut short.
+pub(crate) fn is_half_restored(data: &Path) -> bool {
+    fs::symlink_metadata(data.join(RESTORE_DRAFT)).is_ok()
+}
+
+/// Puts a restored store and its keys in place. The keys first: cut short in between, no service makes others.
+pub(crate) fn adopt(data: &Path, store: &Path, keyring: &Keyring) -> Result<()> {
+    let key = key_path(data);
+    files::create_private(&key, keyring.to_text().expose().as_bytes())?;
+    files::rename(store, &data.join("store")).inspect_err(|_| drop(fs::remove_file(&key)))
 }
 
 fn key_path(data: &Path) -> PathBuf {
@@ -76,7 +113,8 @@ fn exists(path: &Path) -> Result<bool> {
     }
 }
 
-/// A full keyring has less than 4 KiB.
+const RESTORE_DRAFT: &str = "restore.draft";
+/// A full keyring has less than 6 KiB.
 const FILE_OCTETS_MAX: u64 = 64 * 1024;
 
 #[cfg(test)]
@@ -102,6 +140,16 @@ mod tests {
         prepare(data.path(), true).unwrap();
         settle(data.path()).unwrap();
         assert!(!draft_path(data.path()).exists());
+    }
+
+    #[test]
+    fn nothing_is_made_while_a_backup_is_restored() {
+        let data = tempfile::tempdir().unwrap();
+        let draft = restoring(data.path()).unwrap();
+        let refused = prepare(data.path(), false).unwrap_err().to_string();
+        assert!(refused.contains("not finished") && restoring(data.path()).is_err(), "{refused}");
+        drop(draft);
+        prepare(data.path(), false).unwrap();
     }
 
     #[test]

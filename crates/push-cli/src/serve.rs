@@ -14,6 +14,8 @@ use push_store::{Embedded, Failure, OpenError};
 use push_tokio::{Listen, ServerTls};
 use tokio::{runtime, signal};
 
+#[cfg(unix)]
+use crate::backup;
 use crate::{
     args::Runtime,
     config::{Config, Transport},
@@ -40,9 +42,12 @@ pub(crate) fn run(config: Config) -> Result<()> {
         if config.portless_audience { door.with_portless_audience() } else { door }
     };
     let (store, keyring) = open_store(&config)?;
+    let store = Arc::new(store);
+    #[cfg(unix)]
+    let for_backups = Arc::clone(&store);
     let parts = push_tokio::Config {
         door: door(keyring),
-        store: Arc::new(store),
+        store,
         seed: seed()?,
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: config.bounds.service(),
@@ -70,9 +75,14 @@ pub(crate) fn run(config: Config) -> Result<()> {
             let listener = listener.map_err(|error| Error::failed(format!("cannot tell metrics: {error}")))?;
             tokio::spawn(metrics::serve(listener, server.clone(), push_tokio::system_clocks().wall));
         }
+        #[cfg(unix)]
+        let control = backup::Control::open(&config.data, for_backups)
+            .inspect_err(|error| tracing::warn!(%error, "no backups while this runs: no control socket"));
         let places: Vec<_> = bound.iter().map(|bound| bound.place.to_string()).collect();
         output::line(&format!("listening on {}, public URL {public_url}", places.join(" and ")))?;
         signals.next().await;
+        #[cfg(unix)]
+        drop(control);
         tracing::info!("draining");
         tokio::select! {
             biased;
@@ -135,7 +145,8 @@ fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Key
     Ok((store, sealing::settle(&config.data)?))
 }
 
-fn refused(error: &OpenError) -> Error {
+/// Why a store cannot be opened, and what to do.
+pub(crate) fn refused(error: &OpenError) -> Error {
     let failed = Error::failed(error.to_string());
     if matches!(error, OpenError::InUse(_)) {
         return failed

@@ -6,6 +6,7 @@
 //! | [`memory`] | the reference: plain maps, exact rules, explicit [`memory::Faults`]; for tests and the simulator |
 //! | [`embedded`] | one machine: a writer thread with group commit over an [`engine::Engine`] |
 //! | [`engine`] | ordered keys and values with atomic durable batches: fjall, and a simulated disk that tears writes |
+//! | `snapshot` | [`Snapshot`]: a store as it was at one moment; [`Restoration`]: a store made of one |
 //! | `conformance` | the suite that every backend passes (feature `conformance`) |
 //!
 //! ```text
@@ -41,6 +42,7 @@ pub mod embedded;
 pub mod engine;
 pub mod memory;
 mod quotas;
+mod snapshot;
 mod watch;
 
 use std::sync::Arc;
@@ -50,10 +52,13 @@ use push_proto::{
     store::{Cause, Command, Completion, Item},
 };
 
-pub use embedded::{Embedded, Fault, OpenError, Outage};
+pub use embedded::{Embedded, Fault, OpenError, Outage, Sealed};
 pub use engine::Failure;
 pub use memory::{Memory, SharedMemory};
 pub use quotas::Quotas;
+#[cfg(feature = "fjall")]
+pub use snapshot::Restoration;
+pub use snapshot::{Pages, Records, Snapshot};
 
 /// Durable state that one or more shards share. All backends behave alike; [`push_proto::store`] is the contract.
 pub trait Store: Send + Sync + 'static {

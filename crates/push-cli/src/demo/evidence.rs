@@ -16,8 +16,12 @@ impl Evidence {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
-                if entry.file_type()?.is_dir() {
+                let kind = entry.file_type()?;
+                if kind.is_dir() {
                     folders.push(entry.path());
+                }
+                // A socket holds nothing.
+                if !kind.is_file() {
                     continue;
                 }
                 match fs::read(entry.path()) {

@@ -12,6 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::{Capability, ID_LEN, KeyringError, Kind, MAX_IDS, MAX_SEALING_KEYS, OpenError};
 use crate::provider::{Provider, RandomError};
 use crate::rustcrypto::hmac_sha256;
+use crate::time::UnixTime;
 
 /// The number of a sealing key within its keyring. It stands in every token, for all to see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +98,19 @@ impl Keyring {
         self.sealing.iter().map(|key| key.id)
     }
 
+    /// When a key was made, if that was noted.
+    #[must_use]
+    pub fn made(&self, id: KeyId) -> Option<UnixTime> {
+        self.key(id).and_then(|key| key.made)
+    }
+
+    /// Notes when the newest key was made, so that whoever retires its predecessor can tell what came before.
+    pub fn note_made(&mut self, at: UnixTime) {
+        if let Some(newest) = self.sealing.last_mut() {
+            newest.made = Some(at);
+        }
+    }
+
     /// The token of a capability, under the newest key.
     #[must_use]
     pub fn seal(&self, capability: &Capability) -> String {
@@ -164,12 +178,14 @@ impl fmt::Debug for Keyring {
 pub(super) struct SealingKey {
     #[zeroize(skip)]
     pub(super) id: KeyId,
+    #[zeroize(skip)]
+    pub(super) made: Option<UnixTime>,
     pub(super) octets: [u8; SEALING_KEY_LEN],
 }
 
 impl SealingKey {
     fn generate(provider: &Provider, id: KeyId) -> Result<Self, RandomError> {
-        let mut key = Self { id, octets: [0; SEALING_KEY_LEN] };
+        let mut key = Self { id, made: None, octets: [0; SEALING_KEY_LEN] };
         provider.fill(&mut key.octets)?;
         Ok(key)
     }

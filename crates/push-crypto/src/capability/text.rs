@@ -1,10 +1,12 @@
 //! A keyring as text, for a file. Versioned; one key a line; oldest first.
 //!
 //! ```text
-//! webpush-keyring 1
+//! webpush-keyring 2
 //! slot <base64url>
-//! seal <key id> <base64url>
+//! seal <key id> <when it was made, seconds since 1970, or -> <base64url>
 //! ```
+//!
+//! Version 1 has no times, and is written where none is known.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,6 +19,7 @@ use super::MAX_SEALING_KEYS;
 use super::keyring::{KeyId, Keyring, SealingKey, SlotKey};
 use crate::base64;
 use crate::secret::SecretString;
+use crate::time::UnixTime;
 
 impl Keyring {
     /// The keyring as text. Whoever reads it can make every URL of the service.
@@ -25,11 +28,18 @@ impl Keyring {
         // Reserved at once, so that growing leaves no copies behind.
         let lines = self.sealing.len().saturating_add(2);
         let mut text = String::with_capacity(lines.saturating_mul(MAX_LINE_LEN));
-        text.push_str(HEADER);
+        let dated = self.sealing.iter().any(|key| key.made.is_some());
+        text.push_str(NAME);
+        text.push_str(if dated { DATED_VERSION } else { VERSION });
         text.push_str("\nslot ");
         text.push_str(&Zeroizing::new(base64::encode(&self.slot.0)));
         for key in &self.sealing {
             text.push_str(&alloc::format!("\nseal {} ", key.id.as_u8()));
+            match key.made {
+                Some(made) => text.push_str(&alloc::format!("{} ", made.as_secs())),
+                None if dated => text.push_str("- "),
+                None => {}
+            }
             text.push_str(&Zeroizing::new(base64::encode(&key.octets)));
         }
         text.push('\n');
@@ -43,16 +53,17 @@ impl FromStr for Keyring {
     /// Reads what [`Keyring::to_text`] wrote.
     fn from_str(text: &str) -> Result<Self, KeyringTextError> {
         let mut lines = text.lines();
-        match lines.next().and_then(|line| line.strip_prefix(NAME)) {
-            Some(VERSION) => {}
+        let dated = match lines.next().and_then(|line| line.strip_prefix(NAME)) {
+            Some(VERSION) => false,
+            Some(DATED_VERSION) => true,
             Some(_) => return Err(KeyringTextError::Version),
             None => return Err(KeyringTextError::NotAKeyring),
-        }
+        };
         let slot = lines.next().and_then(|line| line.strip_prefix("slot ")).and_then(octets);
         let slot = SlotKey(*slot.ok_or(KeyringTextError::Line(2))?);
         let mut sealing: Vec<SealingKey> = Vec::new();
         for (line, number) in lines.zip(3..) {
-            let key = sealing_key(line).ok_or(KeyringTextError::Line(number))?;
+            let key = sealing_key(line, dated).ok_or(KeyringTextError::Line(number))?;
             if sealing.len() >= MAX_SEALING_KEYS || sealing.iter().any(|other| other.id == key.id) {
                 return Err(KeyringTextError::Line(number));
             }
@@ -89,9 +100,11 @@ impl fmt::Display for KeyringTextError {
 
 impl core::error::Error for KeyringTextError {}
 
-fn sealing_key(line: &str) -> Option<SealingKey> {
-    let (id, key) = line.strip_prefix("seal ")?.split_once(' ')?;
-    Some(SealingKey { id: KeyId(id.parse().ok()?), octets: *octets(key)? })
+fn sealing_key(line: &str, dated: bool) -> Option<SealingKey> {
+    let (id, rest) = line.strip_prefix("seal ")?.split_once(' ')?;
+    let (made, key) = if dated { rest.split_once(' ')? } else { ("-", rest) };
+    let made = if made == "-" { None } else { Some(UnixTime::from_secs(made.parse().ok()?)) };
+    Some(SealingKey { id: KeyId(id.parse().ok()?), made, octets: *octets(key)? })
 }
 
 fn octets<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {
@@ -99,7 +112,8 @@ fn octets<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {
     octets.as_slice().try_into().ok().map(Zeroizing::new)
 }
 
-const HEADER: &str = "webpush-keyring 1";
 const NAME: &str = "webpush-keyring ";
 const VERSION: &str = "1";
-const MAX_LINE_LEN: usize = 64;
+const DATED_VERSION: &str = "2";
+/// A keyword, a number, a time, and 43 characters of key.
+const MAX_LINE_LEN: usize = 80;

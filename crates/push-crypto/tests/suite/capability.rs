@@ -1,7 +1,8 @@
 //! Capability tokens: `8030-8.2-1`, `8030-8.3-1`, design section 3.3.
 
-use push_crypto::capability::{
-    Capability, Keyring, KeyringError, KeyringTextError, MAX_SEALING_KEYS, OpenError,
+use push_crypto::{
+    UnixTime,
+    capability::{Capability, Keyring, KeyringError, KeyringTextError, MAX_SEALING_KEYS, OpenError},
 };
 
 use crate::common::{decode, encode, portable};
@@ -152,7 +153,7 @@ fn keyrings_as_text() {
     let error = |lines: &[&str]| lines.join("\n").parse::<Keyring>().unwrap_err();
     assert_eq!(error(&[]), KeyringTextError::NotAKeyring);
     assert_eq!(error(&["something"]), KeyringTextError::NotAKeyring);
-    assert_eq!(error(&["webpush-keyring 2", lines[1]]), KeyringTextError::Version);
+    assert_eq!(error(&["webpush-keyring 3", lines[1]]), KeyringTextError::Version);
     assert_eq!(error(&lines[..1]), KeyringTextError::Line(2));
     assert_eq!(error(&[lines[0], lines[2]]), KeyringTextError::Line(2));
     assert_eq!(error(&lines[..2]), KeyringTextError::NoKey);
@@ -160,6 +161,30 @@ fn keyrings_as_text() {
     assert_eq!(error(&[lines[0], lines[1], lines[2], "seal 9 AAAA"]), KeyringTextError::Line(4));
     assert_eq!(error(&[lines[0], lines[1], lines[2], "seal 256 AAAA"]), KeyringTextError::Line(4));
     assert_eq!(error(&[lines[0], lines[1], lines[2], "", ""]), KeyringTextError::Line(4));
+}
+
+/// What is known of a time is kept, and changes no token.
+#[test]
+fn keyrings_say_when_their_keys_were_made() {
+    let mut keyring = keyring();
+    let first = keyring.newest();
+    assert_eq!(keyring.made(first), None);
+    assert!(keyring.to_text().expose().starts_with("webpush-keyring 1\n"), "as older programs read it");
+    let second = keyring.rotate(&portable()).unwrap();
+    keyring.note_made(UnixTime::from_secs(1_800_000_000));
+    let text = keyring.to_text();
+    assert!(text.expose().starts_with("webpush-keyring 2\n"));
+    let read: Keyring = text.expose().parse().unwrap();
+    assert_eq!([first, second].map(|id| read.made(id)), [None, Some(UnixTime::from_secs(1_800_000_000))]);
+    assert_eq!(read.to_text().expose(), text.expose());
+    let token = keyring.seal_with(first, &one_of_each()[0]).unwrap();
+    assert_eq!(read.open_with_key_id(&token), Ok((one_of_each()[0], first)));
+
+    for wrong in ["seal 9 soon", "seal 9 -1", "seal 9"] {
+        let key = encode(&[9; 32]);
+        let text = format!("webpush-keyring 2\nslot {key}\n{wrong} {key}\n");
+        assert_eq!(text.parse::<Keyring>().unwrap_err(), KeyringTextError::Line(3), "{wrong}");
+    }
 }
 
 /// Tokens of one release open in the next: this one was made by the first.

@@ -206,6 +206,11 @@ pub(super) fn decode_holder(key: &Key, record: &[u8]) -> Result<Holder, Corrupt>
     fields.end().map(|()| Holder { urgency, ..holder })
 }
 
+/// Whether a record is whole, of a version that is known, and has its own place.
+pub(super) fn check(key: &Key, record: &[u8]) -> Result<(), Corrupt> {
+    Decoder::open(key, record).map(drop)
+}
+
 pub(super) fn encode_due(key: &Key, place: Option<(&SubscriptionId, &Slot)>) -> Bytes {
     let mut record = Encoder::new(40);
     if let Some((subscription, slot)) = place {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Quotas,
-    engine::{Engine, Keyspace},
+    engine::{Engine, EngineError, EngineSnapshot, Keyspace},
 };
 
 pub(super) struct Ledger<E> {
@@ -119,6 +119,11 @@ impl<E: Engine> Ledger<E> {
     /// The latest time seen.
     pub(super) const fn clock(&self) -> UnixTime {
         self.clock
+    }
+
+    /// What is durable.
+    pub(super) fn snapshot(&self) -> Result<Box<dyn EngineSnapshot>, EngineError> {
+        self.view.snapshot()
     }
 
     /// Gives back the positions that were reserved and not used.

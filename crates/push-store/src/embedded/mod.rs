@@ -6,6 +6,7 @@
 //! | `writer` | [`Writer`]: groups, answers, hints, failure |
 //! | `ledger` | the rules: operations, queues, sweeps |
 //! | `view` | the engine with the group's changes over it |
+//! | `stock` | what a snapshot says of its records |
 //! | `key`, `codec` | what keys and records look like |
 //!
 //! # Group commit
@@ -30,6 +31,7 @@ mod codec;
 mod error;
 mod key;
 mod ledger;
+pub(crate) mod stock;
 mod view;
 mod writer;
 
@@ -43,11 +45,13 @@ use std::{
 use push_proto::store::{Availability, Command, Completion};
 
 pub use error::{Corrupt, Damage, Fault, OpenError, Outage};
+pub use stock::Sealed;
 pub use writer::Writer;
 
 use crate::{
     Client, Completions, ProbeAnswer, Quotas, Store,
     engine::{Engine, EngineError},
+    snapshot::Snapshot,
 };
 use writer::LastFault;
 
@@ -88,6 +92,7 @@ enum Work {
     Command(Client, Command),
     Reopen(mpsc::Sender<Result<(), OpenError>>),
     Probe(ProbeAnswer),
+    Snapshot(mpsc::Sender<Result<Snapshot, Outage>>),
 }
 
 impl Embedded {
@@ -135,6 +140,25 @@ impl Embedded {
         }
         self.shared.wake.notify_one();
         answer.recv().unwrap_or(Err(OpenError::Closed))
+    }
+
+    /// All that is durable now, to be read while the store goes on; see [`Writer::snapshot`]. Waits for the commits that
+    /// are under way.
+    ///
+    /// # Errors
+    ///
+    /// The store is down.
+    pub fn snapshot(&self) -> Result<Snapshot, Outage> {
+        let (reply, answer) = mpsc::channel();
+        {
+            let mut queue = self.shared.lock();
+            if queue.closed {
+                return Err(Outage::Shut(OpenError::Closed));
+            }
+            queue.work.push_back(Work::Snapshot(reply));
+        }
+        self.shared.wake.notify_one();
+        answer.recv().unwrap_or(Err(Outage::Shut(OpenError::Closed)))
     }
 
     /// Why a command failed last; forgotten when a store that was down is reopened. Set before the command's
@@ -247,6 +271,7 @@ impl Shared {
                         drop(reply.send(writer.reopen(&mut to(&sinks))));
                     }
                     Work::Probe(answer) => answer(writer.probe(&mut to(&sinks))),
+                    Work::Snapshot(reply) => drop(reply.send(writer.snapshot(&mut to(&sinks)))),
                 }
             }
             writer.commit(&mut to(&sinks));
@@ -282,8 +307,8 @@ impl Drop for LastOrders<'_> {
                     }
                 }
                 Work::Probe(answer) => answer(Err(Outage::Shut(OpenError::Closed))),
-                // Whoever waits for a reopening sees its channel close.
-                Work::Attach(_) | Work::Reopen(_) => {}
+                // Whoever waits for these sees a channel close.
+                Work::Attach(_) | Work::Reopen(_) | Work::Snapshot(_) => {}
             }
         }
     }

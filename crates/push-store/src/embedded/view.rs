@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     OpenError,
-    engine::{Engine, EngineError, Failure, Keyspace, Span, Visit, Write},
+    engine::{Engine, EngineError, EngineSnapshot, Failure, Keyspace, Span, Visit, Write},
 };
 
 pub(super) struct View<E> {
@@ -147,6 +147,11 @@ impl<E: Engine> View<E> {
     pub(super) fn reopen(&mut self) -> Result<(), OpenError> {
         self.discard();
         self.engine.reopen()
+    }
+
+    /// What is committed, without what the group changes.
+    pub(super) fn snapshot(&self) -> Result<Box<dyn EngineSnapshot>, EngineError> {
+        self.engine.snapshot()
     }
 
     pub(super) fn close(&mut self) {

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     Client, Quotas,
     engine::{Engine, EngineError},
+    snapshot::Snapshot,
     watch::{News, Watchers},
     weight,
 };
@@ -193,6 +194,20 @@ impl<E: Engine> Writer<E> {
             self.up(emit);
         }
         Ok(self.ledger.clock())
+    }
+
+    /// Commits what is staged, and gives what is durable then: all that was ever answered, if it has not ended.
+    ///
+    /// # Errors
+    ///
+    /// The store is down.
+    pub fn snapshot(&mut self, emit: &mut dyn FnMut(Client, Completion)) -> Result<Snapshot, Outage> {
+        self.commit(emit);
+        if self.down {
+            return Err(self.fault.latest().map_or(Outage::Down, Outage::Failed));
+        }
+        let taken = contain(|| Ok(self.ledger.snapshot()?));
+        taken.map(Snapshot::new).map_err(Outage::Failed)
     }
 
     /// Commits what is staged, and lets go of the disk. Everything fails from here on.

@@ -7,13 +7,16 @@ use std::{
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::{Arc, Weak},
 };
 
 use bytes::Bytes;
-use fjall::{CompressionType, Database, KeyspaceCreateOptions, PersistMode, config::CompressionPolicy};
+use fjall::{
+    CompressionType, Database, KeyspaceCreateOptions, PersistMode, Readable as _, config::CompressionPolicy,
+};
 
 use super::{
-    Engine, EngineError, Keyspace, Span, Visit, Write,
+    Engine, EngineError, EngineSnapshot, Keyspace, Span, Visit, Write,
     folder::{Folder, sync_folder},
     journal,
 };
@@ -32,8 +35,8 @@ use crate::OpenError;
 /// another one at its path, such as a backup that is being restored, is for a new process.
 pub struct FjallEngine {
     folder: Folder,
-    /// None while closed, or after a reopening that failed.
-    open: Option<Opened>,
+    /// None while closed, or after a reopening that failed. Shared with a snapshot for as long as that reads a page.
+    open: Option<Arc<Opened>>,
 }
 
 struct Opened {
@@ -51,12 +54,36 @@ impl FjallEngine {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let folder = Folder::open(path.as_ref())?;
         make(&folder)?;
-        let open = Some(Opened::within(&folder)?);
+        let open = Some(Arc::new(Opened::within(&folder)?));
         Ok(Self { folder, open })
     }
 
+    /// Makes a store in the folder at `path`, where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Why not, precisely.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        if Folder::is_store(path)? {
+            let exists = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(OpenError::NotWritable(path.to_owned(), exists.into()));
+        }
+        Self::open(path)
+    }
+
+    /// Opens the folder at `path` if there is a store in it.
+    ///
+    /// # Errors
+    ///
+    /// Why not, precisely; [`OpenError::NotAStore`] if there is none, and nothing is made.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        if Folder::is_store(path)? { Self::open(path) } else { Err(OpenError::NotAStore(path.to_owned())) }
+    }
+
     fn open_ref(&self, during: &'static str) -> Result<&Opened, EngineError> {
-        self.open.as_ref().ok_or_else(|| EngineError::new(during, "it is not open"))
+        self.open.as_deref().ok_or_else(|| EngineError::new(during, "it is not open"))
     }
 }
 
@@ -96,12 +123,38 @@ impl Engine for FjallEngine {
     fn reopen(&mut self) -> Result<(), OpenError> {
         self.open = None;
         self.folder.retake()?;
-        self.open = Some(Opened::within(&self.folder)?);
+        self.open = Some(Arc::new(Opened::within(&self.folder)?));
         Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn EngineSnapshot>, EngineError> {
+        let open = self.open.as_ref().ok_or_else(|| EngineError::new("snapshot", "it is not open"))?;
+        Ok(Box::new(FjallSnapshot { open: Arc::downgrade(open), at: open.database.snapshot() }))
     }
 
     fn close(&mut self) {
         self.open = None;
+    }
+}
+
+/// fjall keeps what the snapshot sees for as long as there is one, and its folder locked for as long as somebody holds a
+/// keyspace: so that is held only while a page is read, lest a backup keep the store from being opened again.
+struct FjallSnapshot {
+    open: Weak<Opened>,
+    at: fjall::Snapshot,
+}
+
+impl EngineSnapshot for FjallSnapshot {
+    fn scan(&self, keyspace: Keyspace, from: &[u8], visit: &mut Visit<'_>) -> Result<(), EngineError> {
+        let gone = || EngineError::new("snapshot", "the store was closed or opened again meanwhile");
+        let open = self.open.upgrade().ok_or_else(gone)?;
+        for guard in self.at.range(open.keyspace(keyspace), from..) {
+            let (key, value) = guard.into_inner().map_err(|error| failed("snapshot", error))?;
+            if let ControlFlow::Break(()) = visit(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -41,6 +41,12 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Whether there is a store at this path, of whatever format.
+    pub(super) fn is_store(path: &Path) -> Result<bool, OpenError> {
+        let there = path.join(FORMAT_FILE).try_exists();
+        there.map_err(|source| OpenError::NotWritable(path.to_owned(), source.into()))
+    }
+
     /// Whether this very folder is still at its path, with the engine's in it.
     pub(super) fn is_in_place(&self) -> io::Result<()> {
         let there = fs::metadata(self.path.join(LOCK_FILE))?;

@@ -50,8 +50,28 @@ pub trait Engine: Send + 'static {
     /// Why it cannot be opened. It may be asked again.
     fn reopen(&mut self) -> Result<(), OpenError>;
 
+    /// What it holds now, whatever is committed later.
+    ///
+    /// # Errors
+    ///
+    /// It is not open, or cannot do this.
+    fn snapshot(&self) -> Result<Box<dyn EngineSnapshot>, EngineError> {
+        Err(EngineError::new("snapshot", "this engine has none"))
+    }
+
     /// Lets go of the disk. Everything committed is durable already.
     fn close(&mut self);
+}
+
+/// What an engine held at one moment, to be read from any thread while commits go on.
+pub trait EngineSnapshot: Send {
+    /// Shows `visit` the keys and values of a keyspace from `from` on, in the order of the keys, until it breaks. The
+    /// engine cannot be opened again meanwhile, so break soon, and come again.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or the engine was closed or opened again since.
+    fn scan(&self, keyspace: Keyspace, from: &[u8], visit: &mut Visit<'_>) -> Result<(), EngineError>;
 }
 
 /// What [`Engine::scan`] shows keys and values to.

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Engine, EngineError, Keyspace, Span, Visit, Write};
+use super::{Engine, EngineError, EngineSnapshot, Keyspace, Span, Visit, Write};
 use crate::OpenError;
 
 /// What befalls one commit. All of them fail it; what they leave differs.
@@ -138,7 +138,26 @@ impl Engine for SimulatedDisk {
         Ok(())
     }
 
+    fn snapshot(&self) -> Result<Box<dyn EngineSnapshot>, EngineError> {
+        Ok(Box::new(Copied(self.lock().maps.clone())))
+    }
+
     fn close(&mut self) {}
+}
+
+/// All that a disk held.
+struct Copied(BTreeMap<(Keyspace, Vec<u8>), Bytes>);
+
+impl EngineSnapshot for Copied {
+    fn scan(&self, keyspace: Keyspace, from: &[u8], visit: &mut Visit<'_>) -> Result<(), EngineError> {
+        let from = (keyspace, from.to_vec());
+        for ((_, key), value) in self.0.range(from..).take_while(|((of, _), _)| *of == keyspace) {
+            if let ControlFlow::Break(()) = visit(key, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn append(log: &mut Vec<u8>, batch: &mut dyn Iterator<Item = Write<'_>>) {

@@ -1,0 +1,186 @@
+//! `webpush doctor` through the real binary, at services that are well, and behind what breaks a hop.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+
+mod support;
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::Output,
+    thread,
+};
+
+use serde_json::Value;
+use support::{Folder, Service, assert_fails, run, stderr, stdout};
+
+/// Hop and state of each line.
+fn hops(output: &Output) -> Vec<(String, String)> {
+    let one = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["said"].is_string());
+        assert_eq!(line["do"].is_null(), line["state"] == "ok", "{line}");
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        (text("hop"), text("state"))
+    };
+    stdout(output).lines().map(one).collect()
+}
+
+fn state_of(output: &Output, hop: &str) -> String {
+    let found = hops(output).into_iter().find(|(name, _)| name == hop);
+    found.map(|(_, state)| state).unwrap_or_default()
+}
+
+const ALL: [&str; 9] = [
+    "connect",
+    "health",
+    "subscribe",
+    "send",
+    "server push",
+    "event stream",
+    "acknowledge",
+    "receipts",
+    "unsubscribe",
+];
+
+#[test]
+fn all_is_well() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let ca = folder.text("data/dev/ca.pem");
+    let walked = run(["doctor", &service.public_url, "--ca", &ca, "--json"]);
+    assert_eq!(walked.status.code(), Some(0), "{}{}", stdout(&walked), stderr(&walked));
+    let well = ALL.map(|hop| (hop.to_owned(), "ok".to_owned()));
+    assert_eq!(hops(&walked), well);
+    assert!(stdout(&walked).contains("HTTP/2") && stdout(&walked).contains("clocks agree"));
+
+    let told = run(["doctor", &service.public_url, "--ca", &ca]);
+    assert_eq!(told.status.code(), Some(0), "{}", stdout(&told));
+    assert!(stdout(&told).starts_with("ok       connect "), "{}", stdout(&told));
+    for text in [stdout(&walked), stdout(&told)] {
+        assert!(!["/m/", "/p/", "/s/", "/r/"].iter().any(|kind| text.contains(kind)), "a capability: {text}");
+    }
+}
+
+#[test]
+fn all_is_well_without_tls_and_below_a_prefix() {
+    let folder = Folder::new();
+    // The port has to be known before: the public URL names it.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/push");
+    let flags = format!("--dev --cleartext --runtime smol --public-url {url}");
+    let _service = Service::start_at(&folder.path("data"), &format!("127.0.0.1:{port}"), &flags);
+    let walked = run(["doctor", &url, "--json"]);
+    assert_eq!(walked.status.code(), Some(0), "{}{}", stdout(&walked), stderr(&walked));
+    assert!(hops(&walked).iter().all(|(_, state)| state == "ok"), "{}", stdout(&walked));
+}
+
+#[test]
+fn certificates_in_words() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let service = Service::start(&folder.path("data"), "--dev");
+    let _other = Service::start(&other.path("data"), "--dev");
+    let wrong = other.text("data/dev/ca.pem");
+    let walked = run(["doctor", &service.public_url, "--ca", &wrong]);
+    assert_fails(&walked, 1, &["one hop is broken"]);
+    let says = stdout(&walked);
+    assert!(says.contains("broken   connect") && says.contains("nobody whom this machine trusts"), "{says}");
+    assert!(says.contains("--ca") && says.lines().count() == 2, "{says}");
+
+    // By an address that the certificate is not for.
+    #[cfg(target_os = "linux")]
+    {
+        let service = Service::start_at(&folder.path("more"), "127.0.0.2:0", "--dev");
+        let url = format!("https://{}", service.address);
+        let walked = run(["doctor", &url, "--ca", &folder.text("more/dev/ca.pem")]);
+        assert!(stdout(&walked).contains("it is not for 127.0.0.2"), "{}", stdout(&walked));
+    }
+    let nothing = folder.text("nothing");
+    let walked = run(["doctor", &service.public_url, "--ca", &nothing]);
+    assert_fails(&walked, 1, &["nothing", "no such file"]);
+}
+
+#[test]
+fn nobody_there_and_another_name() {
+    let folder = Folder::new();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let walked = run(["doctor", &format!("http://{address}"), "--json"]);
+    assert_fails(&walked, 1, &["one hop is broken"]);
+    assert_eq!(hops(&walked), [("connect".to_owned(), "broken".to_owned())]);
+
+    let service = Service::start_cleartext(&folder.path("data"), "");
+    let walked = run(["doctor", &format!("http://{}", service.address), "--json"]);
+    assert_fails(&walked, 1, &[]);
+    assert_eq!(state_of(&walked, "subscribe"), "broken");
+    assert!(stdout(&walked).contains("https://push.test") && stdout(&walked).contains("--public-url"));
+}
+
+/// What a proxy does to what comes from the service.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Habit {
+    /// Speaks HTTP/1.1 only, and passes everything on.
+    Plain,
+    /// The same, but saves up whatever comes after the head of an event stream.
+    Buffers,
+}
+
+/// A proxy in front of a service that calls itself by its address.
+fn behind(folder: &Folder, habit: Habit) -> (String, Service) {
+    let front = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", front.local_addr().unwrap());
+    let flags = format!("--dev --cleartext --public-url {url}");
+    let service = Service::start(&folder.path("data"), &flags);
+    let back = service.address;
+    thread::spawn(move || {
+        for client in front.incoming().flatten() {
+            thread::spawn(move || pass(client, back, habit));
+        }
+    });
+    (url, service)
+}
+
+fn pass(mut client: TcpStream, back: SocketAddr, habit: Habit) {
+    let mut service = TcpStream::connect(back).unwrap();
+    let mut first = [0; 4096];
+    let Ok(length) = client.read(&mut first) else { return };
+    if first[..length].starts_with(b"PRI ") || service.write_all(&first[..length]).is_err() {
+        return;
+    }
+    let (mut from, mut to) = (client.try_clone().unwrap(), service.try_clone().unwrap());
+    thread::spawn(move || {
+        drop(std::io::copy(&mut from, &mut to));
+        drop(to.shutdown(Shutdown::Both));
+    });
+    let (mut piece, mut saves_up) = ([0; 4096], false);
+    while let Ok(length @ 1..) = service.read(&mut piece) {
+        if !saves_up && client.write_all(&piece[..length]).is_err() {
+            return;
+        }
+        saves_up |= habit == Habit::Buffers
+            && String::from_utf8_lossy(&piece[..length]).contains("text/event-stream");
+    }
+    drop(client.shutdown(Shutdown::Both));
+}
+
+#[test]
+fn without_http2_there_is_the_event_stream() {
+    let folder = Folder::new();
+    let (url, _service) = behind(&folder, Habit::Plain);
+    let walked = run(["doctor", &url, "--json"]);
+    assert_eq!(walked.status.code(), Some(0), "{}", stdout(&walked));
+    for hop in ALL {
+        let wanted = if hop == "server push" { "warning" } else { "ok" };
+        assert_eq!(state_of(&walked, hop), wanted, "{}", stdout(&walked));
+    }
+}
+
+#[test]
+fn a_proxy_that_saves_the_stream_up_is_found_out() {
+    let folder = Folder::new();
+    let (url, _service) = behind(&folder, Habit::Buffers);
+    let walked = run(["doctor", &url, "--json"]);
+    assert_fails(&walked, 1, &["broken"]);
+    assert_eq!(state_of(&walked, "event stream"), "broken", "{}", stdout(&walked));
+    assert!(stdout(&walked).contains("proxy_buffering off"), "{}", stdout(&walked));
+    assert_eq!(state_of(&walked, "acknowledge"), "ok");
+    assert_eq!(state_of(&walked, "unsubscribe"), "ok");
+}
