@@ -4,11 +4,12 @@ use std::{convert::Infallible, io, net::TcpStream, rc::Rc};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{mpsc, oneshot},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    acceptor::Place,
     clients::Client,
     exchange::{Local, drained},
     http1, http2,
@@ -19,7 +20,7 @@ use crate::{Runtime, ServerTls, io::Rewind, runtime::within, tls::H2};
 /// A connection on its way to a shard, with its place there.
 pub(super) struct Incoming {
     pub(super) transport: Transport,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     pub(super) client: Client,
 }
 

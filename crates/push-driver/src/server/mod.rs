@@ -52,17 +52,17 @@ use push_proto::{
 use push_store::Store;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Mutex, Semaphore, mpsc, oneshot, watch},
+    sync::{Mutex, mpsc, oneshot, watch},
 };
 
 pub use self::census::Census;
 use self::{
-    acceptor::Dealer,
+    acceptor::{Dealer, Places},
     clients::Clients,
     exchange::Local,
     health::Health,
     mailbox::{Effects, Letter, Mailbox, Mailboxes},
-    memory::Memory,
+    memory::{Memory, Room},
     verified::Verified,
 };
 use crate::{Fault, Limits, Runtime, ServerTls};
@@ -106,6 +106,7 @@ struct Inner {
     ended: AtomicU64,
     mailboxes: Arc<[Mailbox]>,
     dealer: Dealer,
+    room: Arc<Room>,
     store: Arc<dyn Store>,
     health: Arc<Health>,
     draining: watch::Sender<bool>,
@@ -144,14 +145,14 @@ impl Server {
             runtime.now().mono,
         );
         let health = Arc::new(health);
+        let room = Room::new(&config.limits);
         let mut entropy = Entropy::new(&config.seed);
         let mut doors = Vec::new();
         for (shard, (letters, mailbox)) in (0..shards).zip(letters.into_iter().zip(mailboxes.iter())) {
             let mut seed = [0; 32];
             entropy.fill(&mut seed);
-            let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
             let (deal, dealt) = mpsc::unbounded_channel();
-            doors.push(acceptor::Door { deal, places: Arc::new(Semaphore::new(places)), places_max: places });
+            doors.push(acceptor::Door { deal, places: Places::new(config.limits.connections) });
             let start = Start {
                 parts: shard::Parts {
                     letters,
@@ -171,6 +172,7 @@ impl Server {
                 running: running.clone(),
                 draining: drained.clone(),
                 health: Arc::clone(&health),
+                room: Arc::clone(&room),
             };
             let on = runtime.clone();
             runtime.start_thread(format!("push-shard-{shard}"), move || start.run(on))?;
@@ -190,6 +192,7 @@ impl Server {
             ended: AtomicU64::new(0),
             mailboxes,
             dealer,
+            room,
             store: config.store,
             health,
             draining,
@@ -237,6 +240,48 @@ impl Server {
     pub fn census(&self) -> Census {
         let tallies = self.0.mailboxes.iter().map(|mailbox| &*mailbox.tally);
         Census::of(self.0.dealer.connections(), tallies)
+    }
+
+    /// Changes bounds while it serves: all of the service's, and of `limits` those of connections, addresses and memory
+    /// ([`Limits::connections`] to [`Limits::cut_octets`]). They count for what comes after this call. Nobody is cut off by
+    /// it: connections and monitors beyond a lower bound stay until they end.
+    ///
+    /// ```
+    /// # fn example(server: &push_driver::Server, before: push_driver::Limits) -> Result<(), push_driver::Fault> {
+    /// use push_driver::Limits;
+    /// use push_proto::service;
+    ///
+    /// let half = Limits { connections: before.connections / 2, ..before };
+    /// server.reconfigure(service::Limits::default(), half)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Config`]: another of `limits` is not what the server was started with; then nothing changes.
+    pub fn reconfigure(&self, service: service::Limits, limits: Limits) -> Result<(), Fault> {
+        let Inner { limits: started, mailboxes, dealer, room, .. } = &*self.0;
+        let Limits { connections, address_connections, address_requests, address_agents, .. } = limits;
+        let Limits { address_unsigned, rated_addresses, shed_octets, cut_octets, .. } = limits;
+        let reached = Limits {
+            connections,
+            address_connections,
+            address_requests,
+            address_agents,
+            address_unsigned,
+            rated_addresses,
+            shed_octets,
+            cut_octets,
+            ..*started
+        };
+        if reached != limits {
+            return Err(Fault::Config("a bound that was to change is fixed while the server runs"));
+        }
+        dealer.reconfigure(&limits);
+        room.reconfigure(&limits);
+        mailboxes.iter().for_each(|mailbox| mailbox.write(Letter::Limits(Box::new(service))));
+        Ok(())
     }
 
     /// Ends at once what a capability URL of this service names, as an operator may at any time (`8030-6.2-5`,
@@ -337,13 +382,14 @@ struct Start {
     running: mpsc::Sender<Infallible>,
     draining: watch::Receiver<bool>,
     health: Arc<Health>,
+    room: Arc<Room>,
 }
 
 impl Start {
     async fn run<R: Runtime>(self, runtime: R) {
-        let Self { parts, door, mailboxes, origin, dealt, open, running, draining, health } = self;
+        let Self { parts, door, mailboxes, origin, dealt, open, running, draining, health, room } = self;
         let limits = parts.limits;
-        let memory = Memory::new(limits, Arc::clone(&parts.tally));
+        let memory = Memory::new(room, limits.retry_after, Arc::clone(&parts.tally));
         let local = Rc::new(Local {
             runtime: runtime.clone(),
             limits,

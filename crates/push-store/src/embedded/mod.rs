@@ -88,6 +88,7 @@ enum Work {
     Command(Client, Command),
     Reopen(mpsc::Sender<Result<(), OpenError>>),
     Probe(ProbeAnswer),
+    Quotas(Box<Quotas>),
 }
 
 impl Embedded {
@@ -135,6 +136,19 @@ impl Embedded {
         }
         self.shared.wake.notify_one();
         answer.recv().unwrap_or(Err(OpenError::Closed))
+    }
+
+    /// Changes the bounds while it runs: for the commands that come after this call. What is there beyond a lower bound
+    /// stays; who has become idle by a shorter time ends with the next sweep.
+    pub fn reconfigure(&self, quotas: Quotas) {
+        let mut queue = self.shared.lock();
+        if queue.closed {
+            return;
+        }
+        queue.waiting = quotas.waiting;
+        queue.work.push_back(Work::Quotas(Box::new(quotas)));
+        drop(queue);
+        self.shared.wake.notify_one();
     }
 
     /// Why a command failed last; forgotten when a store that was down is reopened. Set before the command's
@@ -247,6 +261,7 @@ impl Shared {
                         drop(reply.send(writer.reopen(&mut to(&sinks))));
                     }
                     Work::Probe(answer) => answer(writer.probe(&mut to(&sinks))),
+                    Work::Quotas(quotas) => writer.reconfigure(*quotas),
                 }
             }
             writer.commit(&mut to(&sinks));
@@ -283,7 +298,7 @@ impl Drop for LastOrders<'_> {
                 }
                 Work::Probe(answer) => answer(Err(Outage::Shut(OpenError::Closed))),
                 // Whoever waits for a reopening sees its channel close.
-                Work::Attach(_) | Work::Reopen(_) => {}
+                Work::Attach(_) | Work::Reopen(_) | Work::Quotas(_) => {}
             }
         }
     }
