@@ -4,8 +4,12 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`args`] | the command line |
-//! | [`config`] | what `serve` is to do, checked: from flags and `WEBPUSH_*` variables |
-//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`] | the commands |
+//! | [`settings`] | who says what: flags, `WEBPUSH_*` variables, the file |
+//! | [`config`] | what `serve` is to do, checked |
+//! | [`serve`], [`check`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`] | the commands |
+//! | [`reload`] | SIGHUP while it serves |
+//! | [`supervisor`] | what systemd is told |
+//! | [`firefox`] | what a browser is to be told |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
 //! | [`output`], [`log`], [`error`] | what it says, to whom, and with which exit code |
 //!
@@ -15,30 +19,38 @@
 mod args;
 mod bench;
 mod bounds;
+mod check;
 mod config;
 mod demo;
 mod dev_ca;
 mod error;
 mod files;
+mod firefox;
 mod keygen;
 mod listen;
 mod log;
 mod output;
+mod reload;
 mod sealing;
 mod send;
 mod serve;
+mod settings;
+mod supervisor;
 mod tls;
 mod vapid;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use args::{Args, Command};
+use args::Command;
+use settings::{Refused, Settings};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match log::start(args.log).and_then(|()| run(args.command)) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let read = settings::read(&words).map_err(|refused| match refused {
+        Refused::CommandLine(error) => error.exit(),
+        Refused::File(error) => error,
+    });
+    match read.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
@@ -47,13 +59,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> error::Result<()> {
-    match command {
+fn run(settings: Settings) -> error::Result<()> {
+    let Settings { args, told } = settings;
+    log::start(args.log)?;
+    match args.command {
         Command::Bench(command) => bench::run(command),
         Command::Demo(args) => demo::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Listen(args) => listen::run(args),
         Command::Send(args) => send::run(args),
-        Command::Serve(args) => serve::run(args.config()?),
+        Command::Serve(args) if args.check => check::run(&args.config()?, &told),
+        Command::Serve(args) => serve::run(args.config()?, told),
     }
 }

@@ -22,13 +22,39 @@ use crate::{
     files,
 };
 
+/// What is in the data folder.
+enum Found {
+    /// The key, or a draft of it that the start which made the store did not live to rename.
+    Key(PathBuf),
+    Nothing,
+}
+
 /// Before the store is opened: refuses a store whose key is missing and a key whose store is missing, and drafts a key
 /// where there is neither.
 pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
+    match find(data, store_exists)? {
+        Found::Key(_) => Ok(()),
+        Found::Nothing => {
+            let keyring = Keyring::generate(&push_crypto::aws_lc::provider())
+                .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
+            files::write_private(&draft_path(data), keyring.to_text().expose().as_bytes())
+        }
+    }
+}
+
+/// Whether a start would find what it needs. Changes nothing.
+pub(crate) fn check(data: &Path, store_exists: bool) -> Result<()> {
+    match find(data, store_exists)? {
+        Found::Key(key) => read(&key).map(drop),
+        Found::Nothing => Ok(()),
+    }
+}
+
+fn find(data: &Path, store_exists: bool) -> Result<Found> {
     let (key, draft) = (key_path(data), draft_path(data));
     match (store_exists, exists(&key)?) {
-        (true, true) => Ok(()),
-        (true, false) if exists(&draft)? => Ok(()),
+        (true, true) => Ok(Found::Key(key)),
+        (true, false) if exists(&draft)? => Ok(Found::Key(draft)),
         (true, false) => Err(Error::failed(format!("the sealing key {} is missing", key.display())).hint(
             "the store needs it: without it no subscription in it works any more. Restore it from the backup of this \
              folder; to give up all subscriptions and start anew, use an empty folder",
@@ -39,11 +65,7 @@ pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
                  an empty folder",
             ))
         }
-        (false, false) => {
-            let keyring = Keyring::generate(&push_crypto::aws_lc::provider())
-                .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
-            files::write_private(&draft, keyring.to_text().expose().as_bytes())
-        }
+        (false, false) => Ok(Found::Nothing),
     }
 }
 
@@ -54,9 +76,13 @@ pub(crate) fn settle(data: &Path) -> Result<Keyring> {
         files::rename(&draft, &key)?;
     }
     // Always what is on disk: another process may have drafted one at the same time.
-    let text = files::read_secret_text(&key, FILE_OCTETS_MAX)?;
+    read(&key)
+}
+
+fn read(key: &Path) -> Result<Keyring> {
+    let text = files::read_secret_text(key, FILE_OCTETS_MAX)?;
     text.parse().map_err(|error| {
-        Error::file("use the sealing key", &key, error).hint("restore it from the backup of this folder")
+        Error::file("use the sealing key", key, error).hint("restore it from the backup of this folder")
     })
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -19,11 +20,16 @@ use crate::{
     config::{Config, Transport},
     dev_ca::DevCertificate,
     error::{Error, Result},
-    files, output, sealing, tls,
+    files, firefox, output,
+    reload::{Hangup, Reloadable},
+    sealing,
+    settings::Told,
+    supervisor::Supervisor,
+    tls,
 };
 
 /// Serves until a signal says that it is enough.
-pub(crate) fn run(config: Config) -> Result<()> {
+pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
     files::create_private_folder(&config.data)?;
     let listener = listen(config.listen)?;
     let address = listener
@@ -37,9 +43,10 @@ pub(crate) fn run(config: Config) -> Result<()> {
         if config.draft_vapid { door.with_draft_vapid() } else { door }
     };
     let (store, keyring) = open_store(&config)?;
+    let store = Arc::new(store);
     let parts = push_tokio::Config {
         door: door(keyring),
-        store: Arc::new(store),
+        store: Arc::clone(&store) as _,
         seed: seed()?,
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: config.bounds.service(),
@@ -49,7 +56,8 @@ pub(crate) fn run(config: Config) -> Result<()> {
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
     runtime.block_on(async {
         // Before anybody is told that it is ready: a signal that comes right then must not be lost.
-        let mut signals = Signals::new()?;
+        let (mut signals, mut hangup) = (Signals::new()?, Hangup::new()?);
+        let operators = tls.clone().filter(|_| matches!(config.transport, Transport::Tls { .. }));
         let listens = vec![Listen { listener, tls }];
         let server = match config.runtime {
             Runtime::Tokio => push_tokio::serve(parts, listens),
@@ -57,11 +65,27 @@ pub(crate) fn run(config: Config) -> Result<()> {
         };
         let server = server.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
         output::line(&format!("listening on {address}, public URL {public_url}"))?;
-        signals.next().await;
+        let preferences = firefox::preferences(&public_url);
+        output::note(&format!("for Firefox set in about:config\n  {}", preferences.join("\n  ")));
+        let supervisor = Supervisor::of_environment();
+        supervisor.ready();
+        let mut service = Reloadable { server, store, tls: operators, told, drain: config.drain };
+        loop {
+            tokio::select! {
+                biased;
+                () = signals.next() => break,
+                () = hangup.next() => {
+                    supervisor.reloading();
+                    service.reload();
+                    supervisor.ready();
+                }
+            }
+        }
         tracing::info!("draining");
+        supervisor.stopping();
         tokio::select! {
             biased;
-            () = server.drain(config.drain) => Ok(()),
+            () = service.server.drain(service.drain) => Ok(()),
             () = signals.next() => Err(Error::failed("ended by a second signal before everything was finished")),
         }
     })
@@ -95,7 +119,8 @@ const CANNOT_LISTEN: [(io::ErrorKind, &str, &str); 3] = [
     ),
 ];
 
-fn public_url(config: &Config, address: SocketAddr) -> Result<PublicUrl> {
+/// Where the world finds a service that listens there.
+pub(crate) fn public_url(config: &Config, address: SocketAddr) -> Result<PublicUrl> {
     if let Some(url) = &config.public_url {
         return Ok(url.clone());
     }
@@ -118,12 +143,21 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
 
 /// The store and the key that belongs to it.
 fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Keyring)> {
-    let path = config.data.join("store");
-    sealing::prepare(&config.data, path.join("FORMAT").exists())?;
+    let path = store_path(&config.data);
+    sealing::prepare(&config.data, store_exists(&config.data))?;
     // Even if the data folder was made by somebody who lets others in.
     files::create_private_folder(&path)?;
     let store = Embedded::open(&path, config.bounds.quotas()).map_err(|error| refused(&error))?;
     Ok((store, sealing::settle(&config.data)?))
+}
+
+/// Whether there is a store in this data folder.
+pub(crate) fn store_exists(data: &Path) -> bool {
+    store_path(data).join("FORMAT").exists()
+}
+
+fn store_path(data: &Path) -> PathBuf {
+    data.join("store")
 }
 
 fn refused(error: &OpenError) -> Error {

@@ -243,11 +243,9 @@ mod tests {
                 Letter::Reply(Input::Store(_)) => "completion",
                 Letter::Reply(Input::Cancelled(exchange)) if exchange.number == 1 => "cancelled",
                 Letter::Hint(..) => "hint",
-                Letter::Reply(_)
-                | Letter::Beat
-                | Letter::Drain(_)
-                | Letter::Limits(_)
-                | Letter::Quiet => "other",
+                Letter::Reply(_) | Letter::Beat | Letter::Drain(_) | Letter::Limits(_) | Letter::Quiet => {
+                    "other"
+                }
             })
             .collect();
         assert_eq!(kinds, ["request", "completion", "hint", "cancelled", "request"]);
