@@ -1,17 +1,19 @@
 //! SIGHUP: what `serve` was told is read again, and what can change while it serves does.
 //!
-//! That are the bounds, the certificate and its key, and how long the end may take. Whatever is wrong with the new settings
+//! Those are the bounds, the certificate and its key, and how long the end may take. Whatever is wrong with the new settings
 //! is logged, and what was there before stays.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use push_store::Embedded;
 use push_tokio::{Server, ServerTls};
 
 use crate::{
+    args::Command,
     config::{Config, Transport},
     error::{Error, Result},
     settings::{self, Told},
+    supervisor::Supervisor,
     tls,
 };
 
@@ -28,8 +30,18 @@ pub(crate) struct Reloadable {
 }
 
 impl Reloadable {
+    /// Reloads whenever that is asked for, and tells the supervisor. Cancel safe.
+    pub(crate) async fn follow(&mut self, hangup: &mut Hangup, supervisor: &Supervisor) -> Infallible {
+        loop {
+            hangup.next().await;
+            supervisor.reloading();
+            self.reload();
+            supervisor.ready();
+        }
+    }
+
     /// Reads everything again, and does what can be done about it.
-    pub(crate) fn reload(&mut self) {
+    fn reload(&mut self) {
         let (config, told) = match read() {
             Ok(read) => read,
             Err(error) => return tracing::error!("nothing was reloaded: {}", one_line(&error.to_string())),
@@ -86,7 +98,7 @@ impl Reloadable {
 fn read() -> Result<(Config, Vec<Told>)> {
     let words: Vec<_> = std::env::args_os().collect();
     let settings = settings::read(&words).map_err(|refused| Error::usage(refused.to_string()))?;
-    let crate::args::Command::Serve(args) = settings.args.command else {
+    let Command::Serve(args) = settings.args.command else {
         return Err(Error::failed("this is no `webpush serve`"));
     };
     Ok((args.config()?, settings.told))

@@ -70,16 +70,10 @@ pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
         let supervisor = Supervisor::of_environment();
         supervisor.ready();
         let mut service = Reloadable { server, store, tls: operators, told, drain: config.drain };
-        loop {
-            tokio::select! {
-                biased;
-                () = signals.next() => break,
-                () = hangup.next() => {
-                    supervisor.reloading();
-                    service.reload();
-                    supervisor.ready();
-                }
-            }
+        tokio::select! {
+            biased;
+            () = signals.next() => {}
+            never = service.follow(&mut hangup, &supervisor) => match never {},
         }
         tracing::info!("draining");
         supervisor.stopping();

@@ -1,5 +1,7 @@
 //! What `serve` is told by flags, environment and file, and what `--check` says of it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+
 mod support;
 
 use std::{fs, process::Command};

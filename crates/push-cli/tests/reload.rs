@@ -1,6 +1,11 @@
 //! SIGHUP and sd_notify: the real process is told anew while it serves.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly, its helpers too")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails loudly, its helpers too"
+)]
 
 mod support;
 

@@ -79,20 +79,18 @@ fn entries<'a>(table: &'a DeTable<'a>, known: &[(Key, &Arg)]) -> std::result::Re
     let mut entries = Vec::new();
     for (name, value) in table {
         let key = Key { table: None, name: name.get_ref().to_string() };
-        match value.get_ref() {
-            DeValue::Table(inner) if is_table(&key.name) => {
-                entries.extend(inner.iter().map(|(name, value)| {
-                    let key = Key { table: Some(key.name.clone()), name: name.get_ref().to_string() };
-                    Entry { key, at: name.span(), value }
-                }));
-            }
-            _ if is_table(&key.name) => {
-                let what =
-                    format!("`{}` is a table: write [{}] in a line above its keys", key.name, key.name);
-                return Err(Wrong::new(&value.span(), what));
-            }
-            _ => entries.push(Entry { key, at: name.span(), value }),
+        if !is_table(&key.name) {
+            entries.push(Entry { key, at: name.span(), value });
+            continue;
         }
+        let DeValue::Table(inner) = value.get_ref() else {
+            let what = format!("`{0}` is a table: write [{0}] in a line above its keys", key.name);
+            return Err(Wrong::new(&value.span(), what));
+        };
+        entries.extend(inner.iter().map(|(name, value)| {
+            let key = Key { table: Some(key.name.clone()), name: name.get_ref().to_string() };
+            Entry { key, at: name.span(), value }
+        }));
     }
     Ok(entries)
 }
@@ -112,10 +110,8 @@ fn one(arg: &Arg, value: &Spanned<DeValue<'_>>) -> std::result::Result<String, W
         Err(Wrong::new(&value.span(), format!("`{name}` is to be {what}, and this is a TOML {found}")))
     };
     if matches!(arg.get_action(), ArgAction::SetTrue) {
-        return match value.get_ref() {
-            DeValue::Boolean(is) => Ok(is.to_string()),
-            _ => expected("true or false"),
-        };
+        let DeValue::Boolean(is) = value.get_ref() else { return expected("true or false") };
+        return Ok(is.to_string());
     }
     let text = match value.get_ref() {
         DeValue::String(text) => text.to_string(),
