@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn request() -> Request {
-        Request::Subscribe(push_proto::service::Subscribe::default())
+        Request::Subscribe(service::Subscribe::default())
     }
 
     fn admit(mailboxes: &Mailboxes, limits: &Limits, number: u64) -> Result<Admitted, Refusal> {
