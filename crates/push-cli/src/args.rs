@@ -380,6 +380,10 @@ Examples:
       --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem
   webpush serve --data /var/lib/webpush --public-url https://push.example.org --behind-proxy \\
       --listen unix:/run/webpush/push.sock --trusted-proxy unix
+  webpush serve --config webpush.toml --check
+
+What is told twice counts in this order: flag, environment, file, default. SIGHUP reads all of it
+again, certificate and key too; what cannot change while it serves is named in the log.
 
 Prints one line on standard output when it is ready. SIGTERM or Ctrl-C: it accepts nothing new,
 finishes what is under way and ends; a second one ends it at once.
@@ -388,6 +392,12 @@ Every URL that the service hands out begins with the public URL and holds a secr
 key in DIR/sealing.key: without that key every subscription is lost. `webpush backup` copies both.
 Web push by server push needs HTTP/2 end to end, which few proxies pass on: prefer TLS here.")]
 pub(crate) struct ServeArgs {
+    /// A file that says what flags and environment do not: TOML, each key a flag without its dashes. By default none is read
+    #[arg(long, value_name = "FILE", env = "WEBPUSH_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Serve nothing: read the configuration, certificate, key and data folder, and say what would be served
+    #[arg(long)]
+    pub(crate) check: bool,
     /// The folder for everything that must outlive a restart; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "webpush-data", env = "WEBPUSH_DATA")]
     pub(crate) data: PathBuf,

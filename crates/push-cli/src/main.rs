@@ -4,10 +4,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`args`] | the command line |
-//! | [`config`] | what `serve` is to do, checked: from flags and `WEBPUSH_*` variables |
-//! | [`serve`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`], [`doctor`] | the commands |
+//! | [`settings`] | who says what: flags, `WEBPUSH_*` variables, the file |
+//! | [`config`] | what `serve` is to do, checked |
+//! | [`serve`], [`check`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`], [`doctor`] | the commands |
+//! | [`reload`] | SIGHUP while it serves |
 //! | [`metrics`] | what `serve` tells Prometheus |
 //! | [`sockets`] | where `serve` listens |
+//! | [`supervisor`] | what systemd is told |
+//! | [`firefox`] | what a browser is to be told |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
 //! | [`output`], [`log`], [`error`] | what it says, to whom, and with which exit code |
 //!
@@ -18,34 +22,42 @@ mod args;
 mod backup;
 mod bench;
 mod bounds;
+mod check;
 mod config;
 mod demo;
 mod dev_ca;
 mod doctor;
 mod error;
 mod files;
+mod firefox;
 mod keygen;
 mod keys;
 mod listen;
 mod log;
 mod metrics;
 mod output;
+mod reload;
 mod sealing;
 mod send;
 mod serve;
+mod settings;
 mod sockets;
+mod supervisor;
 mod tls;
 mod vapid;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use args::{Args, Command};
+use args::Command;
+use settings::{Refused, Settings};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match log::start(args.log).and_then(|()| run(args.command)) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let read = settings::read(&words).map_err(|refused| match refused {
+        Refused::CommandLine(error) => error.exit(),
+        Refused::File(error) => error,
+    });
+    match read.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
@@ -54,8 +66,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> error::Result<()> {
-    match command {
+fn run(settings: Settings) -> error::Result<()> {
+    let Settings { args, told } = settings;
+    log::start(args.log)?;
+    match args.command {
         Command::Backup(args) => backup::run(&args),
         Command::Bench(command) => bench::run(command),
         Command::Demo(args) => demo::run(&args),
@@ -66,6 +80,7 @@ fn run(command: Command) -> error::Result<()> {
         Command::Restore(args) => backup::restore(&args),
         Command::RotateKey(args) => keys::rotate(&args),
         Command::Send(args) => send::run(args),
-        Command::Serve(args) => serve::run(args.config()?),
+        Command::Serve(args) if args.check => check::run(&args.config()?, &told),
+        Command::Serve(args) => serve::run(args.config()?, told),
     }
 }

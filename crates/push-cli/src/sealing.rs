@@ -24,6 +24,13 @@ use crate::{
     files,
 };
 
+/// What is in the data folder.
+enum Found {
+    /// The key, or a draft of it that the start which made the store did not live to rename.
+    Key(PathBuf),
+    Nothing,
+}
+
 /// Before the store is opened: refuses a store whose key is missing and a key whose store is missing, and drafts a key
 /// where there is neither.
 pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
@@ -31,10 +38,30 @@ pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
         return Err(Error::failed(format!("a restore into {} was not finished", data.display()))
             .hint("wait until it is; if it was cut short, empty the folder and restore again"));
     }
+    match find(data, store_exists)? {
+        Found::Key(_) => Ok(()),
+        Found::Nothing => {
+            let mut keyring = Keyring::generate(&push_crypto::aws_lc::provider())
+                .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
+            keyring.note_made(backup::now());
+            files::write_private(&draft_path(data), keyring.to_text().expose().as_bytes())
+        }
+    }
+}
+
+/// Whether a start would find what it needs. Changes nothing.
+pub(crate) fn check(data: &Path, store_exists: bool) -> Result<()> {
+    match find(data, store_exists)? {
+        Found::Key(key) => read_from(&key).map(drop),
+        Found::Nothing => Ok(()),
+    }
+}
+
+fn find(data: &Path, store_exists: bool) -> Result<Found> {
     let (key, draft) = (key_path(data), draft_path(data));
     match (store_exists, exists(&key)?) {
-        (true, true) => Ok(()),
-        (true, false) if exists(&draft)? => Ok(()),
+        (true, true) => Ok(Found::Key(key)),
+        (true, false) if exists(&draft)? => Ok(Found::Key(draft)),
         (true, false) => Err(Error::failed(format!("the sealing key {} is missing", key.display())).hint(
             "the store needs it: without it no subscription in it works any more. Restore it from the backup of this \
              folder; to give up all subscriptions and start anew, use an empty folder",
@@ -45,12 +72,7 @@ pub(crate) fn prepare(data: &Path, store_exists: bool) -> Result<()> {
                  an empty folder",
             ))
         }
-        (false, false) => {
-            let mut keyring = Keyring::generate(&push_crypto::aws_lc::provider())
-                .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
-            keyring.note_made(backup::now());
-            files::write_private(&draft, keyring.to_text().expose().as_bytes())
-        }
+        (false, false) => Ok(Found::Nothing),
     }
 }
 
@@ -66,10 +88,13 @@ pub(crate) fn settle(data: &Path) -> Result<Keyring> {
 
 /// The keys of a folder in which a service has run.
 pub(crate) fn read(data: &Path) -> Result<Keyring> {
-    let key = key_path(data);
-    let text = files::read_secret_text(&key, FILE_OCTETS_MAX)?;
+    read_from(&key_path(data))
+}
+
+fn read_from(key: &Path) -> Result<Keyring> {
+    let text = files::read_secret_text(key, FILE_OCTETS_MAX)?;
     text.parse().map_err(|error| {
-        Error::file("use the sealing key", &key, error).hint("restore it from the backup of this folder")
+        Error::file("use the sealing key", key, error).hint("restore it from the backup of this folder")
     })
 }
 

@@ -3,15 +3,17 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
+use push_crypto::capability::Keyring;
 use push_proto::{
     Seed,
     wire::{self, Door, PublicUrl, WebSocketAt},
 };
 use push_store::{Embedded, Failure, OpenError};
-use push_tokio::{Listen, ServerTls};
+use push_tokio::{Listen, Server, ServerTls};
 use tokio::{runtime, signal};
 
 #[cfg(unix)]
@@ -21,33 +23,30 @@ use crate::{
     config::{Config, Transport},
     dev_ca::DevCertificate,
     error::{Error, Result},
-    files, metrics, output, sealing,
+    files, firefox, metrics, output,
+    reload::{Hangup, Reloadable},
+    sealing,
+    settings::Told,
     sockets::{Bound, Place},
+    supervisor::Supervisor,
     tls,
 };
 
 /// Serves until a signal says that it is enough.
-pub(crate) fn run(config: Config) -> Result<()> {
+pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
     files::create_private_folder(&config.data)?;
     let places = config.listen.iter().map(|place| Bound::bind(place, config.socket_mode));
     let (bound, listeners): (Vec<_>, Vec<_>) = places.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let metrics = config.metrics.map(metrics_listener).transpose()?;
-    let public_url = public_url(&config, &bound)?;
+    let public_url = public_url(&config, bound.iter().map(|bound| &bound.place))?;
     let tls = server_tls(&config, &public_url)?;
-    let door = |keyring| {
-        let provider = push_crypto::aws_lc::provider();
-        let door = Door::new(Arc::new(keyring), public_url.clone(), provider, wire::Limits::default())
-            .with_websocket(WebSocketAt::default());
-        let door = if config.draft_vapid { door.with_draft_vapid() } else { door };
-        if config.portless_audience { door.with_portless_audience() } else { door }
-    };
     let (store, keyring) = open_store(&config)?;
     let store = Arc::new(store);
     #[cfg(unix)]
     let for_backups = Arc::clone(&store);
     let parts = push_tokio::Config {
-        door: door(keyring),
-        store,
+        door: door(&config, keyring, public_url.clone()),
+        store: Arc::clone(&store) as _,
         seed: seed()?,
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: config.bounds.service(),
@@ -58,7 +57,8 @@ pub(crate) fn run(config: Config) -> Result<()> {
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
     runtime.block_on(async {
         // Before anybody is told that it is ready: a signal that comes right then must not be lost.
-        let mut signals = Signals::new()?;
+        let (mut signals, mut hangup) = (Signals::new()?, Hangup::new()?);
+        let operators = tls.clone().filter(|_| matches!(config.transport, Transport::Tls { .. }));
         let listen = |(listener, of): (_, &Bound)| {
             // What comes by a path comes from this machine.
             let tls = tls.clone().filter(|_| matches!(of.place, Place::Address(_)));
@@ -70,23 +70,29 @@ pub(crate) fn run(config: Config) -> Result<()> {
             Runtime::Smol => push_smol::serve(parts, listens),
         };
         let server = server.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
-        if let Some(listener) = metrics {
-            let listener = tokio::net::TcpListener::from_std(listener);
-            let listener = listener.map_err(|error| Error::failed(format!("cannot tell metrics: {error}")))?;
-            tokio::spawn(metrics::serve(listener, server.clone(), push_tokio::system_clocks().wall));
-        }
+        metrics.map(|listener| tell_metrics(listener, server.clone())).transpose()?;
         #[cfg(unix)]
         let control = backup::Control::open(&config.data, for_backups)
             .inspect_err(|error| tracing::warn!(%error, "no backups while this runs: no control socket"));
         let places: Vec<_> = bound.iter().map(|bound| bound.place.to_string()).collect();
         output::line(&format!("listening on {}, public URL {public_url}", places.join(" and ")))?;
-        signals.next().await;
+        let preferences = firefox::preferences(&public_url);
+        output::note(&format!("for Firefox set in about:config\n  {}", preferences.join("\n  ")));
+        let supervisor = Supervisor::of_environment();
+        supervisor.ready();
+        let mut service = Reloadable { server, store, tls: operators, told, drain: config.drain };
+        tokio::select! {
+            biased;
+            () = signals.next() => {}
+            never = service.follow(&mut hangup, &supervisor) => match never {},
+        }
         #[cfg(unix)]
         drop(control);
         tracing::info!("draining");
+        supervisor.stopping();
         tokio::select! {
             biased;
-            () = server.drain(config.drain) => Ok(()),
+            () = service.server.drain(service.drain) => Ok(()),
             () = signals.next() => Err(Error::failed("ended by a second signal before everything was finished")),
         }
     })
@@ -106,11 +112,31 @@ fn metrics_listener(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-fn public_url(config: &Config, bound: &[Bound]) -> Result<PublicUrl> {
+fn tell_metrics(listener: TcpListener, server: Server) -> Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener);
+    let listener = listener.map_err(|error| Error::failed(format!("cannot tell metrics: {error}")))?;
+    tokio::spawn(metrics::serve(listener, server, push_tokio::system_clocks().wall));
+    Ok(())
+}
+
+/// With everything that the operator wants to be let in.
+fn door(config: &Config, keyring: Keyring, public_url: PublicUrl) -> Door {
+    let provider = push_crypto::aws_lc::provider();
+    let door = Door::new(Arc::new(keyring), public_url, provider, wire::Limits::default())
+        .with_websocket(WebSocketAt::default());
+    let door = if config.draft_vapid { door.with_draft_vapid() } else { door };
+    if config.portless_audience { door.with_portless_audience() } else { door }
+}
+
+/// Where the world finds a service that listens there.
+pub(crate) fn public_url<'a>(
+    config: &Config,
+    places: impl IntoIterator<Item = &'a Place>,
+) -> Result<PublicUrl> {
     if let Some(url) = &config.public_url {
         return Ok(url.clone());
     }
-    let port = bound.iter().find_map(|bound| match bound.place {
+    let port = places.into_iter().find_map(|place| match place {
         Place::Address(address) => Some(address.port()),
         Place::Path(_) => None,
     });
@@ -136,13 +162,22 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
 }
 
 /// The store and the key that belongs to it.
-fn open_store(config: &Config) -> Result<(Embedded, push_crypto::capability::Keyring)> {
-    let path = config.data.join("store");
-    sealing::prepare(&config.data, path.join("FORMAT").exists())?;
+fn open_store(config: &Config) -> Result<(Embedded, Keyring)> {
+    let path = store_path(&config.data);
+    sealing::prepare(&config.data, store_exists(&config.data))?;
     // Even if the data folder was made by somebody who lets others in.
     files::create_private_folder(&path)?;
     let store = Embedded::open(&path, config.bounds.quotas()).map_err(|error| refused(&error))?;
     Ok((store, sealing::settle(&config.data)?))
+}
+
+/// Whether there is a store in this data folder.
+pub(crate) fn store_exists(data: &Path) -> bool {
+    store_path(data).join("FORMAT").exists()
+}
+
+fn store_path(data: &Path) -> PathBuf {
+    data.join("store")
 }
 
 /// Why a store cannot be opened, and what to do.

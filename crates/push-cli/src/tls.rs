@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use push_tokio::{ClientTls, ServerTls};
+use push_tokio::{ClientTls, Fault, ServerTls};
 
 use crate::{
     error::{Error, Result},
@@ -11,13 +11,30 @@ use crate::{
 
 /// A server's certificate chain and key.
 pub(crate) fn server(certificate: &Path, key: &Path) -> Result<ServerTls> {
+    read(certificate, key, ServerTls::from_pem)
+}
+
+fn read<T>(
+    certificate: &Path,
+    key: &Path,
+    and_use: impl FnOnce(&[u8], &[u8]) -> std::result::Result<T, Fault>,
+) -> Result<T> {
     let chain = files::read_secret(certificate, PEM_OCTETS_MAX)?;
     let secret = files::read_secret(key, PEM_OCTETS_MAX)?;
-    ServerTls::from_pem(&chain, &secret).map_err(|error| {
+    and_use(&chain, &secret).map_err(|error| {
         Error::failed(format!("cannot use {} with {}: {error}", certificate.display(), key.display())).hint(
             "--tls-cert is the chain in PEM, our own certificate first; --tls-key its unencrypted key in PEM",
         )
     })
+}
+
+/// Uses what is in these files now, from the next connection on.
+///
+/// # Errors
+///
+/// Why not; then what is in use stays.
+pub(crate) fn replace(in_use: &ServerTls, certificate: &Path, key: &Path) -> Result<()> {
+    read(certificate, key, |chain, secret| in_use.replace(chain, secret))
 }
 
 /// Whom a client trusts: the certificates in `ca` only, or those of this machine.

@@ -222,7 +222,15 @@ fn messages_go_by_the_proxy() {
         let mut command = webpush(["send", "--to", &to, "--ca", &scene.ca, "--key", &scene.key, "--subject"]);
         let sent = command.args(["mailto:a@b.example", "hello"]).env("WEBPUSH_PROXY", &url).output().unwrap();
         assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
-        assert_eq!(scene.service.take_received().len(), 2, "{name}");
+        // As Docker and systemd hand out secrets.
+        let file = scene.folder.file("proxy", format!("{url}\n"));
+        let mut command = webpush(["send", "--to", &to, "--ca", &scene.ca, "--key", &scene.key, "--subject"]);
+        let command = command.args(["mailto:a@b.example", "hello"]).env("WEBPUSH_PROXY_FILE", &file);
+        let sent = command.output().unwrap();
+        assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+        assert_eq!(scene.service.take_received().len(), 3, "{name}");
+        let both = command.env("WEBPUSH_PROXY", &url).output().unwrap();
+        assert_fails(&both, 2, &["both WEBPUSH_PROXY and WEBPUSH_PROXY_FILE are set"]);
         for head in asked.try_iter() {
             assert!(head.starts_with(&format!("CONNECT {authority} HTTP/1.1\r\n")), "{head}");
             assert!(head.contains("\r\nProxy-Authorization: Basic bWU6cEBzcw==\r\n"), "{head}");
@@ -248,7 +256,13 @@ fn a_proxy_and_its_password_are_shown_nowhere() {
     }
     let help = webpush(["send", "--help"]).env("WEBPUSH_PROXY", &url).output().unwrap();
     assert!(stdout(&help).contains("WEBPUSH_PROXY"));
-    wrong.extend([refused, help]);
+    let file = scene.folder.file("proxy", &nonsense);
+    let by_file =
+        |words: &[&str]| webpush(words.iter().copied()).env("WEBPUSH_PROXY_FILE", &file).output().unwrap();
+    let (help_by_file, wrong_by_file) =
+        (by_file(&["send", "--help"]), by_file(&["send", "--to", &to, "hello"]));
+    assert_fails(&wrong_by_file, 2, &["--proxy", "must begin with http:// or https://"]);
+    wrong.extend([refused, help, help_by_file, wrong_by_file]);
     let secrets = ["planted", &address, "cGxhbnRlZC11c2VyOnBsYW50ZWQtcGFzc3dvcmQ="];
     for output in wrong {
         let shown = format!("{}{}", stdout(&output), stderr(&output));

@@ -28,7 +28,24 @@ impl ServerTls {
         Ok(Self(Arc::new(RwLock::new(server_config(certificates, key)?))))
     }
 
-    /// Uses these from the next connection on; what is open stays as it is.
+    /// Uses these from the next connection on; what is open stays as it is. Whoever renews certificates keeps a clone of
+    /// what the listener has:
+    ///
+    /// ```no_run
+    /// # fn example(listener: std::net::TcpListener) -> Result<(), push_driver::Fault> {
+    /// use push_driver::{Listen, ServerTls};
+    ///
+    /// let read = || Ok::<_, std::io::Error>((std::fs::read("chain.pem")?, std::fs::read("key.pem")?));
+    /// let (certificates, key) = read()?;
+    /// let tls = ServerTls::from_pem(&certificates, &key)?;
+    /// let listen = Listen { listener, tls: Some(tls.clone()) };
+    /// // Later, when the files are new:
+    /// let (certificates, key) = read()?;
+    /// tls.replace(&certificates, &key)?;
+    /// # drop(listen);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

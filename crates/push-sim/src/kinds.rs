@@ -120,6 +120,8 @@ kinds! {
         Availability = "service: availability",
         /// `service::Input::Drain`
         Drain = "service: drain",
+        /// `service::Input::Limits`
+        Limits = "service: limits",
         /// `user_agent::Input::Subscribe`
         AgentSubscribe = "user agent: subscribe",
         /// `user_agent::Input::Unsubscribe`

@@ -10,6 +10,8 @@
 
 #[path = "embedded/outage.rs"]
 mod outage;
+#[path = "embedded/quotas.rs"]
+mod quotas;
 #[path = "embedded/upgrade.rs"]
 mod upgrade;
 

@@ -1,10 +1,19 @@
 //! Accepts connections and deals them to the shards, round robin.
 
-use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
 };
 
 use super::{
@@ -13,15 +22,49 @@ use super::{
     connection::{Incoming, Transport},
     proxies::End,
 };
-use crate::{Runtime, runtime::sleep};
+use crate::{Limits, Runtime, runtime::sleep};
 
 /// Where the connections of one shard go in, and how many it still takes.
 #[derive(Clone, Debug)]
 pub(super) struct Door {
     pub(super) deal: mpsc::UnboundedSender<Incoming>,
-    pub(super) places: Arc<Semaphore>,
-    /// As many places as there are in all.
-    pub(super) places_max: usize,
+    pub(super) places: Arc<Places>,
+}
+
+/// The connections that one shard has, and may have.
+#[derive(Debug)]
+pub(super) struct Places {
+    taken: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A connection's place, as long as it is there.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Places>);
+
+impl Places {
+    /// So many, all free.
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { taken: AtomicUsize::new(0), most: AtomicUsize::new(most) })
+    }
+
+    /// One, if there is any.
+    fn take(self: &Arc<Self>) -> Option<Place> {
+        let most = self.most.load(Ordering::Relaxed);
+        let one_more = |taken: usize| (taken < most).then(|| taken.saturating_add(1));
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.is_ok().then(|| Place(Arc::clone(self)))
+    }
+
+    fn free(&self) -> usize {
+        self.most.load(Ordering::Relaxed).saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Deals to all shards in turn.
@@ -38,7 +81,13 @@ impl Dealer {
 
     /// Open connections, of all shards.
     pub(super) fn connections(&self) -> usize {
-        self.doors.iter().map(|door| door.places_max.saturating_sub(door.places.available_permits())).sum()
+        self.doors.iter().map(|door| door.places.taken.load(Ordering::Relaxed)).sum()
+    }
+
+    /// From now on by these bounds. Who has a place keeps it.
+    pub(super) fn reconfigure(&self, limits: &Limits) {
+        self.doors.iter().for_each(|door| door.places.most.store(limits.connections, Ordering::Relaxed));
+        self.clients.reconfigure(limits);
     }
 
     /// Deals to the shard whose turn it is, or the next that has a place. Without any, or if its address has as many
@@ -49,9 +98,8 @@ impl Dealer {
         };
         let turn = turn.checked_rem(self.doors.len()).unwrap_or(0);
         let (after, first) = self.doors.split_at_checked(turn).unwrap_or_default();
-        let place = |door: &Door| Arc::clone(&door.places).try_acquire_owned().ok();
-        let free = first.iter().chain(after).find_map(|door| Some((door, place(door)?)));
-        let Some((door, place)): Option<(&Door, OwnedSemaphorePermit)> = free else {
+        let free = first.iter().chain(after).find_map(|door| Some((door, door.places.take()?)));
+        let Some((door, place)) = free else {
             return tracing::warn!("a connection was closed: every shard has as many as it can have");
         };
         drop(door.deal.send(Incoming { transport, place, client }));
@@ -64,7 +112,7 @@ impl Dealer {
         client: End,
     ) {
         let (ended, end) = oneshot::channel();
-        let freest = self.doors.iter().enumerate().max_by_key(|(_, door)| door.places.available_permits());
+        let freest = self.doors.iter().enumerate().max_by_key(|(_, door)| door.places.free());
         self.deal(freest.map_or(0, |(index, _)| index), Transport::Given(Box::new(io), ended), client);
         drop(end.await);
     }

@@ -41,11 +41,11 @@ const fn prefix(address: Ipv6Addr) -> u128 {
 
 /// The books of all addresses.
 pub(super) struct Clients {
-    connections_max: usize,
     books: Mutex<Books>,
 }
 
 struct Books {
+    connections_max: usize,
     /// Bounded by all connections there may be.
     connections: BTreeMap<Origin, usize>,
     requests: Buckets<Origin>,
@@ -60,8 +60,8 @@ impl Clients {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         let rated = limits.rated_addresses;
         Arc::new(Self {
-            connections_max: limits.address_connections,
             books: Mutex::new(Books {
+                connections_max: limits.address_connections,
                 connections: BTreeMap::new(),
                 requests: Buckets::new(limits.address_requests, rated),
                 made: Buckets::new(limits.address_agents, rated),
@@ -70,12 +70,23 @@ impl Clients {
         })
     }
 
+    /// From now on by these bounds. Connections that are there stay.
+    pub(super) fn reconfigure(&self, limits: &Limits) {
+        let mut books = self.books();
+        let rated = limits.rated_addresses;
+        books.connections_max = limits.address_connections;
+        books.requests.reconfigure(limits.address_requests, rated);
+        books.made.reconfigure(limits.address_agents, rated);
+        books.unsigned.reconfigure(limits.address_unsigned, rated);
+    }
+
     /// A connection with this end; none if its address has as many as it may have.
     pub(super) fn connect(self: &Arc<Self>, end: End) -> Option<Client> {
         if let Some(origin) = end.connects().map(Origin::of) {
             let mut books = self.books();
+            let most = books.connections_max;
             let connections = books.connections.entry(origin).or_default();
-            if *connections >= self.connections_max {
+            if *connections >= most {
                 if *connections == 0 {
                     books.connections.remove(&origin);
                 }

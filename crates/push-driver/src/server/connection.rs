@@ -4,11 +4,12 @@ use std::{convert::Infallible, io, rc::Rc};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{mpsc, oneshot},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    acceptor::Place,
     clients::Client,
     exchange::{Local, drained},
     http1::{self, Upgraded},
@@ -21,7 +22,7 @@ use crate::{Connected, Runtime, ServerTls, io::Rewind, runtime::within, tls::H2}
 /// A connection on its way to a shard, with its place there.
 pub(super) struct Incoming {
     pub(super) transport: Transport,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     pub(super) client: Client,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Caller {
 
 /// What a connection holds until its end: its place on the shard, and that the server waits for it.
 struct Stay {
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     _open: mpsc::Sender<Infallible>,
 }
 

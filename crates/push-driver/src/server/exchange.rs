@@ -164,10 +164,10 @@ impl<R: Runtime> Local<R> {
     ) -> HttpResponse<Bytes> {
         let response = self.ask(asker, request).await;
         let now = self.runtime.now().wall;
-        match &response {
-            Response::Refused(refusal) => self.door.refuse_in(words, refusal, now),
-            _answer => self.door.respond(&response, now),
+        if let Response::Refused(refusal) = &response {
+            return self.door.refuse_in(words, refusal, now);
         }
+        self.door.respond(&response, now)
     }
 
     /// The service's answer, which is counted. Dropping the future tells the service that nobody waits any more.

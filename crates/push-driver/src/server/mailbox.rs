@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use push_proto::{
     AgentId, Mono, Refusal,
-    service::{Delivery, Exchange, Input, Request, Response, Transfer},
+    service::{self, Delivery, Exchange, Input, Request, Response, Transfer},
     store::{Availability, Completion, Item},
 };
 use push_store::Completions;
@@ -49,6 +49,8 @@ pub(crate) enum Letter {
     Beat,
     /// The server drains: be done by then.
     Drain(Mono),
+    /// The operator changes the bounds of the service.
+    Limits(Box<service::Limits>),
     /// Every connection has ended: no more requests come.
     Quiet,
 }
@@ -204,7 +206,7 @@ mod tests {
     use super::*;
 
     fn request() -> Request {
-        Request::Subscribe(push_proto::service::Subscribe::default())
+        Request::Subscribe(service::Subscribe::default())
     }
 
     fn admit(mailboxes: &Mailboxes, limits: &Limits, number: u64) -> Result<Admitted, Refusal> {
@@ -241,7 +243,9 @@ mod tests {
                 Letter::Reply(Input::Store(_)) => "completion",
                 Letter::Reply(Input::Cancelled(exchange)) if exchange.number == 1 => "cancelled",
                 Letter::Hint(..) => "hint",
-                Letter::Reply(_) | Letter::Beat | Letter::Drain(_) | Letter::Quiet => "other",
+                Letter::Reply(_) | Letter::Beat | Letter::Drain(_) | Letter::Limits(_) | Letter::Quiet => {
+                    "other"
+                }
             })
             .collect();
         assert_eq!(kinds, ["request", "completion", "hint", "cancelled", "request"]);

@@ -13,7 +13,11 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use push_proto::Refusal;
@@ -22,10 +26,32 @@ use tokio::sync::Notify;
 use super::census::{Kind, Tally};
 use crate::Limits;
 
+/// How many octets a shard may hold: [`Limits::shed_octets`] and [`Limits::cut_octets`], the same for all shards.
+#[derive(Debug)]
+pub(super) struct Room {
+    shed: AtomicUsize,
+    cut: AtomicUsize,
+}
+
+impl Room {
+    /// As these limits have it.
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        let (shed, cut) = (AtomicUsize::new(limits.shed_octets), AtomicUsize::new(limits.cut_octets));
+        Arc::new(Self { shed, cut })
+    }
+
+    /// From now on as these have it. What is held beyond them stays until the next comes.
+    pub(super) fn reconfigure(&self, limits: &Limits) {
+        self.shed.store(limits.shed_octets, Ordering::Relaxed);
+        self.cut.store(limits.cut_octets, Ordering::Relaxed);
+    }
+}
+
 /// The books of one shard.
 pub(super) struct Memory {
     tally: Arc<Tally>,
-    limits: Limits,
+    room: Arc<Room>,
+    retry_after: Duration,
     accounts: RefCell<BTreeMap<u64, Rc<Account>>>,
     opened: Cell<u64>,
     /// A clock of its own: ticks whenever a peer has read something.
@@ -36,10 +62,11 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Nothing is held; the counts go to `tally`.
-    pub(super) fn new(limits: Limits, tally: Arc<Tally>) -> Rc<Self> {
+    pub(super) fn new(room: Arc<Room>, retry_after: Duration, tally: Arc<Tally>) -> Rc<Self> {
         Rc::new(Self {
             tally,
-            limits,
+            room,
+            retry_after,
             accounts: RefCell::default(),
             opened: Cell::default(),
             progress: Cell::default(),
@@ -69,8 +96,9 @@ impl Memory {
     ///
     /// 503: there is no memory for it now.
     pub(super) fn admit(self: &Rc<Self>, octets: usize) -> Result<Body, Refusal> {
-        if octets > 0 && self.tally.octets().saturating_add(octets) > self.limits.shed_octets {
-            return Err(Refusal::MEMORY_SHORT.retry_in(self.limits.retry_after));
+        let shed = self.room.shed.load(Ordering::Relaxed);
+        if octets > 0 && self.tally.octets().saturating_add(octets) > shed {
+            return Err(Refusal::MEMORY_SHORT.retry_in(self.retry_after));
         }
         self.tally.hold(Kind::Request, octets);
         Ok(Body { memory: Rc::clone(self), octets })
@@ -80,7 +108,7 @@ impl Memory {
     fn cut(&self) {
         let too_much = || {
             let staying = self.tally.octets().saturating_sub(self.leaving.get());
-            staying > self.limits.cut_octets
+            staying > self.room.cut.load(Ordering::Relaxed)
         };
         if !too_much() {
             return;
@@ -209,7 +237,8 @@ mod tests {
     use super::*;
 
     fn memory(shed_octets: usize, cut_octets: usize) -> Rc<Memory> {
-        Memory::new(Limits { shed_octets, cut_octets, ..Limits::default() }, Arc::default())
+        let limits = Limits { shed_octets, cut_octets, ..Limits::default() };
+        Memory::new(Room::new(&limits), limits.retry_after, Arc::default())
     }
 
     fn is_cut_off(opened: &Opened) -> bool {
@@ -222,7 +251,7 @@ mod tests {
         let memory = memory(10, 100);
         let mut first = memory.admit(8).unwrap();
         let refusal = memory.admit(3).err().unwrap();
-        assert_eq!((refusal.status(), refusal.retry_after()), (503, Some(memory.limits.retry_after)));
+        assert_eq!((refusal.status(), refusal.retry_after()), (503, Some(memory.retry_after)));
         assert!(memory.admit(0).is_ok(), "what has no body needs no memory");
         first.is_whole(7);
         let second = memory.admit(3).unwrap();

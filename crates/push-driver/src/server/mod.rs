@@ -55,16 +55,16 @@ use push_proto::{
 use push_store::Store;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Mutex, Semaphore, mpsc, oneshot, watch},
+    sync::{Mutex, mpsc, oneshot, watch},
 };
 
 use self::{
-    acceptor::Dealer,
+    acceptor::{Dealer, Places},
     clients::Clients,
     exchange::Local,
     health::Health,
     mailbox::{Effects, Letter, Mailbox, Mailboxes},
-    memory::Memory,
+    memory::{Memory, Room},
     proxies::End,
     verified::Verified,
     websocket::Doorway,
@@ -131,6 +131,7 @@ struct Inner {
     ended: AtomicU64,
     mailboxes: Arc<[Mailbox]>,
     dealer: Dealer,
+    room: Arc<Room>,
     store: Arc<dyn Store>,
     health: Arc<Health>,
     draining: watch::Sender<bool>,
@@ -153,11 +154,7 @@ impl Server {
     /// [`Fault::Io`]: a thread could not be started.
     pub fn start<R: Runtime>(runtime: R, config: Config, listens: Vec<Listen>) -> Result<Self, Fault> {
         let shards = config.shards.max(1);
-        let (store_up_sender, store_up) = watch::channel(true);
-        let store_up_sender = Arc::new(store_up_sender);
-        let pairs = (0..shards).map(|_| Mailbox::new(&config.limits, Arc::clone(&store_up_sender)));
-        let (mailboxes, letters): (Vec<_>, Vec<_>) = pairs.unzip();
-        let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let (mailboxes, letters, store_up) = mailboxes(shards, &config.limits);
         let (draining, drained) = watch::channel(false);
         let (open, connections) = mpsc::channel(1);
         let (running, shards_ended) = mpsc::channel(1);
@@ -169,13 +166,13 @@ impl Server {
             runtime.now().mono,
         );
         let health = Arc::new(health);
+        let room = Room::new(&config.limits);
         let mut entropy = Entropy::new(&config.seed);
         let autopush = Arc::new(config.autopush);
         let mut doors = Vec::new();
         for (shard, (letters, mailbox)) in (0..shards).zip(letters.into_iter().zip(mailboxes.iter())) {
-            let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
             let (deal, dealt) = mpsc::unbounded_channel();
-            doors.push(acceptor::Door { deal, places: Arc::new(Semaphore::new(places)), places_max: places });
+            doors.push(acceptor::Door { deal, places: Places::new(config.limits.connections) });
             let start = Start {
                 parts: shard::Parts {
                     letters,
@@ -198,6 +195,7 @@ impl Server {
                 running: running.clone(),
                 draining: drained.clone(),
                 health: Arc::clone(&health),
+                room: Arc::clone(&room),
             };
             let on = runtime.clone();
             runtime.start_thread(format!("push-shard-{shard}"), move || start.run(on))?;
@@ -217,6 +215,7 @@ impl Server {
             ended: AtomicU64::new(0),
             mailboxes,
             dealer,
+            room,
             store: config.store,
             health,
             draining,
@@ -271,6 +270,48 @@ impl Server {
     pub fn metrics(&self) -> Metrics {
         let tallies = self.0.mailboxes.iter().map(|mailbox| &*mailbox.tally);
         Metrics::of(self.census(), self.is_ready(), tallies)
+    }
+
+    /// Changes bounds while it serves: all of the service's, and of `limits` those of connections, addresses and memory
+    /// ([`Limits::connections`] to [`Limits::cut_octets`]). They count for what comes after this call. Nobody is cut off by
+    /// it: connections and monitors beyond a lower bound stay until they end.
+    ///
+    /// ```
+    /// # fn example(server: &push_driver::Server, before: push_driver::Limits) -> Result<(), push_driver::Fault> {
+    /// use push_driver::Limits;
+    /// use push_proto::service;
+    ///
+    /// let half = Limits { connections: before.connections / 2, ..before };
+    /// server.reconfigure(service::Limits::default(), half)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Config`]: another of `limits` is not what the server was started with; then nothing changes.
+    pub fn reconfigure(&self, service: service::Limits, limits: Limits) -> Result<(), Fault> {
+        let Inner { limits: started, mailboxes, dealer, room, .. } = &*self.0;
+        let Limits { connections, address_connections, address_requests, address_agents, .. } = limits;
+        let Limits { address_unsigned, rated_addresses, shed_octets, cut_octets, .. } = limits;
+        let reached = Limits {
+            connections,
+            address_connections,
+            address_requests,
+            address_agents,
+            address_unsigned,
+            rated_addresses,
+            shed_octets,
+            cut_octets,
+            ..*started
+        };
+        if reached != limits {
+            return Err(Fault::Config("a bound that was to change is fixed while the server runs"));
+        }
+        dealer.reconfigure(&limits);
+        room.reconfigure(&limits);
+        mailboxes.iter().for_each(|mailbox| mailbox.write(Letter::Limits(Box::new(service))));
+        Ok(())
     }
 
     /// Ends at once what a capability URL of this service names, as an operator may at any time (`8030-6.2-5`,
@@ -342,6 +383,18 @@ impl Drop for Inner {
     }
 }
 
+/// One for each shard, their reading ends, and what they hear of the store.
+fn mailboxes(
+    shards: u16,
+    limits: &Limits,
+) -> (Arc<[Mailbox]>, Vec<mpsc::UnboundedReceiver<Letter>>, watch::Receiver<bool>) {
+    let (store_up_sender, store_up) = watch::channel(true);
+    let store_up_sender = Arc::new(store_up_sender);
+    let pairs = (0..shards).map(|_| Mailbox::new(limits, Arc::clone(&store_up_sender)));
+    let (mailboxes, letters): (Vec<_>, Vec<_>) = pairs.unzip();
+    (mailboxes.into(), letters, store_up)
+}
+
 /// Waits until every sender has gone.
 async fn wait(end: &mut mpsc::Receiver<Infallible>) {
     while end.recv().await.is_some() {}
@@ -375,6 +428,7 @@ struct Start {
     running: mpsc::Sender<Infallible>,
     draining: watch::Receiver<bool>,
     health: Arc<Health>,
+    room: Arc<Room>,
 }
 
 impl Start {
@@ -392,12 +446,13 @@ impl Start {
             running,
             draining,
             health,
+            room,
         } = self;
         let limits = parts.limits;
         let doorway = || Doorway::new(autopush, &names, limits.learned_agents, (origin, shards));
         let doorway = door.websocket_url().map(|_url| Rc::new(doorway()));
         let tally = Arc::clone(&parts.tally);
-        let memory = Memory::new(limits, Arc::clone(&tally));
+        let memory = Memory::new(room, limits.retry_after, Arc::clone(&tally));
         let local = Rc::new(Local {
             runtime: runtime.clone(),
             limits,

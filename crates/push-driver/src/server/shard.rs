@@ -127,6 +127,7 @@ impl Shard {
                 self.deadline = Some(deadline);
                 self.service.handle(Input::Drain(deadline), now);
             }
+            Letter::Limits(limits) => self.service.handle(Input::Limits(limits), now),
             Letter::Quiet => self.quiet = true,
         }
     }

@@ -1,10 +1,17 @@
 //! What an operator can do to a running service.
 
 use http::Method;
-use push_proto::Refusal;
+use push_driver::{Fault, Limits};
+use push_proto::{
+    Refusal,
+    service::{Limits as ServiceLimits, Rate},
+};
+use tokio::io::AsyncReadExt as _;
 
 use super::support::{
     Setup,
+    clocked::Clocked,
+    connect,
     peer::{Peer, path},
     run,
 };
@@ -52,5 +59,88 @@ fn sets_and_messages_are_ended_by_their_urls() {
         assert_eq!(monitor.end().await.status(), 404);
         let post = agent.request(Method::POST, &subscription.push, &[("ttl", "60")], b"x").await;
         assert_eq!(post.status(), 404);
+    });
+}
+
+/// G5: rates of the service and of addresses, from the next request on, on every shard.
+#[test]
+fn rates_are_changed_while_serving() {
+    run(async {
+        let clock = Clocked::new();
+        let service = Setup { shards: 3, tls: true, ..Setup::default() }.start_on(clock.clone());
+        let mut peer = Peer::connect(&service).await;
+        let mut subscriptions = Vec::new();
+        for _ in 0..9 {
+            subscriptions.push(peer.subscribe().await);
+        }
+        let once = ServiceLimits { messages: Rate::new(1, 1), ..ServiceLimits::default() };
+        service.server.reconfigure(once, Limits::default()).unwrap();
+        let headers = [("ttl", "60")];
+        for to in &subscriptions {
+            peer.send(&to.push, b"x").await;
+            assert_eq!(peer.request(Method::POST, &to.push, &headers, b"x").await.status(), 429);
+        }
+        // Those that were made before have cost less than half a second of it.
+        let limits = Limits { address_agents: Rate::new(1, 2), ..Limits::default() };
+        service.server.reconfigure(ServiceLimits::default(), limits).unwrap();
+        peer.subscribe().await;
+        assert_eq!(peer.request(Method::POST, "/subscribe", &[], b"").await.status(), 429);
+        clock.advance(std::time::Duration::from_secs(1));
+        peer.subscribe().await;
+        service.server.reconfigure(ServiceLimits::default(), Limits::default()).unwrap();
+        peer.subscribe().await;
+        peer.send(&subscriptions[0].push, b"x").await;
+    });
+}
+
+/// G5: connections beyond a lower bound stay, and nobody else comes in until there is room.
+#[test]
+fn bounds_of_connections_are_changed_while_serving() {
+    run(async {
+        for lower in [
+            Limits { connections: 1, ..Limits::default() },
+            Limits { address_connections: 1, ..Limits::default() },
+        ] {
+            let service = Setup { shards: 1, tls: true, ..Setup::default() }.start();
+            let mut first = Peer::connect(&service).await;
+            let mut second = Peer::connect(&service).await;
+            first.subscribe().await;
+            second.subscribe().await;
+            service.server.reconfigure(ServiceLimits::default(), lower).unwrap();
+            let mut third = connect(service.address).await;
+            assert!(matches!(third.read(&mut [0]).await, Ok(0) | Err(_)));
+            assert_eq!(service.server.census().connections, 2);
+            first.subscribe().await;
+            second.subscribe().await;
+            service.server.reconfigure(ServiceLimits::default(), Limits::default()).unwrap();
+            Peer::connect(&service).await.subscribe().await;
+        }
+    });
+}
+
+/// G5: and the memory of bodies.
+#[test]
+fn memory_is_changed_while_serving() {
+    run(async {
+        let service = Setup::default().start();
+        let mut peer = Peer::connect(&service).await;
+        let push = peer.subscribe().await.push;
+        let none = Limits { shed_octets: 0, ..Limits::default() };
+        service.server.reconfigure(ServiceLimits::default(), none).unwrap();
+        assert_eq!(peer.request(Method::POST, &push, &[("ttl", "60")], b"x").await.status(), 503);
+        service.server.reconfigure(ServiceLimits::default(), Limits::default()).unwrap();
+        peer.send(&push, b"x").await;
+    });
+}
+
+/// What cannot change is not passed over in silence.
+#[test]
+fn a_bound_that_is_fixed_is_refused_with_all_others() {
+    run(async {
+        let service = Setup::default().start();
+        let fixed = Limits { mailbox: 1, connections: 0, ..Limits::default() };
+        let refused = service.server.reconfigure(ServiceLimits::default(), fixed);
+        assert!(matches!(refused, Err(Fault::Config(_))));
+        Peer::connect(&service).await.subscribe().await;
     });
 }

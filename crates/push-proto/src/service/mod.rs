@@ -132,6 +132,10 @@ impl Service {
                 let (watched, mut turn) = self.turn(now);
                 watched.end_all(None, &mut turn);
             }
+            Input::Limits(limits) => {
+                self.rates.reconfigure(&limits);
+                self.config.limits = *limits;
+            }
             Input::Tick => self.elapse(now),
         }
     }

@@ -63,6 +63,16 @@ impl<K: Ord + Clone> Buckets<K> {
         Self { full: BTreeMap::new(), filling: BTreeSet::new(), rate, most }
     }
 
+    /// From now on this rate, and so many kept in mind. Who owes tokens owes them for as long as before.
+    pub fn reconfigure(&mut self, rate: Option<Rate>, most: usize) {
+        (self.rate, self.most) = (rate, most);
+        while let Some((_, fullest)) =
+            self.filling.first().filter(|_| rate.is_none() || self.full.len() > most).cloned()
+        {
+            self.forget(&fullest);
+        }
+    }
+
     /// Takes a token. Full, the table forgets the bucket that is nearest to full: it is the one that loses least by that,
     /// and no number of others makes it forget who is far over.
     ///
@@ -155,6 +165,14 @@ impl Rates {
             user_agents: Buckets::new(limits.messages, limits.rated_agents),
             made: Buckets::new(limits.new_agents, 1),
         }
+    }
+
+    /// From now on by these limits.
+    pub(super) fn reconfigure(&mut self, limits: &Limits) {
+        self.senders.reconfigure(limits.sender_messages, limits.rated_senders);
+        self.subscriptions.reconfigure(limits.subscription_messages, limits.rated_agents);
+        self.user_agents.reconfigure(limits.messages, limits.rated_agents);
+        self.made.reconfigure(limits.new_agents, 1);
     }
 
     /// A message (`8030-8.4-1`). It counts for all of its parties or, if it is too much for one, for none: whoever sends

@@ -1,10 +1,11 @@
 //! What goes into the push service, and what comes out, as plain data.
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use core::time::Duration;
 
 use push_crypto::{PublicKey, vapid::Verified};
 
+use super::Limits;
 use crate::{
     AgentId, Content, Handle, Message, Mono, Refusal, SealingKeyId, Slot, SubscriptionId, Ttl, Urgency,
     store::{Command, Completion, Item},
@@ -38,6 +39,9 @@ pub enum Input {
     Store(Completion),
     /// Stop promising: refuse what is new, end monitors with 200, be done by then.
     Drain(Mono),
+    /// The operator's: these bounds from now on. Nothing ends by it: what is there stays, even beyond a lower bound, and
+    /// what a timer was set by counts until that timer has fired. What was sent too fast is worked off as fast as before.
+    Limits(Box<Limits>),
     /// A deadline of [`Output::Wait`] has come; early or late ticks do no harm.
     Tick,
 }

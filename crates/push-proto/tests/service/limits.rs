@@ -189,3 +189,25 @@ fn a_crowded_store() {
     world.pass(3);
     world.subscribe(None);
 }
+
+/// G5: what is there beyond a lower bound stays, and counts.
+#[test]
+fn a_lower_bound_ends_nothing() {
+    let mut world = World::new();
+    let to = world.subscribe(None);
+    let monitor = world.monitor(Target::Set(to.0), 8);
+    let sent: Vec<_> = (0..3).map(|number| world.send(message(to, &number.to_string())).handle).collect();
+    assert_eq!(world.write_all(monitor), sent);
+    let lower = Limits { monitors: 0, agent_monitors: 1, unacknowledged: 1, ..Limits::default() };
+    world.handle(Input::Limits(Box::new(lower)));
+    assert!(world.response(monitor).is_none());
+    let later = world.send(message(to, "later")).handle;
+    assert!(world.take_bodies(monitor).is_empty(), "three are unacknowledged, and there may be one");
+    for handle in sent {
+        world.acknowledge(handle);
+    }
+    assert_eq!(world.write_all(monitor), [later]);
+    let other = world.subscribe(None);
+    let over = world.monitor(Target::Set(other.0), 8);
+    assert_eq!(refusal(&world.response(over).expect("refused")).status(), 503);
+}

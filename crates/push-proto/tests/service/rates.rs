@@ -278,3 +278,28 @@ fn a_receipt_subscription_too_many_does_not_use_up_the_receiver() {
     }
     assert!(is_accepted(&mut world, message(to, "x")));
 }
+
+/// G5, 8030-8.4-1: rates change while they are used. What was sent too fast is not forgotten by that, unless there is no
+/// rate any more.
+#[test]
+fn rates_change_while_they_are_used() {
+    let slow = Limits { messages: Rate::new(1, 2), new_agents: Rate::new(1, 2), ..Limits::default() };
+    let mut world = world(Limits::default());
+    let to = world.subscribe(None);
+    world.handle(Input::Limits(Box::new(slow)));
+    assert!(is_accepted(&mut world, message(to, "x")) && is_accepted(&mut world, message(to, "x")));
+    assert!(!is_accepted(&mut world, message(to, "x")));
+    world.handle(Input::Limits(Box::new(Limits { messages: Rate::new(1, 4), ..slow })));
+    assert!(is_accepted(&mut world, message(to, "x")) && is_accepted(&mut world, message(to, "x")));
+    assert!(!is_accepted(&mut world, message(to, "x")), "two of the four were taken before");
+    world.handle(Input::Limits(Box::new(Limits { rated_agents: 0, ..slow })));
+    for _ in 0..5 {
+        assert!(is_accepted(&mut world, message(to, "x")), "nobody is kept in mind");
+    }
+    world.handle(Input::Limits(Box::new(slow)));
+    assert!(is_accepted(&mut world, message(to, "x")) && is_accepted(&mut world, message(to, "x")));
+    world.handle(Input::Limits(Box::new(Limits { messages: None, ..slow })));
+    assert!(is_accepted(&mut world, message(to, "x")));
+    world.handle(Input::Limits(Box::new(slow)));
+    assert!(is_accepted(&mut world, message(to, "x")), "without a rate there is no debt");
+}

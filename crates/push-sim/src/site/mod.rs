@@ -531,6 +531,7 @@ fn kind_of(input: &Input) -> InputKind {
             Completion::Availability(_) => InputKind::Availability,
         },
         Input::Drain(_) => InputKind::Drain,
+        Input::Limits(_) => InputKind::Limits,
         Input::Tick => InputKind::Tick,
     }
 }

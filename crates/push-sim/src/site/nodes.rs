@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use push_proto::{
     Mono, Now, Seed, UnixTime,
-    service::{Config, Input, Service},
+    service::{Config, Input, Limits, Service},
 };
 
 use super::{Letter, LinkId, Shard, Site, limits};
@@ -24,20 +24,21 @@ pub(crate) enum State {
 }
 
 impl Site {
-    /// A shard that knows nothing yet.
+    /// A shard that knows nothing yet, and is told its bounds while it may serve already, as an operator does.
     pub(super) fn shard(&mut self, index: usize) -> Shard {
         self.lives = self.lives.wrapping_add(1);
         let count = u16::from(self.shape.shards);
         let number = u16::try_from(index).unwrap_or(0);
         let config =
-            Config { shard: number % count, shards: count, sweeper: index == 0, limits: limits(&self.shape) };
+            Config { shard: number % count, shards: count, sweeper: index == 0, limits: Limits::default() };
+        let told = Input::Limits(Box::new(limits(&self.shape)));
         let mut seed = [self.lives; 32];
         seed[0] = u8::try_from(index).unwrap_or(0);
         self.truth.restarted(index);
         Shard {
             service: Service::new(config, &Seed::from_octets(seed)),
             channel: self.vault.attach(),
-            mailbox: VecDeque::new(),
+            mailbox: VecDeque::from([Letter::Reply(told)]),
             waiting: 0,
             // It is polled as soon as it is there.
             deadline: Some(Mono::ZERO),

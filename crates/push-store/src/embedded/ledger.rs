@@ -87,6 +87,13 @@ impl<E: Engine> Ledger<E> {
         Ok(ledger)
     }
 
+    /// From now on by these bounds.
+    pub(super) const fn reconfigure(&mut self, quotas: Quotas) {
+        self.quotas = quotas;
+        // By them somebody may be idle already.
+        self.idle_from = UnixTime::from_secs(0);
+    }
+
     /// Forgets everything but what is durable.
     pub(super) fn reopen(&mut self) -> Result<(), OpenError> {
         self.view.reopen()?;

@@ -93,6 +93,7 @@ enum Work {
     Reopen(mpsc::Sender<Result<(), OpenError>>),
     Probe(ProbeAnswer),
     Snapshot(mpsc::Sender<Result<Snapshot, Outage>>),
+    Quotas(Box<Quotas>),
 }
 
 impl Embedded {
@@ -159,6 +160,19 @@ impl Embedded {
         }
         self.shared.wake.notify_one();
         answer.recv().unwrap_or(Err(Outage::Shut(OpenError::Closed)))
+    }
+
+    /// Changes the bounds while it runs: for the commands that come after this call. What is there beyond a lower bound
+    /// stays; who has become idle by a shorter time ends with the next sweep.
+    pub fn reconfigure(&self, quotas: Quotas) {
+        let mut queue = self.shared.lock();
+        if queue.closed {
+            return;
+        }
+        queue.waiting = quotas.waiting;
+        queue.work.push_back(Work::Quotas(Box::new(quotas)));
+        drop(queue);
+        self.shared.wake.notify_one();
     }
 
     /// Why a command failed last; forgotten when a store that was down is reopened. Set before the command's
@@ -272,6 +286,7 @@ impl Shared {
                     }
                     Work::Probe(answer) => answer(writer.probe(&mut to(&sinks))),
                     Work::Snapshot(reply) => drop(reply.send(writer.snapshot(&mut to(&sinks)))),
+                    Work::Quotas(quotas) => writer.reconfigure(*quotas),
                 }
             }
             writer.commit(&mut to(&sinks));
@@ -308,7 +323,7 @@ impl Drop for LastOrders<'_> {
                 }
                 Work::Probe(answer) => answer(Err(Outage::Shut(OpenError::Closed))),
                 // Whoever waits for these sees a channel close.
-                Work::Attach(_) | Work::Reopen(_) | Work::Snapshot(_) => {}
+                Work::Attach(_) | Work::Reopen(_) | Work::Snapshot(_) | Work::Quotas(_) => {}
             }
         }
     }

@@ -84,6 +84,12 @@ impl<E: Engine> Writer<E> {
         })
     }
 
+    /// From now on by these bounds; see [`Embedded::reconfigure`](super::Embedded::reconfigure).
+    pub const fn reconfigure(&mut self, quotas: Quotas) {
+        self.quotas = quotas;
+        self.ledger.reconfigure(quotas);
+    }
+
     /// Lets one shard in.
     pub const fn attach(&mut self) -> Client {
         let client = Client(self.clients);

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::server::{
         mailbox::{Letter, Mailbox},
-        memory::Memory,
+        memory::{Memory, Room},
     };
 
     const MONITOR: Exchange = Exchange { origin: 0, number: 1 };
@@ -166,7 +166,8 @@ mod tests {
     }
 
     fn push(exchange: Exchange, delivery: u64, mailbox: &Mailbox, item: &Item) -> Push {
-        let memory = Memory::new(Limits::default(), Arc::clone(&mailbox.tally));
+        let limits = Limits::default();
+        let memory = Memory::new(Room::new(&limits), limits.retry_after, Arc::clone(&mailbox.tally));
         Push::new(exchange, Delivery(delivery), mailbox.clone(), item, memory.open().account())
     }
 
