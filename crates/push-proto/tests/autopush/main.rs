@@ -1,0 +1,18 @@
+//! Mozilla's push protocol through its public surface: frames, and sessions of a real service over the memory store, in
+//! simulated time.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is wrong fails"
+)]
+
+mod agent;
+mod broadcasts;
+mod delivering;
+mod frames;
+mod table;
+mod takeover;
+mod world;
