@@ -13,6 +13,7 @@ mod agent;
 mod broadcasts;
 mod delivering;
 mod frames;
+mod secrets;
 mod subscribing;
 mod table;
 mod takeover;
