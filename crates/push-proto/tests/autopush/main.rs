@@ -17,4 +17,5 @@ mod secrets;
 mod subscribing;
 mod table;
 mod takeover;
+mod time;
 mod world;
