@@ -21,7 +21,7 @@ pub(crate) struct Notified {
 }
 
 impl Notified {
-    fn of(frame: &Value) -> Self {
+    pub(crate) fn of(frame: &Value) -> Self {
         assert_eq!(frame["messageType"], "notification", "{frame}");
         let text = |name: &str| frame[name].as_str().map(str::to_owned);
         let body = text("data").map(|data| Base64UrlUnpadded::decode_vec(&data).unwrap());

@@ -10,9 +10,11 @@
 )]
 
 mod agent;
+mod alone;
 mod broadcasts;
 mod delivering;
 mod frames;
+mod properties;
 mod secrets;
 mod subscribing;
 mod table;

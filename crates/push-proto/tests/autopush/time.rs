@@ -189,6 +189,23 @@ fn frames_without_a_bound() {
     assert_eq!(world.closed(who), None);
 }
 
+/// it comes again, and has missed nothing.
+#[test]
+fn a_connection_ends_with_the_longest_monitor() {
+    let limits = service::Limits { monitor: Duration::from_secs(100), ..service::Limits::default() };
+    let mut world = World::with(Config::default(), limits);
+    let (who, uaid, endpoint) = world.subscriber();
+    world.send(&endpoint, "x");
+    for _ in 0..2 {
+        assert_eq!(world.closed(who), None);
+        world.pass_secs(50);
+        world.pong(who);
+    }
+    assert_eq!(world.closed(who).map(|close| close.unwrap().code()), Some(1000));
+    let who = world.reconnect(&uaid);
+    assert_eq!(world.bodies(who), ["x"]);
+}
+
 /// One frame for each notification is owed.
 #[test]
 fn acknowledgements_of_what_was_delivered_are_no_flood() {

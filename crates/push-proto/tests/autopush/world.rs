@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::Method;
 use push_crypto::{Provider, capability::Keyring, rustcrypto};
 use push_proto::{
-    AgentId, Handle, Mono, Now, Outcome, Seed, UnixTime,
+    AgentId, Handle, Mono, Now, Outcome, Seed, Ttl, UnixTime,
     autopush::{Ask, Came, Close, Config, Input as Said, Monitored, Output as Effect, Session},
     service::{
         self, Delivery, Exchange, Input, Monitor, Output, Request, Response, Service, Target, Transfer,
@@ -55,7 +55,7 @@ pub(crate) struct Line {
     /// Texts that it has not taken yet.
     inbox: VecDeque<String>,
     /// Pushes that nothing was reported of yet.
-    under_way: BTreeMap<Delivery, Exchange>,
+    under_way: BTreeMap<Delivery, (Exchange, Handle)>,
     /// How often a monitor was asked for.
     pub(crate) watches: usize,
 }
@@ -81,6 +81,10 @@ pub(crate) struct World {
     pub(crate) ended: BTreeSet<Handle>,
     /// Every request of sessions, in order.
     pub(crate) asked: Vec<Request>,
+    /// What was written of each monitor's, in order.
+    written: BTreeMap<Exchange, Vec<Handle>>,
+    /// Messages that were accepted to be kept, in order.
+    accepted: Vec<Handle>,
 }
 
 impl World {
@@ -111,6 +115,8 @@ impl World {
             ending: BTreeMap::new(),
             ended: BTreeSet::new(),
             asked: Vec::new(),
+            written: BTreeMap::new(),
+            accepted: Vec::new(),
         };
         world.settle();
         world
@@ -345,10 +351,34 @@ impl World {
         for _ in 0..100_000 {
             let busy = (0..self.lines.len()).filter(|who| self.poll_line(*who)).count();
             if !self.poll_service() && busy == 0 {
-                return;
+                return self.check_bounds();
             }
         }
         panic!("it does not come to rest");
+    }
+
+    /// G5
+    fn check_bounds(&self) {
+        let limits = &self.config.limits;
+        for who in 0..self.lines.len() {
+            let asked = |origin: &&Origin| matches!(origin, Origin::Ask(of, _) if *of == who);
+            let asked = self.origins.values().filter(asked).count();
+            assert!(asked < limits.requests + limits.updates, "requests of one connection");
+            let line = &self.lines[who];
+            let waits = !line.room || line.close.is_some();
+            assert!(waits || line.under_way.is_empty(), "what became of a push is told");
+        }
+    }
+
+    /// G3: what is new to a monitor comes in the order in which it was accepted.
+    pub(crate) fn check_order(&self) {
+        for written in self.written.values() {
+            let mut seen = BTreeSet::new();
+            let new = written.iter().filter(|handle| seen.insert(**handle));
+            let places: Vec<_> =
+                new.filter_map(|handle| self.accepted.iter().position(|it| it == handle)).collect();
+            assert!(places.is_sorted(), "out of order: {places:?}");
+        }
     }
 
     /// Whether there was anything to do.
@@ -380,6 +410,9 @@ impl World {
                 assert!(self.lines[who].room);
                 self.lines[who].told.push(text);
                 if let Some(push) = push {
+                    let (monitor, handle) = self.lines[who].under_way[&push];
+                    self.written.entry(monitor).or_default().push(handle);
+                    assert!(!self.ended.contains(&handle), "G2: written after its end");
                     self.report(who, push, Transfer::Written);
                 }
             }
@@ -409,7 +442,7 @@ impl World {
     }
 
     fn report(&mut self, who: Who, push: Delivery, transfer: Transfer) {
-        let exchange = self.lines[who].under_way.remove(&push).expect("reported once");
+        let (exchange, _) = self.lines[who].under_way.remove(&push).expect("reported once");
         self.service.handle(Input::Pushed(exchange, push, transfer), self.now);
     }
 
@@ -460,6 +493,11 @@ impl World {
         }
         match self.origins.get(&exchange).copied().expect("somebody's") {
             Origin::Test => {
+                if let Response::Accepted(accepted) = &response
+                    && accepted.ttl > Ttl::ZERO
+                {
+                    self.accepted.push(accepted.handle);
+                }
                 assert!(self.answers.insert(exchange, response).is_none(), "answered once");
             }
             Origin::Ask(who, ask) => self.give(who, Said::Answered(ask, response)),
@@ -471,8 +509,9 @@ impl World {
         match self.origins.get(&exchange).copied().expect("somebody's") {
             Origin::Monitor(who, _) => {
                 assert!(!self.ended.contains(&item.handle()), "G2: after its end");
-                self.lines[who].under_way.insert(push, exchange);
-                let under_way = self.lines[who].under_way.values().filter(|of| **of == exchange).count();
+                let line = &mut self.lines[who];
+                line.under_way.insert(push, (exchange, item.handle()));
+                let under_way = line.under_way.values().filter(|(of, _)| *of == exchange).count();
                 assert!(under_way <= usize::try_from(CREDIT).unwrap(), "within the credit");
                 self.monitored(exchange, Monitored::Push(push, item));
             }
