@@ -50,6 +50,7 @@ impl Rhythm {
     }
 
     /// The same, as if one had just been too long: nobody tells that of the connections before.
+    #[cfg(feature = "wire")]
     pub(crate) const fn patient(self, bounds: &Keepalive) -> Self {
         Self { patience: bounds.patience, ..self }
     }
