@@ -408,7 +408,8 @@ impl World {
             Output::Retract(exchange, push) => self.monitored(exchange, Monitored::Retract(push)),
             Output::Retire(exchange) => drop(self.origins.remove(&exchange).expect("retired once")),
             Output::Wait(..) => {
-                let Some(command) = self.commands.pop_front().filter(|_| !self.held) else { return false };
+                let command = if self.held { None } else { self.commands.pop_front() };
+                let Some(command) = command else { return false };
                 let mut said = Vec::new();
                 self.memory.run(self.client, command, &mut |_, completion| said.push(completion));
                 self.completed(said);
