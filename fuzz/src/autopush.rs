@@ -209,7 +209,7 @@ impl World {
             ttl: Ttl::from_secs(script.pick(&[0, 1, 70, 6000])),
             urgency: script.pick(&Urgency::ALL),
             topic: script.flag().then(|| script.slot(2)),
-            receipt: if script.octet() % 4 == 0 { ReceiptRequest::New } else { ReceiptRequest::No },
+            receipt: if script.octet().is_multiple_of(4) { ReceiptRequest::New } else { ReceiptRequest::No },
             sender: None,
             content: Content { body, ..Content::default() },
         }));
