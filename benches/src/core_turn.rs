@@ -281,7 +281,10 @@ impl Backend for Stub {
             Command::Read(ticket, _) => emit(Completion::Read(ticket, None::<Item>)),
             Command::Watch(ticket, _) => emit(Completion::Watching(ticket)),
             Command::Expire(ticket, _) => {
-                emit(Completion::Expired(ticket, push_proto::store::Sweep { ended: 0, expired: 0, more: false }));
+                emit(Completion::Expired(
+                    ticket,
+                    push_proto::store::Sweep { ended: 0, expired: 0, more: false },
+                ));
             }
             Command::Unwatch(_) | Command::Offer(_) => {}
         }

@@ -4,6 +4,7 @@
 
 mod aesgcm;
 mod agent_state;
+mod autopush;
 mod capability;
 mod declarative;
 mod event_reader;
@@ -31,6 +32,7 @@ mod vapid;
 
 pub use aesgcm::aesgcm;
 pub use agent_state::agent_state;
+pub use autopush::autopush;
 pub use capability::capability;
 pub use declarative::declarative;
 pub use event_reader::event_reader;
@@ -59,6 +61,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("aesgcm", aesgcm),
     ("agent_state", agent_state),
+    ("autopush", autopush),
     ("capability", capability),
     ("declarative", declarative),
     ("event_reader", event_reader),

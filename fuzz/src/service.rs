@@ -141,7 +141,8 @@ impl World {
                 let set = (script.flag() && !self.agents.is_empty())
                     .then(|| Named { agent: script.pick(&self.agents), sealed_by: KEY });
                 // A few names, so that they meet.
-                let id = (named == 1).then(|| SubscriptionId::from_octets([u8::try_from(script.below(3)).unwrap_or(0); 16]));
+                let id = (named == 1)
+                    .then(|| SubscriptionId::from_octets([u8::try_from(script.below(3)).unwrap_or(0); 16]));
                 Request::Subscribe(Subscribe { set: set.into(), id, restricted_to: None })
             }
             2..=5 => Request::Send(self.message(script)),

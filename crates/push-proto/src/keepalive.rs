@@ -49,6 +49,12 @@ impl Rhythm {
         Self { interval: good.unwrap_or_else(|| within(bounds, bounds.first)), good, patience: 0 }
     }
 
+    /// The same, as if one had just been too long: nobody tells that of the connections before.
+    #[cfg(feature = "wire")]
+    pub(crate) const fn patient(self, bounds: &Keepalive) -> Self {
+        Self { patience: bounds.patience, ..self }
+    }
+
     /// What is worth keeping, in whole milliseconds.
     pub(crate) fn learned(&self) -> Option<Duration> {
         self.good.map(|good| Duration::from_millis(u64::try_from(good.as_millis()).unwrap_or(u64::MAX)))

@@ -1,9 +1,12 @@
 //! What user agents say.
 
 use alloc::{borrow::Cow, boxed::Box, collections::BTreeMap, string::String, vec::Vec};
-use core::fmt;
+use core::{fmt, marker::PhantomData};
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{ChannelId, Limits};
 use crate::{KeyError, PublicKey, Urgency};
@@ -75,17 +78,8 @@ impl Frame {
         if text.len() > limits.frame_octets {
             return Err(FrameError::TooLarge);
         }
-        let wrong = |error: serde_json::Error| match error.is_data() {
-            true => FrameError::Members,
-            false => FrameError::Json,
-        };
-        if !text.trim_ascii_start().starts_with('{') {
-            // serde takes the members of a list for those of an object.
-            return Err(
-                serde_json::from_str::<IgnoredAny>(text).map_or_else(wrong, |_other| FrameError::Members)
-            );
-        }
-        let members: Members<'_> = serde_json::from_str(text).map_err(wrong)?;
+        let Object(members) = serde_json::from_str::<Object<Members<'_>>>(text)
+            .map_err(|error| if error.is_data() { FrameError::Members } else { FrameError::Json })?;
         let Some(kind) = members.message_type.as_deref() else {
             return if members == Members::default() { Ok(Self::Ping) } else { Err(FrameError::NoType) };
         };
@@ -104,7 +98,9 @@ impl Frame {
                 if updates.len() > limits.updates {
                     return Err(FrameError::TooManyUpdates);
                 }
-                Ok(Self::Ack(updates.into_iter().map(|update| Secret(update.version.into())).collect()))
+                Ok(Self::Ack(
+                    updates.into_iter().map(|Object(update)| Secret(update.version.into())).collect(),
+                ))
             }
             "nack" => Ok(Self::Nack { code: members.code.and_then(|code| u16::try_from(code).ok()) }),
             "broadcast_subscribe" => {
@@ -144,7 +140,7 @@ struct Members<'a> {
     key: Option<Cow<'a, str>>,
     code: Option<i64>,
     #[serde(borrow)]
-    updates: Option<Vec<Update<'a>>>,
+    updates: Option<Vec<Object<Update<'a>>>>,
     broadcasts: Option<Broadcasts>,
     #[serde(borrow)]
     min: Option<Cow<'a, str>>,
@@ -155,6 +151,28 @@ struct Members<'a> {
 struct Update<'a> {
     #[serde(borrow)]
     version: Cow<'a, str>,
+}
+
+/// An object. What is derived alone would take an array for one, too, its elements for the members in their order.
+#[derive(Debug, PartialEq, Eq)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Object(PhantomData)).map(Self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<PhantomData<T>> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 /// Why a frame means nothing.

@@ -46,8 +46,10 @@ impl Pulse {
         self.rhythm.learned()
     }
 
+    /// A connection that a proxy cut for its silence just ends, so it may have been too long to try more than this: not at
+    /// once again, or each connection would be cut soon.
     pub(super) fn recall(&mut self, limits: &Limits, learned: Duration) {
-        self.rhythm = Rhythm::new(&limits.keepalive, Some(learned));
+        self.rhythm = Rhythm::new(&limits.keepalive, Some(learned)).patient(&limits.keepalive);
         self.next(self.heard);
     }
 

@@ -9,7 +9,7 @@ use super::{Broadcasts, ChannelId};
 use crate::{Content, ContentField, Message};
 
 /// A frame to a user agent.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "messageType", rename_all = "snake_case")]
 pub(super) enum Reply<'a> {
     Hello {
@@ -41,7 +41,7 @@ pub(super) enum Reply<'a> {
 }
 
 /// A version, or what is wrong with each that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Broadcast {
     Version(String),
@@ -49,7 +49,7 @@ pub(super) enum Broadcast {
 }
 
 /// A message. User agents take an empty `data` for an error, so a message without a body has none, nor `headers`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Notification<'a> {
     #[serde(rename = "channelID")]
     channel: ChannelId,
@@ -61,7 +61,7 @@ pub(super) struct Notification<'a> {
 }
 
 /// How its body is encrypted; the older codings say more here than in the body (`legacy-1`).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Headers<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<Cow<'a, str>>,

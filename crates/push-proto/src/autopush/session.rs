@@ -5,7 +5,7 @@ use alloc::{
     string::{String, ToString as _},
     sync::Arc,
 };
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use super::{
     Broadcasts, ChannelId, Close, Config, Frame,
@@ -39,7 +39,7 @@ pub enum Input<'a> {
 }
 
 /// A message of the WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Came<'a> {
     /// A text message.
     Text(&'a str),
@@ -47,6 +47,17 @@ pub enum Came<'a> {
     Binary,
     /// A ping, which the carrier answers, or a pong.
     Control,
+}
+
+/// What user agents say has capabilities in it (G6).
+impl fmt::Debug for Came<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text(..)",
+            Self::Binary => "Binary",
+            Self::Control => "Control",
+        })
+    }
 }
 
 /// What becomes of a monitor.
@@ -63,7 +74,7 @@ pub enum Monitored {
 }
 
 /// One effect of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Output {
     /// Write a text message; report it as written if it carries a push.
     Frame(String, Option<Delivery>),
@@ -83,10 +94,27 @@ pub enum Output {
     Wait(Option<Mono>),
 }
 
+/// What user agents are told has capabilities and payloads in it (G6).
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(_, delivery) => {
+                f.debug_tuple("Frame").field(&format_args!("..")).field(delivery).finish()
+            }
+            Self::Retracted(delivery) => f.debug_tuple("Retracted").field(delivery).finish(),
+            Self::Ping => f.write_str("Ping"),
+            Self::Ask(ask, request) => f.debug_tuple("Ask").field(ask).field(request).finish(),
+            Self::Monitor(ask, monitor) => f.debug_tuple("Monitor").field(ask).field(monitor).finish(),
+            Self::Identified(agent) => f.debug_tuple("Identified").field(agent).finish(),
+            Self::Close(close) => f.debug_tuple("Close").field(close).finish(),
+            Self::Wait(until) => f.debug_tuple("Wait").field(until).finish(),
+        }
+    }
+}
+
 /// One connection of a user agent, from its opening handshake to its end.
 ///
 /// One owner drives it by [`Session::handle`] and [`Session::poll`]: after each input, poll until [`Output::Wait`].
-#[derive(Debug)]
 pub struct Session {
     config: Arc<Config>,
     stage: Stage,
@@ -111,7 +139,21 @@ pub struct Session {
     owed: u32,
 }
 
-#[derive(Debug)]
+/// Where it stands, without what it says and is told (G6).
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Silent { .. } => "silent",
+            Stage::Greeting { .. } => "greeting",
+            Stage::Open(_) => "open",
+            Stage::Closed => "closed",
+        };
+        let mut debug = f.debug_struct("Session");
+        debug.field("stage", &stage).field("asked", &self.asked).field("last", &self.last);
+        debug.finish_non_exhaustive()
+    }
+}
+
 enum Stage {
     /// `hello` has not come.
     Silent { fresh: AgentId, until: Mono },
@@ -219,8 +261,8 @@ impl Session {
         if let Some(output) = self.waiting.pop_front() {
             return output;
         }
-        let hello = if let Stage::Silent { until, .. } = self.stage { Some(until) } else { None };
-        if hello.is_some_and(|until| until <= now.mono) {
+        let mut hello = if let Stage::Silent { until, .. } = self.stage { Some(until) } else { None };
+        if hello.take_if(|until| *until <= now.mono).is_some() {
             self.close(Close::NoHello);
         }
         if !room {

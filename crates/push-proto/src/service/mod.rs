@@ -288,6 +288,7 @@ impl Service {
         match asked {
             Asked::Send(arriving) => self.placed(exchange, &arriving, completion, now),
             Asked::Subscribe(..)
+            | Asked::Draw(..)
             | Asked::Confirm(..)
             | Asked::Acknowledge(_)
             | Asked::Drop(_)

@@ -1,6 +1,6 @@
 //! What peers ask of the store beside sending: subscribe, acknowledge, read, unsubscribe; and the operator: give up.
 
-use alloc::vec::Vec;
+use alloc::vec;
 
 use super::{
     Exchange, Response, Service, Set, Subscribe, Subscribed, Target,
@@ -18,21 +18,28 @@ impl Service {
     /// RFC 8030 §4: every subscription belongs to an agent, which is its set.
     pub(super) fn subscribe(&mut self, exchange: Exchange, subscribe: Subscribe, now: Now) {
         let Subscribe { set, id, restricted_to } = subscribe;
-        let mut batch = Vec::with_capacity(2);
         let agent = set
             .agent()
             .unwrap_or_else(|| AgentId::on_shard(self.entropy.id(), self.config.shard, self.config.shards));
-        if set.is_new() {
-            let record = AgentRecord { kind: AgentKind::UserAgent, created: now.wall };
-            batch.push(Operation::CreateAgent(agent, record));
-        }
         let subscription = id.unwrap_or_else(|| SubscriptionId::from_octets(self.entropy.id()));
         let record = SubscriptionRecord { created: now.wall, restricted_to };
-        batch.push(Operation::CreateSubscription(agent, subscription, record.clone()));
+        let create = Operation::CreateSubscription(agent, subscription, record.clone());
         let set_sealed_by = if let Set::Joined(set) = set { Some(set.sealed_by) } else { None };
         let subscribed = Subscribed { agent, subscription, set_sealed_by };
-        let pending = Pending::Asked(exchange, Asked::Subscribe(subscribed, record));
-        self.effects.ask(pending, |ticket| Command::Apply(ticket, batch));
+        let make =
+            Operation::CreateAgent(agent, AgentRecord { kind: AgentKind::UserAgent, created: now.wall });
+        let (asked, batch) = match set {
+            Set::New => (Asked::Subscribe(subscribed, record), vec![make, create]),
+            Set::Drawn(_) => (Asked::Draw(subscribed, record), vec![make, create]),
+            Set::Joined(_) => (Asked::Subscribe(subscribed, record), vec![create]),
+        };
+        self.effects.ask(Pending::Asked(exchange, asked), |ticket| Command::Apply(ticket, batch));
+    }
+
+    /// The set of its drawn id is there: an earlier attempt made it, though nobody was told.
+    fn join_drawn(&mut self, exchange: Exchange, subscribed: Subscribed, record: SubscriptionRecord) {
+        let create = Operation::CreateSubscription(subscribed.agent, subscribed.subscription, record.clone());
+        self.effects.apply(Pending::Asked(exchange, Asked::Subscribe(subscribed, record)), create);
     }
 
     /// RFC 8030 §6.2.
@@ -78,7 +85,13 @@ impl Service {
         }
         let result = if let Completion::Applied(_, mut results) = completion { results.pop() } else { None };
         match (asked, result) {
-            (Asked::Subscribe(subscribed, record), Some(Ok(Done::Created))) => {
+            (Asked::Draw(subscribed, record), Some(Err(Unmet::Exists))) => {
+                self.join_drawn(exchange, subscribed, record);
+            }
+            (
+                Asked::Subscribe(subscribed, record) | Asked::Draw(subscribed, record),
+                Some(Ok(Done::Created)),
+            ) => {
                 self.effects.totals.subscribed += 1;
                 self.watched.subscribed(subscribed.agent, subscribed.subscription, &record);
                 self.effects.respond(exchange, Response::Subscribed(subscribed));
@@ -88,13 +101,13 @@ impl Service {
                 let pending = Pending::Asked(exchange, Asked::Confirm(subscribed, record));
                 self.effects.ask(pending, |ticket| Command::Load(ticket, load));
             }
-            (Asked::Subscribe(..), Some(Err(Unmet::NoAgent))) => {
+            (Asked::Subscribe(..) | Asked::Draw(..), Some(Err(Unmet::NoAgent))) => {
                 self.effects.refuse(exchange, Refusal::SET_INVALID);
             }
-            (Asked::Subscribe(..), Some(Err(Unmet::Full))) => {
+            (Asked::Subscribe(..) | Asked::Draw(..), Some(Err(Unmet::Full))) => {
                 self.effects.refuse(exchange, Refusal::SET_FULL)
             }
-            (Asked::Subscribe(..), Some(Err(Unmet::Crowded))) => {
+            (Asked::Subscribe(..) | Asked::Draw(..), Some(Err(Unmet::Crowded))) => {
                 self.effects.refuse(exchange, Refusal::CROWDED.retry_in(self.config.limits.retry_after));
             }
             (asked @ (Asked::Acknowledge(handle) | Asked::Drop(handle)), Some(Ok(Done::Ended))) => {

@@ -31,6 +31,8 @@ pub(super) enum Pending {
 #[derive(Debug)]
 pub(super) enum Asked {
     Subscribe(Subscribed, SubscriptionRecord),
+    /// The same, with the set, whose id was drawn before.
+    Draw(Subscribed, SubscriptionRecord),
     /// The subscription is there already: is it the same?
     Confirm(Subscribed, SubscriptionRecord),
     Send(Arriving),
