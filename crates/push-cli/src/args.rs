@@ -3,7 +3,10 @@
 use std::{convert::Infallible, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
-use push_proto::{PublicKey, Topic, Ttl, Urgency, wire::PublicUrl};
+use push_proto::{
+    PublicKey, Topic, Ttl, Urgency,
+    wire::{PublicUrl, WebSocketAt},
+};
 use push_tokio::TrustedProxies;
 use webpush::{Proxy, ProxyError};
 
@@ -11,6 +14,7 @@ use crate::{
     bounds::Bounds,
     log::Level,
     sockets::{Place, mode},
+    websocket,
 };
 
 /// A push service, a sender and a receiver of web push messages (RFC 8030, 8291, 8292).
@@ -443,6 +447,19 @@ pub(crate) struct ServeArgs {
     /// Also take tokens of senders who leave the port out of `aud`, where the public URL has one
     #[arg(long, env = "WEBPUSH_PORTLESS_AUDIENCE", value_parser = FalseyValueParser::new())]
     pub(crate) portless_audience: bool,
+    /// Where below the public URL user agents connect by WebSocket, as Firefox does; by default at the public URL itself
+    #[arg(long, value_name = "PATH", value_parser = websocket::path, env = "WEBPUSH_WEBSOCKET_PATH")]
+    pub(crate) websocket_path: Option<WebSocketAt>,
+    /// Let pages of this origin connect by WebSocket, and of no other; by default all may. User agents send none, or that of
+    /// the service
+    #[arg(long, value_name = "ORIGIN", env = "WEBPUSH_WEBSOCKET_ORIGIN", value_delimiter = ',')]
+    pub(crate) websocket_origin: Vec<String>,
+    /// Nobody connects by WebSocket
+    #[arg(long, env = "WEBPUSH_NO_WEBSOCKET", value_parser = FalseyValueParser::new())]
+    pub(crate) no_websocket: bool,
+    /// Tell user agents that connect by WebSocket the version of a broadcast, if they have another
+    #[arg(long, value_name = "ID=VERSION", value_parser = websocket::broadcast, env = "WEBPUSH_BROADCAST", value_delimiter = ',')]
+    pub(crate) broadcast: Vec<(String, String)>,
     /// Tell Prometheus how it is, by GET /metrics at this address. There are no secrets in it, but it is nobody else's
     /// business: prefer an address of this machine
     #[arg(long, value_name = "ADDR", env = "WEBPUSH_METRICS")]

@@ -28,9 +28,8 @@ pub(crate) fn run(config: &Config, told: &[Told]) -> Result<()> {
     }
     let public_url = serve::public_url(config, &config.listen)?;
     output::line(&format!("public URL {public_url}"))?;
-    firefox::preferences(&public_url)
-        .iter()
-        .try_for_each(|preference| output::line(&format!("Firefox: {preference}")))
+    let preferences = config.websocket.as_ref().map(|at| firefox::preferences(&public_url, at));
+    preferences.iter().flatten().try_for_each(|preference| output::line(&format!("Firefox: {preference}")))
 }
 
 fn transport(config: &Config) -> Result<String> {

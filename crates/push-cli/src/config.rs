@@ -1,8 +1,8 @@
 //! What `serve` is to do, once it is known to make sense.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use push_proto::wire::PublicUrl;
+use push_proto::wire::{PublicUrl, WebSocketAt};
 use push_tokio::TrustedProxies;
 
 use crate::{
@@ -33,6 +33,10 @@ pub(crate) struct Config {
     pub(crate) draft_vapid: bool,
     /// Whether `aud` may lack the port.
     pub(crate) portless_audience: bool,
+    /// Where user agents connect by WebSocket, if they may.
+    pub(crate) websocket: Option<WebSocketAt>,
+    /// What they are told the version of.
+    pub(crate) broadcasts: BTreeMap<String, String>,
     /// How long the end may take.
     pub(crate) drain: Duration,
     pub(crate) bounds: Bounds,
@@ -66,6 +70,8 @@ impl ServeArgs {
                 .hint("listen on 127.0.0.1 or [::1]; behind a proxy use --behind-proxy"));
         }
         check_public_url(self.public_url.as_ref(), &transport)?;
+        let websocket = self.websocket_path.unwrap_or_default().only_from(self.websocket_origin);
+        let websocket = (!self.no_websocket).then_some(websocket);
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Ok(Config {
             data: self.data,
@@ -80,6 +86,8 @@ impl ServeArgs {
             transport,
             draft_vapid: self.draft_vapid,
             portless_audience: self.portless_audience,
+            websocket,
+            broadcasts: self.broadcast.into_iter().collect(),
             runtime: self.runtime,
             shards: self.shards.unwrap_or_else(processors),
             drain: self.drain,

@@ -1,15 +1,10 @@
 //! What a Firefox must be told to use this push service.
 
-use push_proto::wire::PublicUrl;
+use push_proto::wire::{PublicUrl, WebSocketAt};
 
 /// The preferences of about:config, a line each: name and value.
-///
-/// The WebSocket door of a service is at its public URL with a slash behind.
-pub(crate) fn preferences(public_url: &PublicUrl) -> Vec<String> {
-    let url = public_url.to_string();
-    // https becomes wss, http ws (RFC 6455 §3).
-    let door = url.strip_prefix("http").unwrap_or(&url);
-    let mut preferences = vec![format!("dom.push.serverURL = ws{door}/")];
+pub(crate) fn preferences(public_url: &PublicUrl, at: &WebSocketAt) -> Vec<String> {
+    let mut preferences = vec![format!("dom.push.serverURL = {}", at.url(public_url))];
     if !public_url.origin().is_https() {
         preferences.push("dom.push.testing.allowInsecureServerURL = true".to_owned());
     }
@@ -22,7 +17,7 @@ mod tests {
 
     #[test]
     fn the_door_is_at_the_public_url() {
-        let preferences = |url: &str| preferences(&PublicUrl::parse(url).unwrap());
+        let preferences = |url: &str| preferences(&PublicUrl::parse(url).unwrap(), &WebSocketAt::default());
         assert_eq!(preferences("https://push.example"), ["dom.push.serverURL = wss://push.example/"]);
         assert_eq!(preferences("https://e.example:444/x/"), ["dom.push.serverURL = wss://e.example:444/x/"]);
         assert_eq!(

@@ -9,7 +9,7 @@
 //! | [`serve`], [`check`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`], [`doctor`] | the commands |
 //! | [`reload`] | SIGHUP while it serves |
 //! | [`metrics`] | what `serve` tells Prometheus |
-//! | [`sockets`] | where `serve` listens |
+//! | [`sockets`], [`websocket`] | where `serve` listens, and what flags say of user agents that come by WebSocket |
 //! | [`supervisor`] | what systemd is told |
 //! | [`firefox`] | what a browser is to be told |
 //! | [`sealing`], [`dev_ca`], [`tls`], [`vapid`], [`files`] | keys and certificates on disk |
@@ -45,6 +45,7 @@ mod sockets;
 mod supervisor;
 mod tls;
 mod vapid;
+mod websocket;
 
 use std::process::ExitCode;
 

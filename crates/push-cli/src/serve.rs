@@ -9,8 +9,8 @@ use std::{
 
 use push_crypto::capability::Keyring;
 use push_proto::{
-    Seed,
-    wire::{self, Door, PublicUrl, WebSocketAt},
+    Seed, autopush,
+    wire::{self, Door, PublicUrl},
 };
 use push_store::{Embedded, Failure, OpenError};
 use push_tokio::{Listen, Server, ServerTls};
@@ -51,7 +51,7 @@ pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
         shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
         service: config.bounds.service(),
         limits: config.bounds.carrier(),
-        autopush: push_proto::autopush::Config::default(),
+        autopush: autopush::Config { broadcasts: config.broadcasts.clone(), ..autopush::Config::default() },
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
@@ -76,8 +76,10 @@ pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
             .inspect_err(|error| tracing::warn!(%error, "no backups while this runs: no control socket"));
         let places: Vec<_> = bound.iter().map(|bound| bound.place.to_string()).collect();
         output::line(&format!("listening on {}, public URL {public_url}", places.join(" and ")))?;
-        let preferences = firefox::preferences(&public_url);
-        output::note(&format!("for Firefox set in about:config\n  {}", preferences.join("\n  ")));
+        if let Some(at) = &config.websocket {
+            let preferences = firefox::preferences(&public_url, at);
+            output::note(&format!("for Firefox set in about:config\n  {}", preferences.join("\n  ")));
+        }
         let supervisor = Supervisor::of_environment();
         supervisor.ready();
         let mut service = Reloadable { server, store, tls: operators, told, drain: config.drain };
@@ -122,8 +124,8 @@ fn tell_metrics(listener: TcpListener, server: Server) -> Result<()> {
 /// With everything that the operator wants to be let in.
 fn door(config: &Config, keyring: Keyring, public_url: PublicUrl) -> Door {
     let provider = push_crypto::aws_lc::provider();
-    let door = Door::new(Arc::new(keyring), public_url, provider, wire::Limits::default())
-        .with_websocket(WebSocketAt::default());
+    let door = Door::new(Arc::new(keyring), public_url, provider, wire::Limits::default());
+    let door = config.websocket.clone().into_iter().fold(door, Door::with_websocket);
     let door = if config.draft_vapid { door.with_draft_vapid() } else { door };
     if config.portless_audience { door.with_portless_audience() } else { door }
 }

@@ -3,27 +3,53 @@
 use base64ct::{Base64, Encoding as _};
 use http::{HeaderMap, HeaderName, Method, header, request::Parts};
 
-use super::Door;
+use super::{Door, PublicUrl, public_url::SUBSCRIBE};
 use crate::Refusal;
 
-/// Where user agents connect by WebSocket, and which may.
+/// Where user agents connect by WebSocket, and which may. By default all may, at the public URL itself.
+///
+/// ```
+/// # use push_proto::wire::WebSocketAt;
+/// let at = WebSocketAt::below("push/ws").unwrap().only_from(["https://push.example".to_owned()]);
+/// assert!(WebSocketAt::below("/ws").is_none() && WebSocketAt::below("subscribe").is_none());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebSocketAt {
-    /// Below the public URL, without a slash in front; empty for the public URL itself.
-    pub path: String,
-    /// The values of `Origin` that are let in; none for all. Whoever sends no `Origin`, as only browsers' pages must, is let
-    /// in as well.
-    pub origins: Option<Vec<String>>,
+    path: String,
+    origins: Vec<String>,
+}
+
+impl WebSocketAt {
+    /// At this path below the public URL: steps of letters, digits, `-` and `_`, with slashes between them. None for what is
+    /// no such path, or where user agents subscribe.
+    #[must_use]
+    pub fn below(path: &str) -> Option<Self> {
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+        let is_path = path.split('/').all(|step| !step.is_empty() && step.bytes().all(plain));
+        (is_path && path != SUBSCRIBE).then(|| Self { path: path.to_owned(), origins: Vec::new() })
+    }
+
+    /// The URL of it: to Firefox, `dom.push.serverURL`. `ws` for `http`, `wss` for `https` (RFC 6455 §3).
+    #[must_use]
+    pub fn url(&self, public_url: &PublicUrl) -> String {
+        let url = public_url.to_string();
+        let rest = url.strip_prefix("http").unwrap_or(&url);
+        format!("ws{rest}/{}", self.path)
+    }
+
+    /// The same, for these values of `Origin` only; for all if there are none. Who sends no `Origin`, which only browsers' pages
+    /// must, is let in as well.
+    #[must_use]
+    pub fn only_from(self, origins: impl IntoIterator<Item = String>) -> Self {
+        Self { origins: origins.into_iter().collect(), ..self }
+    }
 }
 
 impl Door {
-    /// The URL to which user agents connect by WebSocket, if they may: to Firefox, `dom.push.serverURL`.
+    /// The URL to which user agents connect by WebSocket, if they may.
     #[must_use]
     pub fn websocket_url(&self) -> Option<String> {
-        let at = self.websocket.as_ref()?;
-        let url = self.url.to_string();
-        let rest = url.strip_prefix("http")?;
-        Some(format!("ws{rest}/{}", at.path))
+        self.websocket.as_ref().map(|at| at.url(&self.url))
     }
 
     /// Whether a request is for a WebSocket here, and whether it may have one: its answer is 101, or 200 to HTTP/2.
@@ -61,7 +87,7 @@ fn opening(head: &Parts, protocol: Option<&str>, at: &WebSocketAt) -> Result<(),
         return Err(Refusal::UPGRADE_REQUIRED);
     }
     let refused = |origin: &http::HeaderValue| {
-        at.origins.as_ref().is_some_and(|origins| !origins.iter().any(|known| origin == known.as_str()))
+        !at.origins.is_empty() && !at.origins.iter().any(|known| origin == known.as_str())
     };
     if headers.get(header::ORIGIN).is_some_and(refused) {
         return Err(Refusal::ORIGIN_REFUSED);

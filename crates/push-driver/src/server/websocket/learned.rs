@@ -36,3 +36,22 @@ impl Learned {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_learned_is_bounded() {
+        let mut learned = Learned::new(2);
+        let [first, second, third] = [1, 2, 3].map(|octet| AgentId::from_octets([octet; 16]));
+        let secs = Duration::from_secs;
+        learned.learn(first, secs(55));
+        learned.learn(second, secs(80));
+        learned.learn(second, secs(120));
+        assert_eq!((learned.of(first), learned.of(second)), (Some(secs(55)), Some(secs(120))));
+        learned.learn(third, secs(60));
+        assert_eq!((learned.of(first), learned.of(second)), (None, Some(secs(120))));
+        assert_eq!(learned.of(third), Some(secs(60)));
+    }
+}
