@@ -38,7 +38,7 @@ impl ServerTls {
     /// let read = || Ok::<_, std::io::Error>((std::fs::read("chain.pem")?, std::fs::read("key.pem")?));
     /// let (certificates, key) = read()?;
     /// let tls = ServerTls::from_pem(&certificates, &key)?;
-    /// let listen = Listen { listener, tls: Some(tls.clone()) };
+    /// let listen = Listen::new(listener, Some(tls.clone()));
     /// // Later, when the files are new:
     /// let (certificates, key) = read()?;
     /// tls.replace(&certificates, &key)?;

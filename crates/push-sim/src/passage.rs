@@ -201,8 +201,8 @@ fn status_of(response: &Response) -> (u16, Option<RetryAfter>) {
     match response {
         Response::Subscribed(_) => (201, None),
         Response::Accepted(accepted) => (if accepted.receipt.is_some() { 202 } else { 201 }, None),
-        Response::Message(_) | Response::MonitorEnded { empty: false } => (200, None),
-        Response::Done | Response::MonitorEnded { empty: true } => (204, None),
+        Response::Message(_) | Response::MonitorEnded { empty: false, .. } => (200, None),
+        Response::Done | Response::MonitorEnded { empty: true, .. } => (204, None),
         Response::Refused(refusal) => {
             let wait = refusal.retry_after().map(|wait| Duration::from_secs(wait.as_secs().max(1)));
             (refusal.status(), wait.map(RetryAfter::In))

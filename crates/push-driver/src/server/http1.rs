@@ -82,14 +82,15 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         () = caller.account().is_cut_off() => return None,
         () = shut => return None,
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "connection failed");
-        return None;
-    }
     let parts = connection.into_inner().into_parts();
     let mut io = parts.io.into_inner();
-    if let Some(knock) = patience.upgraded() {
-        return Some(Upgraded { knock, io, read: parts.read_buf });
+    match served {
+        Ok(()) => {
+            if let Some(knock) = patience.upgraded() {
+                return Some(Upgraded { knock, io, read: parts.read_buf });
+            }
+        }
+        Err(error) => tracing::debug!(%error, "connection failed"),
     }
     // Whoever does not take part in that is cut off.
     drop(within(&local.runtime, local.limits.pong, io.shutdown()).await);

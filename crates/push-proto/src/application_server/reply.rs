@@ -61,7 +61,7 @@ impl Sender {
             Class::Rejected => self.rejected(flight, rejection, now),
             Class::Throttled(scope) => self.throttled(flight, (to, scope), &response, now),
             Class::Transient => {
-                let wait = self.backoff(flight, &response, now);
+                let (_, wait) = self.backoff(flight, &response, now);
                 let last = Verdict::Transient(Transient { said: Some(rejection), sent: true });
                 self.retry(flight.job, wait, last, now);
             }
@@ -133,7 +133,7 @@ impl Sender {
                 now,
             );
         }
-        let wait = self.backoff(flight, response, now);
+        let (told, wait) = self.backoff(flight, response, now);
         if scope == Scope::PushResource {
             // Too much for that one, or its queue is full; the others are not concerned.
             let until = self.config.limits.pause_ends(wait, now);
@@ -141,7 +141,7 @@ impl Sender {
         } else {
             self.pause(&flight.audience.origin, wait, false, now);
         }
-        self.retry(flight.job, wait, Verdict::Throttled(Throttled { wait, said }), now);
+        self.retry(flight.job, wait, Verdict::Throttled(Throttled { wait: told, said }), now);
     }
 
     /// Without an answer. Whether it is sent again depends on what a second message would do:
@@ -164,7 +164,7 @@ impl Sender {
             if !replaces && !self.config.repeat {
                 return self.conclude(flight.job, last);
             }
-            let wait = self.backoff(flight, &Response::default(), now);
+            let (_, wait) = self.backoff(flight, &Response::default(), now);
             return self.retry(flight.job, wait, last, now);
         }
         let backoff = self.config.limits.backoff;
@@ -179,16 +179,17 @@ impl Sender {
         self.retry(flight.job, wait, last, now);
     }
 
-    /// What the service said and a little more, as others were told the same; or else more with every attempt.
-    fn backoff(&mut self, flight: &Flight, response: &Response, now: Now) -> Duration {
+    /// How long to wait as the service said, and a little more, as others were told the same; or else more with every
+    /// attempt.
+    fn backoff(&mut self, flight: &Flight, response: &Response, now: Now) -> (Duration, Duration) {
         let attempts = self.queue.get_mut(flight.job).map_or(1, |queued| queued.attempts);
         let own = self.config.limits.backoff.wait(attempts, &mut self.entropy);
         let told = response.retry_after.map(|after| after.wait(now));
         // "At once" would be all attempts in one moment.
-        let Some(told) = told.filter(|wait| !wait.is_zero()) else { return own };
+        let Some(told) = told.filter(|wait| !wait.is_zero()) else { return (own, own) };
         let spread = (told / SPREAD_PART).min(self.config.limits.spread);
         let spread = u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX);
-        told.saturating_add(Duration::from_nanos(self.entropy.below(spread.saturating_add(1))))
+        (told, told.saturating_add(Duration::from_nanos(self.entropy.below(spread.saturating_add(1)))))
     }
 }
 

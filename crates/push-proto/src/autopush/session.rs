@@ -86,7 +86,8 @@ pub enum Output {
     Ask(Ask, Request),
     /// Ask for a monitor, with credit as it is for connections; give [`Input::Monitored`].
     Monitor(Ask, Monitor),
-    /// This is the user agent: give [`Session::learned`] of its last connection to [`Session::recall`].
+    /// This is the user agent: give [`Session::learned`] of its last connection to [`Session::recall`]. It comes again if
+    /// what it claimed to be has gone, and it has got another name and a subscription.
     Identified(AgentId),
     /// Write a close frame, or without one just leave: nobody is there. Nothing comes after it.
     Close(Option<Close>),
@@ -163,6 +164,17 @@ enum Stage {
     Open(Party),
     /// A close frame was said.
     Closed,
+}
+
+impl Stage {
+    /// Whose set is monitored.
+    const fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::Greeting { claimed, .. } => Some(claimed.agent),
+            Self::Open(Party { agent, standing: Standing::Made { .. } }) => Some(*agent),
+            Self::Silent { .. } | Self::Open(_) | Self::Closed => None,
+        }
+    }
 }
 
 /// Who is there.
@@ -498,16 +510,21 @@ impl Session {
 
     fn ended(&mut self, response: &Response, door: &Door) {
         self.monitor = None;
-        let refusal = if let Response::Refused(refusal) = response { Some(*refusal) } else { None };
-        let gone = refusal.is_some_and(|refusal| refusal.status() == Refusal::NOT_FOUND.status());
-        match (&self.stage, refusal) {
-            (Stage::Greeting { fresh, broadcasts, .. }, _) if gone => {
+        let Response::Refused(refusal) = response else {
+            return match (self.stage.agent(), response) {
+                // It has lasted as long as monitors do; or the service drains, and says so to the next.
+                (Some(agent), Response::MonitorEnded { taken_over: false, .. }) => self.watch(agent),
+                _another_connection => self.close(Close::TakenOver),
+            };
+        };
+        match &self.stage {
+            Stage::Greeting { fresh, broadcasts, .. } if refusal.reason() == Refusal::NOT_FOUND.reason() => {
                 let (fresh, broadcasts) = (*fresh, broadcasts.clone());
                 self.welcome_new(fresh, &broadcasts, door);
             }
-            (_, Some(_)) if gone => self.close(Close::Ended),
-            (_, Some(refusal)) => self.close(Close::TryAgainLater(refusal.reason())),
-            (_, None) => self.close(Close::TakenOver),
+            _ if refusal.reason() == Refusal::NOT_FOUND.reason() => self.close(Close::Ended),
+            _ if refusal.reason() == Refusal::DRAINING.reason() => self.close(Close::Draining),
+            _ => self.close(Close::TryAgainLater(refusal.reason())),
         }
     }
 

@@ -107,8 +107,8 @@ impl Monitor {
     }
 
     /// The response that ends it in good order: 200, or 204 if its peer set a bound and nothing came (`8030-6-8`).
-    pub(super) const fn end(&self) -> Response {
-        Response::MonitorEnded { empty: self.bounded && !self.pushed }
+    pub(super) const fn end(&self, taken_over: bool) -> Response {
+        Response::MonitorEnded { empty: self.bounded && !self.pushed, taken_over }
     }
 
     /// The connection can take `more` pushes.

@@ -293,6 +293,8 @@ pub enum Response {
     MonitorEnded {
         /// It was bounded by `Prefer: wait` and nothing was pushed: 204.
         empty: bool,
+        /// A newer monitor of the same target has taken its place.
+        taken_over: bool,
     },
     /// Refused; says who erred.
     Refused(Refusal),

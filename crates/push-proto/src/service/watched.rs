@@ -45,7 +45,7 @@ impl Watched {
     pub(super) fn open(&mut self, exchange: Exchange, wanted: &Wanted, turn: &mut Turn<'_>) {
         let target = wanted.target;
         if self.monitors.contains_key(&target) {
-            self.end(target, None, turn);
+            self.end_with(target, |monitor| monitor.end(true), turn);
         } else if self.monitors.len() >= turn.limits.monitors {
             return turn.effects.refuse(exchange, Refusal::OVERLOADED.retry_in(turn.limits.retry_after));
         } else if self.targets(target.agent()).len() >= turn.limits.agent_monitors {
@@ -322,10 +322,13 @@ impl Watched {
 
     /// Ends a monitor: with a refusal, or in good order.
     fn end(&mut self, target: Target, refusal: Option<Refusal>, turn: &mut Turn<'_>) {
+        self.end_with(target, |monitor| refusal.map_or_else(|| monitor.end(false), Response::Refused), turn);
+    }
+
+    fn end_with(&mut self, target: Target, response: impl FnOnce(&Monitor) -> Response, turn: &mut Turn<'_>) {
         let Some(monitor) = self.remove(target, turn) else { return };
         monitor.retract_all(turn);
-        let response = refusal.map_or_else(|| monitor.end(), Response::Refused);
-        turn.effects.respond(monitor.exchange, response);
+        turn.effects.respond(monitor.exchange, response(&monitor));
     }
 
     fn remove(&mut self, target: Target, turn: &mut Turn<'_>) -> Option<Monitor> {

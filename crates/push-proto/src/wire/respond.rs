@@ -21,8 +21,10 @@ impl Door {
             Response::Subscribed(subscribed) => fresh(self.subscribed(*subscribed)),
             Response::Accepted(accepted) => fresh(self.accepted(accepted)),
             Response::Message(message) => self.message(message),
-            Response::Done | Response::MonitorEnded { empty: true } => fresh(empty(StatusCode::NO_CONTENT)),
-            Response::MonitorEnded { empty: false } => fresh(empty(StatusCode::OK)),
+            Response::Done | Response::MonitorEnded { empty: true, .. } => {
+                fresh(empty(StatusCode::NO_CONTENT))
+            }
+            Response::MonitorEnded { empty: false, .. } => fresh(empty(StatusCode::OK)),
             Response::Refused(refusal) => fresh(ErrorBody::Problem.response(refusal)),
         };
         dated(response, now)

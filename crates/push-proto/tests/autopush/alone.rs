@@ -86,7 +86,7 @@ fn response(which: usize) -> Response {
     let handle = message().handle;
     match which {
         0 => Response::Done,
-        1 => Response::MonitorEnded { empty: false },
+        1 => Response::MonitorEnded { empty: false, taken_over: true },
         2 => Response::Refused(Refusal::NOT_FOUND),
         3 => Response::Refused(Refusal::STORE_UNAVAILABLE),
         _ => Response::Subscribed(Subscribed {

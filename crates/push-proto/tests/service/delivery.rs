@@ -140,7 +140,7 @@ fn rfc8030_6_7_wait_0_pushes_all_that_is_stored_and_ends_with_200() {
     assert_eq!(world.write_all(monitor).len(), 2, "8030-6.1-4, within its credit");
     assert!(world.response(monitor).is_none(), "9113-8.4-4: not before the last push is written");
     assert_eq!(world.write_all(monitor).len(), 1);
-    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false })));
+    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false, .. })));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn rfc8030_6_8_wait_0_with_nothing_to_push_ends_with_204() {
     let wanted = Monitor { target: Target::Set(to.0), urgency: Urgency::VeryLow, wait: Some(Duration::ZERO) };
     let monitor = world.start(Request::Monitor(wanted));
     assert!(
-        matches!(world.response(monitor), Some(Response::MonitorEnded { empty: true })),
+        matches!(world.response(monitor), Some(Response::MonitorEnded { empty: true, .. })),
         "without credit too"
     );
 }
@@ -165,12 +165,12 @@ fn rfc7240_4_3_1_a_bounded_wait_ends_in_time() {
     world.pass(4);
     assert!(world.response(idle).is_none());
     world.pass(1);
-    assert!(matches!(world.response(idle), Some(Response::MonitorEnded { empty: true })));
+    assert!(matches!(world.response(idle), Some(Response::MonitorEnded { empty: true, .. })));
     let exchange = *busy.insert(world.monitor_with(wanted, 8));
     world.send(message(to, "x"));
     world.write_all(exchange);
     world.pass(5);
-    assert!(matches!(world.response(exchange), Some(Response::MonitorEnded { empty: false })));
+    assert!(matches!(world.response(exchange), Some(Response::MonitorEnded { empty: false, .. })));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_newer_monitor_of_the_same_target_ends_the_older_and_inherits_what_is_unackn
     assert!(world.response(older).is_none(), "a member's monitor and a set's coexist");
     assert_eq!(world.write_all(member), [accepted.handle]);
     let newer = world.monitor(Target::Set(to.0), 8);
-    assert!(matches!(world.response(older), Some(Response::MonitorEnded { empty: false })));
+    assert!(matches!(world.response(older), Some(Response::MonitorEnded { empty: false, .. })));
     assert_eq!(world.write_all(newer), [accepted.handle]);
     assert!(matches!(world.acknowledge(accepted.handle), Response::Done));
     world.pass(200);

@@ -185,6 +185,6 @@ fn rfc8030_7_2_3_expired_messages_leave_no_trace() {
         let wait = Some(Duration::ZERO);
         let monitor = Monitor { target: Target::Set(to.0), urgency: Urgency::VeryLow, wait };
         let monitor = world.monitor_with(monitor, 8);
-        assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: true })), "204");
+        assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: true, .. })), "204");
     }
 }

@@ -109,7 +109,7 @@ fn how_long_a_monitor_stays() {
     world.pass(99);
     assert!(world.response(monitor).is_none());
     world.pass(1);
-    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false })), "A-11");
+    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false, .. })), "A-11");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_drain_ends_monitors_and_finishes_what_is_in_flight() {
     let post = world.start(Request::Send(message(to, "y")));
     let deadline = world.now().mono.after(Duration::from_secs(10));
     world.handle(Input::Drain(deadline));
-    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false })));
+    assert!(matches!(world.response(monitor), Some(Response::MonitorEnded { empty: false, .. })));
     assert!(!world.service.is_drained());
     assert_eq!(refusal(&world.ask(Request::Read(sent.handle))).reason(), Refusal::DRAINING.reason());
     let acknowledge = world.start(Request::Acknowledge(sent.handle));

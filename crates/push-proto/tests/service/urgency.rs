@@ -49,7 +49,7 @@ fn rfc8030_5_3_5_a_snapshot_has_nothing_below_the_wanted_urgency() {
                 let expected = if urgency >= wanted { vec![sent.handle] } else { vec![] };
                 assert_eq!(world.write_all(monitor), expected, "{urgency:?} to {wanted:?}, set: {set}");
                 let ended = world.response(monitor);
-                let Some(Response::MonitorEnded { empty }) = ended else { panic!("{ended:?}") };
+                let Some(Response::MonitorEnded { empty, .. }) = ended else { panic!("{ended:?}") };
                 assert_eq!(empty, expected.is_empty(), "{urgency:?} to {wanted:?}: 204 or 200");
                 let monitor = world.monitor_with(snapshot(Urgency::VeryLow), 8);
                 assert_eq!(world.write_all(monitor), [sent.handle], "8030-5.3-6");

@@ -85,8 +85,8 @@ fn receipts_and_ends_are_as_they_are_written() {
     }
     let busy = Refusal::STORE_UNAVAILABLE.retry_in(core::time::Duration::from_millis(4001));
     for (response, data) in [
-        (Response::MonitorEnded { empty: false }, "{\"status\":200}"),
-        (Response::MonitorEnded { empty: true }, "{\"status\":200}"),
+        (Response::MonitorEnded { empty: false, taken_over: false }, "{\"status\":200}"),
+        (Response::MonitorEnded { empty: true, taken_over: false }, "{\"status\":200}"),
         (Response::Refused(Refusal::NOT_FOUND), "{\"status\":404,\"reason\":\"not-found\"}"),
         (Response::Refused(busy), "{\"status\":503,\"reason\":\"store-unavailable\",\"retry_after\":5}"),
     ] {

@@ -90,8 +90,8 @@ fn a_message_by_itself() {
 fn endings_without_a_body() {
     for (response, status) in [
         (Response::Done, 204),
-        (Response::MonitorEnded { empty: true }, 204),
-        (Response::MonitorEnded { empty: false }, 200),
+        (Response::MonitorEnded { empty: true, taken_over: false }, 204),
+        (Response::MonitorEnded { empty: false, taken_over: false }, 200),
     ] {
         let response = respond(&response);
         assert_eq!(response.status(), status);
