@@ -238,6 +238,7 @@ curl_streams() {
     done
     # Open when it comes, not only stored.
     subscribe http2
+    : >"$work/live"
     curl --silent --no-buffer --max-time 20 --cacert "$ca" --http1.1 --header 'Accept: text/event-stream' \
         "$subscription" >"$work/live" &
     local listening=$!
