@@ -8,7 +8,8 @@ problem=''     # the section and reason of the last refusal
 status=''      # of the last response: its code,
 version=''     # its HTTP version,
 origin=''      # the service in use,
-data=''        # its folder,
+data=''        # its folder, what it said of itself,
+ready=''
 ca=''          # and whom its certificate is signed by
 
 # say TEXT: one line on what was received.
@@ -42,9 +43,8 @@ start_at() {
     ca=$data/dev/ca.pem
 }
 
-# serve FLAGS..: a service that these flags say all of but its data folder. Sets $origin, $data and $log.
+# serve FLAGS..: a service that these flags say all of but its data folder. Sets $origin, $data, $ready and $log.
 serve() {
-    local ready
     data=$(mktemp -d "$work/service.XXXX")
     log=$data.log
     mkfifo "$data.ready"

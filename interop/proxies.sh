@@ -11,7 +11,7 @@ proxies_all() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
         -keyout "$work/proxy.key" -out "$work/proxy.pem" 2>/dev/null
-    for name in ${PROXIES:-nginx caddy}; do
+    for name in nginx caddy; do
         for place in unix tcp; do
             part=$name
             proxy_starts "$name" "$place"
@@ -20,6 +20,8 @@ proxies_all() {
             proxy_keeps_secrets "$name"
         done
     done
+    part=nginx
+    proxy_passes_tls
 }
 
 # free_port: one of localhost that was free a moment ago. Proxy and service have to know it both before they start.
@@ -41,15 +43,28 @@ proxy_starts() {
     serve --behind-proxy --public-url "https://localhost:$port" --listen "$listen" --trusted-proxy "$trusted" \
         --address-agent-rate 1 --address-agent-burst 40
     ca=$work/proxy.pem
-    folder=$(mktemp -d "$work/$1.XXXX")
-    proxy_log=$folder/log
-    "$1"_runs "$folder" "$port" "$behind" >"$proxy_log" 2>&1 &
-    proxy=$!
-    services+=("$proxy")
-    until curl --silent --cacert "$ca" --output /dev/null "$origin/readyz"; do
-        kill -0 "$proxy" || { cat "$proxy_log" >&2 && fail "$1 ended"; }
-    done
+    proxy_runs "$1"_runs "$port" "$behind"
     say "$("$1"_version), in front of a service at ${listen%%:*} with --trusted-proxy $trusted"
+}
+
+# proxy_runs COMMAND PORT BEHIND: runs it, and waits until the service is reached.
+proxy_runs() {
+    local folder
+    folder=$(mktemp -d "$work/proxy.XXXX")
+    proxy_log=$folder/log
+    "$1" "$folder" "${@:2}" >"$proxy_log" 2>&1 &
+    proxy=$!
+    # The service stays the last.
+    services=("$proxy" "${services[@]}")
+    until curl --silent --cacert "$ca" --output /dev/null "$origin/readyz"; do
+        kill -0 "$proxy" || { cat "$proxy_log" >&2 && fail "the proxy ended"; }
+    done
+}
+
+proxy_stops() {
+    kill -KILL "$proxy"
+    wait "$proxy" 2>/dev/null || true
+    services=("${services[@]:1}")
 }
 
 nginx_version() { nginx -v 2>&1 | sed 's/.*version: //'; }
@@ -92,6 +107,26 @@ caddy_runs() {
     HOME=$1 XDG_DATA_HOME=$1 XDG_CONFIG_HOME=$1 exec caddy run --adapter caddyfile --config "$1/Caddyfile"
 }
 
+# nginx_passes FOLDER PORT BEHIND: connections with their TLS, as they are.
+nginx_passes() {
+    cat >"$1/nginx.conf" <<END
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+master_process off;
+pid $1/pid;
+error_log stderr;
+events { }
+stream {
+    server {
+        listen 127.0.0.1:$2;
+        proxy_pass $3;
+        proxy_timeout 35m;
+    }
+}
+END
+    exec nginx -p "$1" -e stderr -c "$1/nginx.conf"
+}
+
 # doctor EXIT_CODE: walks through the proxy, and ends with this. What it says is in $work/walked.
 doctor() {
     local end=0
@@ -104,7 +139,7 @@ hop() { sed -n "s/.*\"hop\":\"$1\".*\"state\":\"\([a-z]*\)\".*/\1/p" "$work/walk
 
 proxy_carries() {
     local http name size
-    doctor 0 || cat "$work/walked"
+    doctor 0
     for name in connect health subscribe send 'event stream' acknowledge receipts unsubscribe \
         WebSocket register notification reconnect unregister; do
         equal "hop <$name> of webpush doctor" ok "$(hop "$name")"
@@ -116,6 +151,7 @@ proxy_carries() {
     subscribe http2
     request http2 GET "$subscription" --max-time 5
     say_refused 406 'RFC 8030 §6' "monitoring by server push" "$subscription"
+    proxy_is_listened_through
     curl_sends
     curl_acknowledges
     curl_streams
@@ -133,6 +169,21 @@ proxy_carries() {
     equal "status of 1000000 octets" 413 "$status"
     say "1000000 octets by HTTP/$version -> 413 of the proxy, $attempts times"
     curl_unsubscribes
+}
+
+# Our own user agent takes the event stream where there is no server push.
+proxy_is_listened_through() {
+    local listening
+    rm -f "$work/me.json" "$work/me.state"
+    # With a state it keeps its subscription, which a proxy could let end before the message is acknowledged.
+    timeout 60 "$webpush" listen --url "$origin" --ca "$ca" --subscription-out "$work/me.json" --state "$work/me.state" \
+        --count 1 --json >"$work/heard" 2>/dev/null &
+    listening=$!
+    until [[ -s $work/me.json ]]; do kill -0 "$listening" || fail "webpush listen ended"; done
+    "$webpush" send --to "$work/me.json" --ca "$ca" --wait-receipt 30 "through $part" >/dev/null || fail "webpush send: $?"
+    wait "$listening" || fail "webpush listen: $?"
+    matches "what webpush listen heard" "\"message\":\"through $part\"" "$(cat "$work/heard")"
+    say "webpush listen falls back to the event stream, hears webpush send, and its receipt comes"
 }
 
 # Of two clients one asks for too much, whatever it writes into the fields that name it; the other does not feel it.
@@ -153,8 +204,6 @@ proxy_tells_the_address() {
 # proxy_keeps_secrets NAME: nothing that it wrote of all this holds a URL, nor what it says of a service that is not there.
 proxy_keeps_secrets() {
     local number told
-    # The service is to be the last.
-    services=("$proxy" "${services[@]:0:${#services[@]}-1}")
     stop
     part=$1
     for number in 1 2 3; do
@@ -163,10 +212,23 @@ proxy_keeps_secrets() {
     done
     doctor 1
     say "502 while the service is away; webpush doctor says so: $(sed -n '$s/.*"said":"\([^"]*\)".*/\1/p' "$work/walked")"
-    kill -KILL "$proxy"
-    wait "$proxy" 2>/dev/null || true
-    services=("${services[@]:1}")
+    proxy_stops
     told=$(grep -cE '[A-Za-z0-9_-]{60,}' "$proxy_log") || true
     equal "lines of the proxy's log with a capability in them (G6)" 0 "$told"
     say "what it logged, $(wc -l <"$proxy_log") lines, holds no capability URL"
+}
+
+# What takes no HTTP apart loses nothing of it.
+proxy_passes_tls() {
+    local port
+    port=$(free_port)
+    start --public-url "https://localhost:$port"
+    proxy_runs nginx_passes "$port" "$(sed -n 's/^listening on \([0-9.:]*\),.*/\1/p' <<<"$ready")"
+    doctor 0
+    equal "hops of webpush doctor that are not ok" 0 "$(grep -vc '"state":"ok"' "$work/walked")"
+    say "TLS passed on as it is (stream): every hop of webpush doctor is ok, server push and RFC 8441 too"
+    grep -q 'HTTP/2 offers it too (RFC 8441)' "$work/walked" || fail "WebSockets by HTTP/2? <$(cat "$work/walked")>"
+    stop
+    part=nginx
+    proxy_stops
 }

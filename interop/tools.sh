@@ -10,6 +10,7 @@ tools() {
     need firefox-esr firefox-esr
     need certutil libnss3-tools
     need nginx nginx
+    [[ -e /usr/lib/nginx/modules/ngx_stream_module.so ]] || install libnginx-mod-stream
     need caddy caddy
     need openssl openssl
     need pkg-config pkg-config

@@ -166,10 +166,11 @@ fn pass(mut client: TcpStream, back: SocketAddr, habit: Habit) {
         return;
     }
     if head.contains("Upgrade: websocket") {
-        match habit {
-            Habit::KeepsUpgrade => head = head.replace("Upgrade: websocket", "X-Hop: none"),
-            Habit::Instead(answer) => return client.write_all(answer.as_bytes()).unwrap(),
-            _ => {}
+        if habit == Habit::KeepsUpgrade {
+            head = head.replace("Upgrade: websocket", "X-Hop: none");
+        }
+        if let Habit::Instead(answer) = habit {
+            return client.write_all(answer.as_bytes()).unwrap();
         }
     }
     if service.write_all(head.as_bytes()).is_err() {

@@ -20,7 +20,7 @@ use super::{
     report::{Report, Walked},
     way::{Answer, Hop, Offer, PROXY, Transport, Trouble, Way, in_time},
 };
-use crate::error::Result;
+use crate::{error::Result, files};
 
 /// Walks it, with a user agent of its own that ends its subscription.
 pub(super) async fn walk(report: &mut Report, way: &Way, url: &PublicUrl) -> Result<()> {
@@ -122,6 +122,11 @@ impl Socket {
         }
         let reply = self.ask(&hello, "hello").await?;
         Ok(text(&reply, "uaid").to_owned())
+    }
+
+    async fn end(mut self) -> Hop<()> {
+        let end = self.0.close(None);
+        in_time("the WebSocket does not end", end).await?.map_err(|error| broken(&error))
     }
 
     /// The next notification: its version and what it carries.
@@ -234,17 +239,18 @@ async fn reconnected(way: &Way, url: &PublicUrl, agent: UserAgent) -> Hop<Walked
 
 async fn unregistered(mut agent: UserAgent) -> Hop<Walked<()>> {
     agent.socket.ask(&unregister(), "unregister").await?;
+    agent.socket.end().await?;
     Ok(Walked::new((), "200: nothing is left of this walk"))
 }
 
-/// Ends the subscription by another connection, since the first may be broken, and hears nothing of it.
+/// Ends the subscription by another connection, since the first may be broken. Whether that worked it does not hear.
 async fn given_up(way: &Way, url: &PublicUrl, agent: UserAgent) -> Hop<()> {
     let UserAgent { socket, uaid, .. } = agent;
     drop(socket);
     let (mut socket, _) = Socket::open(way, url).await?;
     socket.hello(Some(&uaid)).await?;
     socket.say(&unregister()).await?;
-    in_time("the WebSocket does not end", socket.0.close(None)).await?.map_err(|error| broken(&error))
+    socket.end().await
 }
 
 fn unregister() -> Value {
@@ -264,11 +270,8 @@ async fn send(way: &Way, push: &PushUrl, body: &[u8]) -> Hop<()> {
 /// Why no WebSocket opens, which is nearly always a proxy's doing.
 fn unopened(error: &WsError) -> Trouble {
     let WsError::Http(response) = error else {
-        let what = match error {
-            WsError::Io(error) => format!("the connection is cut: {}", crate::files::why(error)),
-            other => format!("the answer to the upgrade is no good one: {other}"),
-        };
-        return Trouble::new(format!("no WebSocket opens, {what}"), UPGRADE);
+        let what = format!("no WebSocket opens, and the answer is no good one: {}", words(error));
+        return Trouble::new(what, UPGRADE);
     };
     let status = response.status();
     let body = response.body().as_deref().unwrap_or_default().to_vec().into();
@@ -300,12 +303,17 @@ fn unopened(error: &WsError) -> Trouble {
 }
 
 fn broken(error: &WsError) -> Trouble {
-    let what = match error {
-        WsError::Io(error) => crate::files::why(error),
-        WsError::ConnectionClosed | WsError::AlreadyClosed => "it ends without a word".to_owned(),
-        other => other.to_string(),
-    };
-    Trouble::new(format!("the WebSocket is cut: {what}"), CUT)
+    Trouble::new(format!("the WebSocket is cut: {}", words(error)), CUT)
+}
+
+fn words(error: &WsError) -> String {
+    if let WsError::Io(error) = error {
+        return files::why(error);
+    }
+    if matches!(error, WsError::ConnectionClosed | WsError::AlreadyClosed) {
+        return "it ends without a word".to_owned();
+    }
+    error.to_string()
 }
 
 /// A member of a frame, as text.
