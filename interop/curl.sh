@@ -124,10 +124,13 @@ curl_bad_urls() {
     gone "with padding" "$origin/p/$secret="
     gone "of the right length, made up" "$origin/p/$(octets 200 | base64 --wrap 0 | tr '+/' '-_' | head -c "${#secret}")"
     gone "that is short" "$origin/p/made-up"
-    for url in "$origin/" "$origin/p/" "$origin/nowhere"; do
+    for url in "$origin/p/" "$origin/nowhere"; do
         request http2 GET "$url"
         say_refused 404 'RFC 8030 §7.3' "$(path "$url")"
     done
+    request http1.1 GET "$origin/"
+    say_refused 426 'RFC 6455 §4.2' "the place of WebSockets, by a request for none,"
+    equal "Upgrade of the 426" websocket "$(field upgrade)"
 }
 
 # gone WHAT URL: for senders and receivers alike.
@@ -238,6 +241,7 @@ curl_streams() {
     done
     # Open when it comes, not only stored.
     subscribe http2
+    : >"$work/live"
     curl --silent --no-buffer --max-time 20 --cacert "$ca" --http1.1 --header 'Accept: text/event-stream' \
         "$subscription" >"$work/live" &
     local listening=$!

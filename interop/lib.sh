@@ -8,6 +8,8 @@ problem=''     # the section and reason of the last refusal
 status=''      # of the last response: its code,
 version=''     # its HTTP version,
 origin=''      # the service in use,
+data=''        # its folder, what it said of itself,
+ready=''
 ca=''          # and whom its certificate is signed by
 
 # say TEXT: one line on what was received.
@@ -37,18 +39,21 @@ start() { start_at 127.0.0.1:0 "$@"; }
 
 # start_at ADDRESS FLAGS..: as start, at this address.
 start_at() {
-    local data ready address=$1
-    shift
+    serve --listen "$1" --dev "${@:2}"
+    ca=$data/dev/ca.pem
+}
+
+# serve FLAGS..: a service that these flags say all of but its data folder. Sets $origin, $data, $ready and $log.
+serve() {
     data=$(mktemp -d "$work/service.XXXX")
     log=$data.log
     mkfifo "$data.ready"
-    "$webpush" --log debug serve --dev --listen "$address" --data "$data" "$@" >"$data.ready" 2>"$log" &
+    "$webpush" --log debug serve --data "$data" "$@" >"$data.ready" 2>"$log" &
     services+=($!)
     exec {stdout}<"$data.ready"
     IFS= read -r -t 60 -u "$stdout" ready || fail "the service did not say that it is ready"
     [[ $ready =~ public\ URL\ (https?://[a-z0-9.]+(:[0-9]+)?)$ ]] || fail "the ready line names no URL: <$ready>"
     origin=${BASH_REMATCH[1]}
-    ca=$data/dev/ca.pem
 }
 
 # stop: SIGTERM to the service started last, which must end in good order; then what it logged is looked through.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the run needs: found, or installed from Debian, npm, PyPI and crates.io; and the service, built.
 
-# tools: curl, nghttp, Node 18 or later, Chromium, Firefox, a Python, and what lock files name. Sets $python.
+# tools: curl, nghttp, Node 18 or later, Chromium, Firefox, nginx, Caddy, a Python, and what lock files name. Sets $python.
 tools() {
     need curl curl
     need nghttp nghttp2-client
@@ -9,6 +9,10 @@ tools() {
     need chromedriver chromium-driver
     need firefox-esr firefox-esr
     need certutil libnss3-tools
+    need nginx nginx
+    [[ -e /usr/lib/nginx/modules/ngx_stream_module.so ]] || install libnginx-mod-stream
+    need caddy caddy
+    need openssl openssl
     need pkg-config pkg-config
     pkg-config --exists openssl || install libssl-dev
     node_is_new || install nodejs

@@ -1,5 +1,10 @@
 //! `webpush doctor` through the real binary, at services that are well, and behind what breaks a hop.
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails loudly, its helpers too"
+)]
 
 mod support;
 
@@ -30,7 +35,7 @@ fn state_of(output: &Output, hop: &str) -> String {
     found.map(|(_, state)| state).unwrap_or_default()
 }
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 14] = [
     "connect",
     "health",
     "subscribe",
@@ -40,6 +45,11 @@ const ALL: [&str; 9] = [
     "acknowledge",
     "receipts",
     "unsubscribe",
+    "WebSocket",
+    "register",
+    "notification",
+    "reconnect",
+    "unregister",
 ];
 
 #[test]
@@ -52,6 +62,7 @@ fn all_is_well() {
     let well = ALL.map(|hop| (hop.to_owned(), "ok".to_owned()));
     assert_eq!(hops(&walked), well);
     assert!(stdout(&walked).contains("HTTP/2") && stdout(&walked).contains("clocks agree"));
+    assert!(stdout(&walked).contains("HTTP/2 offers it too (RFC 8441)"), "{}", stdout(&walked));
 
     let told = run(["doctor", &service.public_url, "--ca", &ca]);
     assert_eq!(told.status.code(), Some(0), "{}", stdout(&told));
@@ -121,6 +132,14 @@ enum Habit {
     Plain,
     /// The same, but saves up whatever comes after the head of an event stream.
     Buffers,
+    /// Asks the service for no WebSocket, as proxies do that were not told to.
+    KeepsUpgrade,
+    /// Says this instead of asking for a WebSocket, and hangs up.
+    Instead(&'static str),
+    /// Saves up whatever comes by a WebSocket from the first notification on.
+    HoldsNotifications,
+    /// Hangs up there.
+    CutsNotifications,
 }
 
 /// A proxy in front of a service that calls itself by its address.
@@ -142,7 +161,19 @@ fn pass(mut client: TcpStream, back: SocketAddr, habit: Habit) {
     let mut service = TcpStream::connect(back).unwrap();
     let mut first = [0; 4096];
     let Ok(length) = client.read(&mut first) else { return };
-    if first[..length].starts_with(b"PRI ") || service.write_all(&first[..length]).is_err() {
+    let mut head = String::from_utf8_lossy(&first[..length]).into_owned();
+    if head.starts_with("PRI ") {
+        return;
+    }
+    if head.contains("Upgrade: websocket") {
+        if habit == Habit::KeepsUpgrade {
+            head = head.replace("Upgrade: websocket", "X-Hop: none");
+        }
+        if let Habit::Instead(answer) = habit {
+            return client.write_all(answer.as_bytes()).unwrap();
+        }
+    }
+    if service.write_all(head.as_bytes()).is_err() {
         return;
     }
     let (mut from, mut to) = (client.try_clone().unwrap(), service.try_clone().unwrap());
@@ -152,11 +183,16 @@ fn pass(mut client: TcpStream, back: SocketAddr, habit: Habit) {
     });
     let (mut piece, mut saves_up) = ([0; 4096], false);
     while let Ok(length @ 1..) = service.read(&mut piece) {
+        let said = String::from_utf8_lossy(&piece[..length]);
+        let notified = said.contains("\"notification\"");
+        if notified && habit == Habit::CutsNotifications {
+            break;
+        }
+        saves_up |= notified && habit == Habit::HoldsNotifications;
         if !saves_up && client.write_all(&piece[..length]).is_err() {
             return;
         }
-        saves_up |= habit == Habit::Buffers
-            && String::from_utf8_lossy(&piece[..length]).contains("text/event-stream");
+        saves_up |= habit == Habit::Buffers && said.contains("text/event-stream");
     }
     drop(client.shutdown(Shutdown::Both));
 }
@@ -183,4 +219,59 @@ fn a_proxy_that_saves_the_stream_up_is_found_out() {
     assert!(stdout(&walked).contains("proxy_buffering off"), "{}", stdout(&walked));
     assert_eq!(state_of(&walked, "acknowledge"), "ok");
     assert_eq!(state_of(&walked, "unsubscribe"), "ok");
+}
+
+/// The WebSocket is broken, for a reason and with a way out that hold these words; the other ways are well.
+#[track_caller]
+fn assert_websocket_broken(habit: Habit, hop: &str, says: &[&str]) {
+    let folder = Folder::new();
+    let (url, _service) = behind(&folder, habit);
+    let walked = run(["doctor", &url, "--json"]);
+    assert_fails(&walked, 1, &["one hop is broken"]);
+    let told = stdout(&walked).lines().find(|line| line.contains(&format!("\"hop\":\"{hop}\"")));
+    let told = told.unwrap_or_else(|| panic!("no hop {hop}: {}", stdout(&walked)));
+    assert_eq!(state_of(&walked, hop), "broken", "{}", stdout(&walked));
+    for words in says {
+        assert!(told.contains(words), "{words:?} is not in {told}");
+    }
+    assert_eq!(state_of(&walked, "event stream"), "ok", "{}", stdout(&walked));
+    let opened = hop != "WebSocket";
+    assert_eq!(state_of(&walked, "register") == "ok", opened, "{}", stdout(&walked));
+}
+
+#[test]
+fn a_proxy_that_passes_no_upgrade_on_is_found_out() {
+    let says = ["426 upgrade-required", "pass Upgrade and Connection on"];
+    assert_websocket_broken(Habit::KeepsUpgrade, "WebSocket", &says);
+}
+
+#[test]
+fn what_comes_instead_of_a_websocket_is_told_apart() {
+    for (answer, says) in [
+        ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", ["404 Not Found", "with a slash behind"]),
+        (
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+            ["400 Bad", "pass Upgrade and Connection on"],
+        ),
+        (
+            "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n",
+            ["502 Bad Gateway", "does not reach the service"],
+        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", ["200 OK", "a page comes instead"]),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", ["no good one", "pass Upgrade and Connection on"]),
+        ("", ["no WebSocket opens", "pass Upgrade and Connection on"]),
+    ] {
+        assert_websocket_broken(Habit::Instead(answer), "WebSocket", &says);
+    }
+}
+
+#[test]
+fn a_websocket_whose_frames_do_not_come_is_found_out() {
+    let says = ["no notification came within 5 s", "as they come"];
+    assert_websocket_broken(Habit::HoldsNotifications, "notification", &says);
+    assert_websocket_broken(
+        Habit::CutsNotifications,
+        "notification",
+        &["the WebSocket is cut", "what stands between"],
+    );
 }

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | this one | the walk |
 //! | `way` | connections and requests, and what is wrong with them in words |
-//! | `carriers` | how messages come: server push and the event stream. A further one, such as a WebSocket, goes in here, and gets a hop of its own in [`walk`] |
+//! | `carriers` | how messages of RFC 8030 come: server push and the event stream |
+//! | `websocket` | how Firefox and UnifiedPush distributors have them |
 //! | `report` | what was found |
 
 mod carriers;
 mod report;
 mod way;
+mod websocket;
 
 use std::time::Duration;
 
@@ -61,7 +63,7 @@ async fn walk(report: &mut Report, way: &Way, url: &PublicUrl) -> Result<()> {
         report.hop("receipts", receipts(way, &sent).await)?;
     }
     report.hop("unsubscribe", unsubscribe(way, &subscription).await)?;
-    Ok(())
+    websocket::walk(report, way, url).await
 }
 
 /// What the service gave.
@@ -88,7 +90,7 @@ async fn health(way: &Way) -> Hop<Walked<()>> {
     let (said, advice) = match answer.status {
         StatusCode::OK => ("ready".to_owned(), None),
         StatusCode::SERVICE_UNAVAILABLE => {
-            let problem: Option<Value> = serde_json::from_slice(&answer.body).ok();
+            let problem = answer.problem();
             let reason = problem.as_ref().and_then(|problem| problem.get("reason")).and_then(Value::as_str);
             let what =
                 format!("not ready: {}", reason.unwrap_or("503, perhaps of a proxy that does not reach it"));
@@ -198,7 +200,7 @@ async fn streamed(mut events: Events, sent: &Sent) -> Hop<Walked<()>> {
                 "no event came within {} s after its message was accepted: a proxy saves the stream up",
                 EVENT.as_secs()
             ),
-            "switch buffering off for this service (nginx: proxy_buffering off; Caddy: flush_interval -1)",
+            "switch buffering off for this service (nginx: proxy_buffering off; Caddy passes event streams on at once)",
         ));
     };
     if body? != SECOND {
@@ -263,7 +265,7 @@ async fn unsubscribe(way: &Way, subscription: &Subscription) -> Hop<Walked<()>> 
 
 /// What a refusal says of itself; the service never names a capability in it.
 fn refused(what: &str, answer: &Answer) -> Trouble {
-    let problem: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let problem = answer.problem();
     let text = |name: &str| problem.as_ref().and_then(|problem| problem.get(name)).and_then(Value::as_str);
     match text("reason") {
         Some(reason) => Trouble::new(

@@ -13,6 +13,7 @@ use rustls::{
     CertificateError, ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
+use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -71,6 +72,15 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// What the service itself says of a refusal.
+    pub(super) fn problem(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body)
+            .ok()
+            .filter(|problem: &Value| problem.get("reason").is_some_and(Value::is_string))
+    }
 }
 
 impl Way {
