@@ -3,19 +3,20 @@
 use std::{collections::VecDeque, rc::Rc};
 
 use bytes::Bytes;
+use futures_channel::mpsc::unbounded;
+use futures_util::StreamExt as _;
 use http::Response as HttpResponse;
 use push_proto::{
     Mono, Refusal,
-    service::{Exchange, Monitor, Request, Transfer},
+    service::{Monitor, Request, Transfer},
     store::Item,
     wire::KEEPALIVE,
 };
-use tokio::sync::mpsc;
 
 use super::{
     connection::Caller,
     exchange::Local,
-    mailbox::{Admitted, Effect, Effects},
+    mailbox::{Admitted, Effect, Effected, Effects},
     push::Push,
 };
 use crate::{Runtime, runtime::within};
@@ -34,7 +35,7 @@ pub(super) struct EventStream<R> {
     caller: Rc<Caller>,
     admitted: Admitted,
     /// Bounded as [`Effects::Monitor`] says.
-    effected: mpsc::UnboundedReceiver<(Exchange, Effect)>,
+    effected: Effected,
     /// Pushes that the service has handed out and may still take back; bounded by the credit.
     waiting: VecDeque<(Push, Item)>,
     /// The last event.
@@ -52,7 +53,7 @@ pub(super) struct Piece {
 impl<R: Runtime> EventStream<R> {
     /// Asks for a monitor, and waits until it is open or is not to be.
     pub(super) async fn open(local: Rc<Local<R>>, caller: Rc<Caller>, monitor: Monitor) -> Begun<R> {
-        let (effects, effected) = mpsc::unbounded_channel();
+        let (effects, effected) = unbounded();
         let admitted = match local.submit(Request::Monitor(monitor), Effects::Monitor(effects)) {
             Ok(admitted) => admitted,
             Err(refusal) => return Begun::Response(local.refuse(&refusal)),
@@ -60,7 +61,7 @@ impl<R: Runtime> EventStream<R> {
         let waiting = VecDeque::new();
         let mut stream = Self { local, caller, admitted, effected, waiting, end: None, ended: false };
         loop {
-            match stream.effected.recv().await {
+            match stream.effected.next().await {
                 Some((_, Effect::Opened)) => return Begun::Stream(stream),
                 Some((_, Effect::Respond(response))) if stream.waiting.is_empty() => {
                     stream.admitted.answered();
@@ -103,7 +104,7 @@ impl<R: Runtime> EventStream<R> {
                 return None;
             }
             let (runtime, limits) = (self.local.runtime.clone(), self.local.limits);
-            match within(&runtime, limits.stream_keepalive, self.effected.recv()).await {
+            match within(&runtime, limits.stream_keepalive, self.effected.next()).await {
                 Some(Some((_, effect))) => self.effect(effect),
                 // The shard ended at the deadline of its drain.
                 Some(None) => self.ended = true,

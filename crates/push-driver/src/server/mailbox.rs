@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use push_proto::{
     AgentId, Mono, Refusal,
     service::{self, Delivery, Exchange, Input, Request, Response, Transfer},
@@ -80,8 +81,11 @@ pub(crate) enum Effects {
     Once(oneshot::Sender<Response>),
     /// It is a monitor of this connection. The channel is bounded by the connection's monitors and their credit: each
     /// push takes one, each retraction follows a push, it is opened once, and there is one response.
-    Monitor(mpsc::UnboundedSender<(Exchange, Effect)>),
+    Monitor(UnboundedSender<(Exchange, Effect)>),
 }
+
+/// What [`Effects::Monitor`] is written to.
+pub(crate) type Effected = UnboundedReceiver<(Exchange, Effect)>;
 
 /// One effect on a monitor.
 #[derive(Debug)]

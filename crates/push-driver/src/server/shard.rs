@@ -145,7 +145,7 @@ impl Shard {
                     match self.exchanges.get_mut(&exchange).map(Option::take) {
                         Some(Some(Effects::Once(answer))) => drop(answer.send(response)),
                         Some(Some(Effects::Monitor(effects))) => {
-                            drop(effects.send((exchange, Effect::Respond(response))));
+                            drop(effects.unbounded_send((exchange, Effect::Respond(response))));
                         }
                         Some(None) | None => {}
                     }
@@ -171,7 +171,7 @@ impl Shard {
     /// A connection that has gone says so by itself.
     fn tell(&self, exchange: Exchange, effect: Effect) {
         if let Some(Some(Effects::Monitor(effects))) = self.exchanges.get(&exchange) {
-            drop(effects.send((exchange, effect)));
+            drop(effects.unbounded_send((exchange, effect)));
         }
     }
 

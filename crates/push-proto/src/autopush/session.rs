@@ -273,6 +273,8 @@ impl Session {
         if let Some(output) = self.waiting.pop_front() {
             return output;
         }
+        // Most user agents wait for most of their time, and there are many.
+        self.waiting = VecDeque::new();
         let mut hello = if let Stage::Silent { until, .. } = self.stage { Some(until) } else { None };
         if hello.take_if(|until| *until <= now.mono).is_some() {
             self.close(Close::NoHello);
@@ -517,15 +519,20 @@ impl Session {
                 _another_connection => self.close(Close::TakenOver),
             };
         };
-        match &self.stage {
-            Stage::Greeting { fresh, broadcasts, .. } if refusal.reason() == Refusal::NOT_FOUND.reason() => {
-                let (fresh, broadcasts) = (*fresh, broadcasts.clone());
-                self.welcome_new(fresh, &broadcasts, door);
-            }
-            _ if refusal.reason() == Refusal::NOT_FOUND.reason() => self.close(Close::Ended),
-            _ if refusal.reason() == Refusal::DRAINING.reason() => self.close(Close::Draining),
-            _ => self.close(Close::TryAgainLater(refusal.reason())),
+        let is = |known: Refusal| refusal.reason() == known.reason();
+        if let Stage::Greeting { fresh, broadcasts, .. } = &self.stage
+            && is(Refusal::NOT_FOUND)
+        {
+            let (fresh, broadcasts) = (*fresh, broadcasts.clone());
+            return self.welcome_new(fresh, &broadcasts, door);
         }
+        self.close(if is(Refusal::NOT_FOUND) {
+            Close::Ended
+        } else if is(Refusal::DRAINING) {
+            Close::Draining
+        } else {
+            Close::TryAgainLater(refusal.reason())
+        });
     }
 
     fn notify(&mut self, delivery: Delivery, item: &Item, door: &Door) -> Output {

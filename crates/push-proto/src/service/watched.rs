@@ -23,7 +23,48 @@ struct Agent {
     /// Whether hints come; nothing is loaded before.
     watching: bool,
     /// Its live subscriptions, once a page has told them.
-    subscriptions: Option<BTreeMap<SubscriptionId, SubscriptionRecord>>,
+    subscriptions: Option<Records>,
+}
+
+/// The records of an agent's subscriptions, in the order of their ids: most have a few, and there are as many agents as
+/// connections, so that a tree would be mostly room.
+#[derive(Debug)]
+struct Records(Vec<(SubscriptionId, SubscriptionRecord)>);
+
+impl Records {
+    /// As a page has them, in order.
+    fn new(mut records: Vec<(SubscriptionId, SubscriptionRecord)>) -> Self {
+        records.shrink_to_fit();
+        Self(records)
+    }
+
+    fn find(&self, id: SubscriptionId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&id, |(id, _)| *id)
+    }
+
+    fn get(&self, id: SubscriptionId) -> Option<&SubscriptionRecord> {
+        self.find(id).ok().and_then(|at| self.0.get(at)).map(|(_, record)| record)
+    }
+
+    fn insert(&mut self, id: SubscriptionId, record: SubscriptionRecord) {
+        match self.find(id) {
+            Ok(at) => {
+                if let Some(known) = self.0.get_mut(at) {
+                    known.1 = record;
+                }
+            }
+            Err(at) => {
+                self.0.reserve_exact(1);
+                self.0.insert(at, (id, record));
+            }
+        }
+    }
+
+    fn remove(&mut self, id: SubscriptionId) {
+        if let Ok(at) = self.find(id) {
+            self.0.remove(at);
+        }
+    }
 }
 
 /// All that is monitored on this shard.
@@ -116,7 +157,7 @@ impl Watched {
     ) {
         let Ok(mut page) = page else { return self.closed(target.agent(), None, turn) };
         if let Some(agent) = self.agents.get_mut(&target.agent()) {
-            agent.subscriptions = Some(page.subscriptions.drain(..).collect());
+            agent.subscriptions = Some(Records::new(core::mem::take(&mut page.subscriptions)));
         }
         if self.is_gone(target) {
             return self.end(target, Some(Refusal::NOT_FOUND), turn);
@@ -147,7 +188,7 @@ impl Watched {
     ) -> bool {
         let Handle { agent, subscription, .. } = message.handle;
         let known = self.agents.get(&agent).and_then(|agent| agent.subscriptions.as_ref());
-        let record = known.and_then(|subscriptions| subscriptions.get(&subscription));
+        let record = known.and_then(|subscriptions| subscriptions.get(subscription));
         let admitted = record.is_some_and(|record| record.admits(sender).is_ok());
         admitted && self.push_now(message, turn)
     }
@@ -212,7 +253,7 @@ impl Watched {
         };
         let known = self.agents.get_mut(&agent).and_then(|agent| agent.subscriptions.as_mut());
         if let Some(subscriptions) = known {
-            subscriptions.remove(&member);
+            subscriptions.remove(member);
         }
         self.end(Target::Subscription(agent, member), Some(Refusal::NOT_FOUND), turn);
         self.with(Target::Set(agent), turn, |monitor, turn| monitor.member_gone(member, turn));
@@ -360,7 +401,7 @@ impl Watched {
     fn is_gone(&self, target: Target) -> bool {
         let Target::Subscription(agent, subscription) = target else { return false };
         let known = self.agents.get(&agent).and_then(|agent| agent.subscriptions.as_ref());
-        known.is_some_and(|subscriptions| !subscriptions.contains_key(&subscription))
+        known.is_some_and(|subscriptions| subscriptions.get(subscription).is_none())
     }
 
     /// The monitored targets of an agent.

@@ -34,6 +34,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::{Stream as _, stream::FuturesUnordered};
 use h2::{
     Reason, RecvStream, SendStream,
@@ -45,10 +46,7 @@ use push_proto::{
     service::{Delivery, Exchange, Monitor, Request, Response, Transfer},
     store::Item,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::mpsc,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{
     alive::{Activity, Verdict},
@@ -60,7 +58,7 @@ use self::{
 use super::{
     connection::Caller,
     exchange::{Local, drained},
-    mailbox::{Admitted, Effect, Effects},
+    mailbox::{Admitted, Effect, Effected, Effects},
     push::Push,
     websocket::{self, Knock, OverHttp2},
 };
@@ -102,7 +100,7 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
         let alive = alive::watch(local.runtime.clone(), local.limits, ping, Rc::clone(&activity));
         tasks.push(Box::pin(async move { Event::Alive(alive.await) }));
     }
-    let (effects, effected) = mpsc::unbounded_channel();
+    let (effects, effected) = unbounded();
     let pushes = Pushes::new(&local.limits);
     let monitors = BTreeMap::new();
     let mut connection = Connection {
@@ -178,8 +176,8 @@ struct Connection<R, Io> {
     seen: Rc<RefCell<Seen>>,
     tasks: FuturesUnordered<Task>,
     activity: Rc<Activity>,
-    effects: mpsc::UnboundedSender<(Exchange, Effect)>,
-    effected: mpsc::UnboundedReceiver<(Exchange, Effect)>,
+    effects: UnboundedSender<(Exchange, Effect)>,
+    effected: Effected,
     monitors: BTreeMap<Exchange, Monitored>,
     pushes: Pushes,
     /// The monitor whose promises may be unwritten.
@@ -208,7 +206,8 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                 Poll::Pending => true,
             };
             self.observe(context);
-            while let Poll::Ready(Some((exchange, effect))) = self.effected.poll_recv(context) {
+            while let Poll::Ready(Some((exchange, effect))) = Pin::new(&mut self.effected).poll_next(context)
+            {
                 self.effect(exchange, effect);
                 idle = false;
             }

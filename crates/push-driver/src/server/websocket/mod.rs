@@ -19,16 +19,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::{Stream as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use push_proto::{
     AgentId, Entropy, Mono, Seed,
     autopush::{Ask, Config, Input, Monitored, Output, Session},
     service::{Delivery, Exchange, Monitor, Request, Response, Transfer},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::mpsc,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::socket::{Read, Socket};
 pub(super) use self::{learned::Learned, over_http2::OverHttp2, socket::accept};
@@ -36,7 +34,7 @@ use super::{
     clients::Asker,
     connection::Caller,
     exchange::{Local, drained},
-    mailbox::{Admitted, Effect, Effects},
+    mailbox::{Admitted, Effect, Effected, Effects},
     push::Push,
 };
 use crate::{
@@ -159,8 +157,8 @@ struct Connection<R: Runtime, Io> {
 }
 
 struct Channel {
-    sender: mpsc::UnboundedSender<(Exchange, Effect)>,
-    receiver: mpsc::UnboundedReceiver<(Exchange, Effect)>,
+    sender: UnboundedSender<(Exchange, Effect)>,
+    receiver: Effected,
 }
 
 /// What concerns more than this connection.
@@ -274,7 +272,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
     fn hear(&mut self, context: &mut Context<'_>) -> Step {
         let mut busy = false;
         while let Some(Poll::Ready(Some((exchange, effect)))) =
-            self.effects.as_mut().map(|channel| channel.receiver.poll_recv(context))
+            self.effects.as_mut().map(|channel| Pin::new(&mut channel.receiver).poll_next(context))
         {
             busy = true;
             self.effect(exchange, effect);
@@ -369,11 +367,14 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
 
     fn monitor(&mut self, ask: Ask, monitor: Monitor) {
         let channel = self.effects.get_or_insert_with(|| {
-            let (sender, receiver) = mpsc::unbounded_channel();
+            let (sender, receiver) = unbounded();
             Channel { sender, receiver }
         });
         match self.local.submit(Request::Monitor(monitor), Effects::Monitor(channel.sender.clone())) {
-            Ok(admitted) => self.monitors.push((ask, admitted)),
+            Ok(admitted) => {
+                self.monitors.reserve_exact(1);
+                self.monitors.push((ask, admitted));
+            }
             Err(refusal) => {
                 self.give(Input::Monitored(ask, Monitored::Ended(Response::Refused(refusal))));
             }

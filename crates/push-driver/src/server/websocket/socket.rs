@@ -65,14 +65,15 @@ impl Received {
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Socket<Io> {
-    /// After the opening handshake; `read` was read beyond it.
+    /// After the opening handshake; `read` was read beyond it, and is copied, so that the buffer it lies in is free.
     pub(super) async fn new(io: Io, read: Bytes, octets_max: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_OCTETS)
             .write_buffer_size(0)
             .max_message_size(Some(octets_max))
             .max_frame_size(Some(octets_max));
-        let stream = WebSocketStream::from_partially_read(io, read.into(), Role::Server, Some(config)).await;
+        let stream =
+            WebSocketStream::from_partially_read(io, read.to_vec(), Role::Server, Some(config)).await;
         Self { stream, next: None }
     }
 
