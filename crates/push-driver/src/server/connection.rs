@@ -134,6 +134,6 @@ where
     let upgraded = http1::serve(Rc::clone(&local), io, Rc::clone(&caller)).await;
     if let Some(Upgraded { knock, io, read }) = upgraded {
         let runtime = local.runtime.clone();
-        runtime.spawn_local(websocket::serve(local, caller, knock, io, read));
+        runtime.spawn_local(websocket::serve(local, caller, knock, io, &read));
     }
 }

@@ -386,7 +386,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         let Ok(stream) = respond.send_response(HttpResponse::new(()), false) else { return };
         let open = self.streams.enter(&self.seen);
         self.tasks.push(Box::pin(async move {
-            websocket::serve(local, caller, knock, OverHttp2::new(stream, body), Bytes::new()).await;
+            websocket::serve(local, caller, knock, OverHttp2::new(stream, body), &[]).await;
             drop(open);
             Event::Answered
         }));

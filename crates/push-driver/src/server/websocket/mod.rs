@@ -18,9 +18,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
 use futures_channel::mpsc::{UnboundedSender, unbounded};
-use futures_util::{Stream as _, future::LocalBoxFuture, stream::FuturesUnordered};
+use futures_util::{Stream as _, future::LocalBoxFuture};
 use push_proto::{
     AgentId, Entropy, Mono, Seed,
     autopush::{Ask, Config, Input, Monitored, Output, Session},
@@ -37,10 +36,7 @@ use super::{
     mailbox::{Admitted, Effect, Effected, Effects},
     push::Push,
 };
-use crate::{
-    Runtime,
-    runtime::{sleep_until, within},
-};
+use crate::{Runtime, runtime::sleep_until};
 
 /// What the WebSockets of one shard share.
 pub(super) struct Doorway {
@@ -76,18 +72,21 @@ pub(super) struct Knock {
 
 /// Serves a connection whose opening handshake is done, of which `read` was read already, until it ends. Dropping the future
 /// closes it; the service is told of everything that was open.
-pub(super) async fn serve<R: Runtime, Io>(
+///
+/// No async function: that would keep what it was given beside what it made of it, for each of many connections.
+pub(super) fn serve<R: Runtime, Io>(
     local: Rc<Local<R>>,
     caller: Rc<Caller>,
     Knock { doorway, asker }: Knock,
     io: Io,
-    read: Bytes,
-) where
+    read: &[u8],
+) -> impl Future<Output = ()> + use<R, Io>
+where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let now = local.runtime.now();
     let end = now.mono.after(local.limits.age);
-    let socket = Socket::new(io, read, doorway.config.limits.frame_octets).await;
+    let socket = Socket::new(io, read, doorway.config.limits.frame_octets);
     let session = Session::new(Arc::clone(&doorway.config), doorway.fresh(), now);
     let (draining, cut) = (drained(Rc::clone(&local)), Rc::clone(caller.account()));
     let alarm = Box::pin(async move {
@@ -97,7 +96,7 @@ pub(super) async fn serve<R: Runtime, Io>(
             () = draining => Alarm::Drain,
         }
     });
-    let mut connection = Connection {
+    let mut connection = socket.map(|socket| Connection {
         local,
         caller,
         asker,
@@ -108,21 +107,17 @@ pub(super) async fn serve<R: Runtime, Io>(
         alarm: Some(alarm),
         effects: None,
         monitors: Vec::new(),
-        asks: FuturesUnordered::new(),
+        asks: Vec::new(),
         pushes: VecDeque::new(),
         writing: None,
         leaving: None,
         skip: None,
         ended: false,
+        over: false,
         end,
         timer: None,
-    };
-    poll_fn(|context| connection.poll(context)).await;
-    connection.remember();
-    // In good order as far as the peer takes part in it.
-    let Connection { local, mut socket, leaving: Some(until), .. } = connection else { return };
-    let left = until.since(local.runtime.now().mono);
-    let _ended_or_late = within(&local.runtime, left, poll_fn(|context| socket.poll_end(context))).await;
+    });
+    poll_fn(move |context| connection.as_mut().map_or(Poll::Ready(()), |connection| connection.poll(context)))
 }
 
 struct Connection<R: Runtime, Io> {
@@ -140,7 +135,7 @@ struct Connection<R: Runtime, Io> {
     /// The monitor that counts, and such as it has replaced until they end.
     monitors: Vec<(Ask, Admitted)>,
     /// Bounded by the session's limits.
-    asks: FuturesUnordered<LocalBoxFuture<'static, (Ask, Response)>>,
+    asks: Vec<LocalBoxFuture<'static, (Ask, Response)>>,
     /// Pushes that the session has.
     pushes: VecDeque<Push>,
     /// The message that is being written, since when, and its push.
@@ -151,6 +146,8 @@ struct Connection<R: Runtime, Io> {
     skip: Option<usize>,
     /// The transport knows that nothing more is written.
     ended: bool,
+    /// Nothing more is read or said.
+    over: bool,
     /// When it has lasted long enough.
     end: Mono,
     timer: Option<(Mono, LocalBoxFuture<'static, ()>)>,
@@ -178,12 +175,19 @@ const BUSY: Step = ControlFlow::Continue(true);
 impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
     /// One wake-up: everything that can be done without waiting, up to a budget.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.over {
+            return self.poll_end(context);
+        }
         for _ in 0..BUDGET {
             let mut busy = false;
             for step in [Self::alarmed, Self::write, Self::read, Self::hear, Self::act] {
                 match step(self, context) {
                     ControlFlow::Continue(more) => busy |= more,
-                    ControlFlow::Break(()) => return Poll::Ready(()),
+                    ControlFlow::Break(()) => {
+                        self.over = true;
+                        self.remember();
+                        return self.poll_end(context);
+                    }
                 }
             }
             if !busy && !self.sleep(context) {
@@ -192,6 +196,16 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
         }
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Ends in good order, as far as the peer takes part in it.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(until) = self.leaving.filter(|_| self.writing.is_none()) else { return Poll::Ready(()) };
+        if self.socket.poll_end(context).is_ready() || until <= self.local.runtime.now().mono {
+            return Poll::Ready(());
+        }
+        let timer = self.timer.insert((until, Box::pin(sleep_until(self.local.runtime.clone(), until))));
+        timer.1.as_mut().poll(context)
     }
 
     fn alarmed(&mut self, context: &mut Context<'_>) -> Step {
@@ -277,11 +291,25 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
             busy = true;
             self.effect(exchange, effect);
         }
-        while let Poll::Ready(Some((ask, response))) = Pin::new(&mut self.asks).poll_next(context) {
+        while let Some((ask, response)) = self.answered(context) {
             busy = true;
             self.give(Input::Answered(ask, response));
         }
         ControlFlow::Continue(busy)
+    }
+
+    /// The answer to something that was asked, if there is one.
+    fn answered(&mut self, context: &mut Context<'_>) -> Option<(Ask, Response)> {
+        let mut answers = self.asks.iter_mut().map(|asked| asked.as_mut().poll(context));
+        let (at, answer) = answers.by_ref().enumerate().find_map(|(at, answer)| match answer {
+            Poll::Ready(answer) => Some((at, answer)),
+            Poll::Pending => None,
+        })?;
+        drop(self.asks.swap_remove(at));
+        if self.asks.is_empty() {
+            self.asks = Vec::new();
+        }
+        Some(answer)
     }
 
     fn effect(&mut self, exchange: Exchange, effect: Effect) {
@@ -357,7 +385,11 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
 
     fn take(&mut self, delivery: Delivery) -> Option<Push> {
         let at = self.pushes.iter().position(|push| push.delivery == delivery)?;
-        self.pushes.remove(at)
+        let push = self.pushes.remove(at);
+        if self.pushes.is_empty() {
+            self.pushes = VecDeque::new();
+        }
+        push
     }
 
     fn ask(&mut self, ask: Ask, request: Request) {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Sink as _, Stream as _};
+use futures_util::{FutureExt as _, Sink as _, Stream as _};
 use http::{HeaderValue, Response, StatusCode, header};
 use push_proto::autopush::Came;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -66,15 +66,15 @@ impl Received {
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Socket<Io> {
     /// After the opening handshake; `read` was read beyond it, and is copied, so that the buffer it lies in is free.
-    pub(super) async fn new(io: Io, read: Bytes, octets_max: usize) -> Self {
+    pub(super) fn new(io: Io, read: &[u8], octets_max: usize) -> Option<Self> {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_OCTETS)
             .write_buffer_size(0)
             .max_message_size(Some(octets_max))
             .max_frame_size(Some(octets_max));
-        let stream =
-            WebSocketStream::from_partially_read(io, read.to_vec(), Role::Server, Some(config)).await;
-        Self { stream, next: None }
+        // Without a handshake there is nothing to wait for.
+        let made = WebSocketStream::from_partially_read(io, read.to_vec(), Role::Server, Some(config));
+        Some(Self { stream: made.now_or_never()?, next: None })
     }
 
     /// Takes a text message to write; one at a time.
