@@ -439,6 +439,10 @@ impl Session {
 
     fn answered(&mut self, ask: Ask, response: &Response, door: &Door) {
         let Some(asked) = self.asked.remove(&ask) else { return };
+        if self.asked.is_empty() {
+            // An empty one keeps its root.
+            self.asked = BTreeMap::new();
+        }
         match (asked, response) {
             (Asked::Register(channel), Response::Subscribed(_)) => self.made(channel, door),
             (Asked::Register(channel), Response::Refused(refusal)) => {
