@@ -6,6 +6,7 @@
     reason = "each test binary uses a part of it, to fail loudly"
 )]
 
+pub(crate) mod browser;
 pub(crate) mod http2;
 
 use std::{
