@@ -20,7 +20,7 @@ use crate::{
     party::{Account, Known, Party},
     passage::key_of,
     schedule::Speech,
-    site::{Arrival, LinkId, Peer, Said, Site, UPDATES, Written},
+    site::{Arrival, FLOOD, LinkId, Peer, Said, Site, UPDATES, Written},
     truth::job_of,
 };
 
@@ -391,6 +391,7 @@ impl Party for Browser {
         let last = self.acknowledged.back().cloned();
         match speech {
             Speech::Ping => self.say(InputKind::SessionPing, &json!({}), site),
+            Speech::Flood => (0..=FLOOD).for_each(|_| self.say(InputKind::SessionPing, &json!({}), site)),
             Speech::AckAll if self.held.is_empty() => {}
             Speech::AckAll => self.acknowledge(UPDATES, 100, site),
             Speech::AckAgain => last.iter().for_each(|last| self.say_acks(&[(last, 100), (last, 102)], site)),

@@ -131,6 +131,8 @@ pub enum Application {
 pub enum Speech {
     /// Is somebody there?
     Ping,
+    /// The same, more often than anybody may ask.
+    Flood,
     /// All that came is acknowledged in one frame.
     AckAll,
     /// What was acknowledged last is once more.
@@ -335,6 +337,7 @@ impl Speech {
     fn choose(choices: &mut Choices<'_>) -> Self {
         choices.of([
             Self::Ping,
+            Self::Flood,
             Self::AckAll,
             Self::AckAll,
             Self::AckAgain,

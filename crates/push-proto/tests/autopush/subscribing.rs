@@ -273,7 +273,7 @@ fn a_channel_for_a_set_that_has_gone_unheard_of_ends_the_session() {
     world.memory.run(elsewhere, close, &mut |_, _| {});
     world.say(who, json!({ "messageType": "register", "channelID": channel(1) }));
     assert_eq!(world.closed(who), Some(Some(Close::Ended)));
-    assert_eq!(world.told(who), [json!({}); 0]);
+    assert!(world.told(who).is_empty(), "it is not refused");
 
     let who = world.connect();
     assert_ne!(world.hello(who, Some(&uaid)), uaid, "it introduces itself again, and has none");

@@ -27,7 +27,7 @@ use push_proto::{
 
 pub(crate) use links::{Arrival, LinkId, Peer};
 pub(crate) use nodes::State;
-pub(crate) use sockets::{Said, UPDATES, Written};
+pub(crate) use sockets::{FLOOD, Said, UPDATES, Written};
 
 use links::{Frame, Links};
 use sockets::Doorway;

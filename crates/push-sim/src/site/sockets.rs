@@ -30,11 +30,13 @@ const RESTLESS: usize = 10_000;
 
 /// Small, so that schedules hit them.
 fn limits() -> Limits {
-    Limits { requests: 4, updates: UPDATES, frames: Rate::new(2, 10), ..Limits::default() }
+    Limits { requests: 4, updates: UPDATES, frames: Rate::new(2, FLOOD), ..Limits::default() }
 }
 
 /// Acknowledgements in one frame.
 pub(crate) const UPDATES: usize = 3;
+/// Frames that may come at once from whoever has been silent, `hello` among them.
+pub(crate) const FLOOD: u32 = 16;
 
 /// What the WebSockets of all nodes share.
 pub(super) struct Doorway {
