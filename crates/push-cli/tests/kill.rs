@@ -6,6 +6,8 @@
 //! - what was answered by 201 and not acknowledged comes, to the right user agent;
 //! - what was acknowledged, with a 204 that was seen, does not come again;
 //! - what is in between (the answer was lost with the process) may do either.
+//!
+//! A user agent that is connected by WebSocket is promised the same.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
 
@@ -20,6 +22,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use support::{
     Folder, Service,
+    browser::Browser,
     http2::{Broken, Peer, link, path_of},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -73,6 +76,53 @@ async fn kill_9_right_after_a_201_loses_nothing() {
     println!("{ROUNDS} kills: {accepted} accepted, none lost; {again} of the connected one's came again");
     service.process.signal("TERM");
     assert_eq!(service.process.exit_code(), Some(0));
+}
+
+/// G1, G2: what a user agent has on its screen and has not acknowledged is the service's to keep. That what was
+/// acknowledged is durable tells the receipt (G4).
+#[tokio::test]
+async fn kill_9_loses_nothing_that_was_pushed_by_websocket_and_not_acknowledged() {
+    for runtime in ["tokio", "smol"] {
+        let folder = Folder::new();
+        let flags = format!("--runtime {runtime}");
+        let mut service = Service::start_cleartext(&folder.path("data"), &flags);
+        let peer = Peer::connect(service.address).await.unwrap();
+        let (mut browser, uaid) = Browser::hello(service.address, None).await;
+        let endpoint = browser.register("d9b74644-4f97-46aa-b8fa-9393985cd6cd").await;
+
+        let mut pushed = Vec::new();
+        let mut receipts = Vec::new();
+        for (body, receipt) in [("first", true), ("kept", false), ("last", true)] {
+            let mut fields = vec![("ttl", "3600"), ("content-encoding", "aes128gcm")];
+            fields.extend(receipt.then_some(("prefer", "respond-async")));
+            let answer = peer.request(Method::POST, &path_of(&endpoint), &fields, body.into()).await.unwrap();
+            assert_eq!(answer.status, if receipt { 202 } else { 201 });
+            if receipt {
+                receipts.push(link(&answer.headers, "urn:ietf:params:push:receipt"));
+            }
+            let notified = browser.notified().await;
+            assert_eq!(notified.body, body.as_bytes());
+            pushed.push(notified);
+        }
+        // Delivered, and not decrypted: both have ended.
+        for ((notified, code), receipts) in [(&pushed[0], 100), (&pushed[2], 101)].into_iter().zip(&receipts)
+        {
+            browser.acknowledge(notified, code).await;
+            let receipt = peer.monitor(receipts, &[]).await.unwrap().next().await.unwrap().unwrap();
+            assert_eq!(receipt.response.status, StatusCode::NO_CONTENT);
+        }
+        service.process.kill();
+
+        service = Service::start_cleartext(&folder.path("data"), &flags);
+        let (mut browser, again) = Browser::hello(service.address, Some(&uaid)).await;
+        assert_eq!(again, uaid, "it is known");
+        assert_eq!(browser.notified().await, pushed[1], "by the same version, so that it can tell");
+        let peer = Peer::connect(service.address).await.unwrap();
+        let fields = [("ttl", "3600"), ("content-encoding", "aes128gcm")];
+        peer.request(Method::POST, &path_of(&endpoint), &fields, "next".into()).await.unwrap();
+        // Messages come in the order in which they were accepted.
+        assert_eq!(browser.notified().await.body, b"next", "nothing that has ended comes before it");
+    }
 }
 
 /// A user agent, and what it and its sender know.

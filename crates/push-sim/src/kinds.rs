@@ -74,6 +74,28 @@ kinds! {
         AgentKilled = "user agent killed",
         /// An application gave a message back.
         MessageReleased = "message released",
+        /// A connection ended with a notification on its way to the user agent.
+        NotificationLost = "notification lost",
+        /// A connection ended with an acknowledgement on its way to the service.
+        AcknowledgementLost = "acknowledgement lost",
+        /// A WebSocket's user agent did not read what was being written.
+        ReaderSlow = "reader slow",
+        /// It did not for so long that it was cut off.
+        ReaderCutOff = "reader cut off",
+        /// A session ended because its user agent had another.
+        SessionTakenOver = "session taken over",
+        /// A session ended because the service could not serve it then.
+        SessionUnserved = "session not served",
+        /// A session ended because the subscriptions of its user agent had.
+        SessionEnded = "session without subscriptions",
+        /// A session ended because its user agent said too much.
+        SessionTalkative = "session too talkative",
+        /// A session ended because nobody answered its ping.
+        SessionDead = "session without an answer",
+        /// A user agent was told another name, and lost its subscriptions.
+        Renamed = "user agent renamed",
+        /// A user agent acknowledged a message that is not its own.
+        ForeignAcknowledgement = "message of another acknowledged",
     }
 }
 
@@ -148,6 +170,46 @@ kinds! {
         SenderRoom = "sender: room",
         /// `application_server::Input::PushResource`
         SenderResource = "sender: push resource",
+        /// `autopush::Frame::Hello`
+        SessionHello = "session: hello",
+        /// `autopush::Frame::Register`
+        SessionRegister = "session: register",
+        /// `autopush::Frame::Unregister`
+        SessionUnregister = "session: unregister",
+        /// `autopush::Frame::Ack`
+        SessionAck = "session: ack",
+        /// `autopush::Frame::Nack`
+        SessionNack = "session: nack",
+        /// `autopush::Frame::Urgency`
+        SessionUrgency = "session: urgency",
+        /// `autopush::Frame::Ping`
+        SessionPing = "session: ping",
+        /// `autopush::Came::Control`
+        SessionControl = "session: pong",
+        /// `autopush::Input::Answered`
+        SessionAnswered = "session: answered",
+        /// `autopush::Monitored::Opened`
+        SessionOpened = "session: monitor opened",
+        /// `autopush::Monitored::Push`
+        SessionPush = "session: push",
+        /// `autopush::Monitored::Retract`
+        SessionRetract = "session: push retracted",
+        /// `autopush::Monitored::Ended`
+        SessionMonitorEnded = "session: monitor ended",
+        /// `autopush::Input::Drain`
+        SessionDrain = "session: drain",
+        /// A hello was answered.
+        BrowserHello = "browser: hello",
+        /// A register was answered.
+        BrowserRegister = "browser: register",
+        /// An unregister was answered.
+        BrowserUnregister = "browser: unregister",
+        /// A message came.
+        BrowserNotification = "browser: notification",
+        /// The same message came once more.
+        BrowserAgain = "browser: notification again",
+        /// The service closed.
+        BrowserClosed = "browser: closed",
         /// `Input::Tick` of any machine; not counted as an input of a schedule
         Tick = "any: tick",
     }
@@ -223,7 +285,7 @@ impl fmt::Display for Tally {
         let faults = self.each_fault().map(|(kind, count)| (kind.name(), count));
         let inputs = self.each_input().map(|(kind, count)| (kind.name(), count));
         for (name, count) in faults.chain(inputs) {
-            writeln!(f, "  {name:<28} {count:>16}")?;
+            writeln!(f, "  {name:<32} {count:>16}")?;
         }
         Ok(())
     }

@@ -4,8 +4,9 @@
 //! ```text
 //!  seed or octets ─▶ Choices ─▶ Schedule: Shape, Step, Step, ..
 //!                                  │
-//!      Agent ◀─ links ─▶ Site: nodes × shards of the Service ◀─ channels ─▶ Vault: memory, or embedded on a disk
-//!      Sender ◀─ links ─▶         behind mailboxes                           that tears, checked against memory
+//!      Agent ◀─── links ─▶ Site: nodes × shards of the Service ◀─ channels ─▶ Vault: memory, or embedded on a disk
+//!      Browser ◀─ links ─▶         behind mailboxes, Sessions                  that tears, checked against memory
+//!      Sender ◀── links ─▶
 //!                                  │
 //!                         Truth, Judge: G1 to G7
 //! ```
@@ -18,6 +19,8 @@
 //! | `vault` | the store, and what goes wrong there |
 //! | `passage` | the requests of one machine as another gets them, without HTTP |
 //! | `agent`, `sender` | the other two machines with their applications |
+//! | `browser` | a user agent that speaks Mozilla's push protocol, as a model |
+//! | `party` | either kind of user agent |
 //! | `truth` | what is durable, and so what may be pushed and told |
 //!
 //! ```
@@ -36,9 +39,11 @@
 
 mod agent;
 mod broken;
+mod browser;
 mod choices;
 mod kinds;
 mod minimise;
+mod party;
 mod passage;
 pub mod schedule;
 mod sender;

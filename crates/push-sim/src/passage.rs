@@ -1,20 +1,25 @@
 //! From the requests of one machine to those of another, as `wire` has it over HTTP; URLs are numbers in a table. What
 //! HTTP and the capabilities add is tested with the crate that owns them.
 
-use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use push_crypto::{
     Provider,
-    capability::Keyring,
+    capability::{Capability, Keyring},
     rustcrypto,
     vapid::{self, Signer, SigningKey, Verified},
 };
 use push_proto::{
-    AgentId, Handle, Origin, PublicKey, PushUrl, Refusal, SealingKeyId, Slot, SubscriptionId, Topic,
-    UnixTime, Urgency, application_server,
+    AgentId, Handle, MessageId, Origin, PublicKey, PushUrl, Refusal, SealingKeyId, Slot, SubscriptionId,
+    Topic, UnixTime, Urgency, application_server,
     service::{self, Monitor, Named, Request, Response, Set, Target},
     user_agent::{self, Reference, RetryAfter},
+    wire::{Door, Limits, PublicUrl},
 };
 
 pub(crate) const SERVICE: &str = "https://push.example.net/subscribe";
@@ -35,6 +40,9 @@ pub(crate) struct Passage {
     places: Vec<Place>,
     numbers: BTreeMap<Place, usize>,
     sealed_by: SealingKeyId,
+    keyring: Arc<Keyring>,
+    /// For what is not said by HTTP, where capabilities are real.
+    pub(crate) door: Door,
 }
 
 /// The keys of both senders and what they prove, from fixed octets, so that a schedule replays.
@@ -66,24 +74,76 @@ impl Passage {
     pub(crate) fn new() -> Self {
         let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
         let keyring: Result<Keyring, _> = format!("webpush-keyring 1\nslot {key}\nseal 0 {key}\n").parse();
-        let keyring = keyring.unwrap_or_else(|error| unreachable_keyring(&error));
-        Self { places: Vec::new(), numbers: BTreeMap::new(), sealed_by: keyring.newest() }
+        let keyring = Arc::new(keyring.unwrap_or_else(|error| unreachable_constant(&error)));
+        let url = PublicUrl::parse(ORIGIN).unwrap_or_else(|error| unreachable_constant(&error));
+        let door = Door::new(Arc::clone(&keyring), url, rustcrypto::provider(), Limits::default());
+        let sealed_by = keyring.newest();
+        Self { places: Vec::new(), numbers: BTreeMap::new(), sealed_by, keyring, door }
     }
 
     /// The path of a place.
     pub(crate) fn reference(&mut self, place: Place) -> Reference {
+        Reference::new(&self.path(place))
+    }
+
+    fn path(&mut self, place: Place) -> String {
         let next = self.places.len();
         let number = *self.numbers.entry(place).or_insert(next);
         if number == next {
             self.places.push(place);
         }
-        Reference::new(&format!("/{number}"))
+        format!("/{number}")
     }
 
     /// The place that a URL stands for.
     pub(crate) fn place(&self, url: &PushUrl) -> Option<Place> {
         let number: usize = url.path_and_query().strip_prefix('/')?.parse().ok()?;
         self.places.get(number).copied()
+    }
+
+    /// The push resource of a capability URL, as everybody else here names it.
+    pub(crate) fn endpoint(&mut self, url: &str) -> Option<PushUrl> {
+        let token = url.strip_prefix(ORIGIN)?.strip_prefix("/p/")?;
+        let Ok(Capability::Push { agent, subscription }) = self.keyring.open(token) else { return None };
+        let place = Place::Push(AgentId::from_octets(agent), SubscriptionId::from_octets(subscription));
+        PushUrl::parse(&format!("{ORIGIN}{}", self.path(place))).ok()
+    }
+
+    /// The user agent and the subscription of a push resource.
+    pub(crate) fn push_of(&self, url: &PushUrl) -> Option<(AgentId, SubscriptionId)> {
+        match self.place(url) {
+            Some(Place::Push(agent, subscription)) => Some((agent, subscription)),
+            _ => None,
+        }
+    }
+
+    /// The message of a version.
+    pub(crate) fn message(&self, version: &str) -> Option<Handle> {
+        let Ok(Capability::Message { agent, subscription, slot, id }) = self.keyring.open(version) else {
+            return None;
+        };
+        Some(Handle {
+            agent: AgentId::from_octets(agent),
+            subscription: SubscriptionId::from_octets(subscription),
+            slot: Slot::from_octets(slot),
+            id: MessageId::from_octets(id),
+        })
+    }
+
+    /// The version of a message.
+    pub(crate) fn version(&self, handle: Handle) -> String {
+        self.keyring.seal(&Capability::Message {
+            agent: *handle.agent.octets(),
+            subscription: *handle.subscription.octets(),
+            slot: *handle.slot.octets(),
+            id: *handle.id.octets(),
+        })
+    }
+
+    /// The user agent of a uaid.
+    pub(crate) fn agent(&self, uaid: &str) -> Option<AgentId> {
+        let Ok(Capability::Set { agent }) = self.keyring.open(uaid) else { return None };
+        Some(AgentId::from_octets(agent))
     }
 
     const fn named(&self, agent: AgentId) -> Named {
@@ -192,9 +252,9 @@ impl Passage {
     }
 }
 
-#[allow(clippy::unreachable, reason = "the keyring is a constant of this file")]
-fn unreachable_keyring(error: &dyn std::fmt::Display) -> Keyring {
-    unreachable!("the keyring of the simulator is good: {error}")
+#[allow(clippy::unreachable, reason = "keyring and origin are constants of this file")]
+fn unreachable_constant<T>(error: &dyn std::fmt::Display) -> T {
+    unreachable!("it is a constant: {error}")
 }
 
 fn status_of(response: &Response) -> (u16, Option<RetryAfter>) {

@@ -25,6 +25,8 @@ pub struct Shape {
     pub short_queues: bool,
     /// So low rates that they are exceeded.
     pub low_rates: bool,
+    /// How many of the user agents speak Mozilla's push protocol.
+    pub browsers: u8,
 }
 
 impl Shape {
@@ -36,6 +38,7 @@ impl Shape {
             disk,
             short_queues: choices.one_in(3),
             low_rates: choices.one_in(6),
+            browsers: choices.of([0, 1, 1, 2]),
         }
     }
 }
@@ -119,6 +122,29 @@ pub enum Application {
     Power(u8, u8),
     /// Tells an application server that its newest subscription is good, as a page does at each visit.
     Restore(u8),
+    /// A user agent says what only Mozilla's protocol can; others are silent.
+    Speak(u8, Speech),
+}
+
+/// What a user agent says in Mozilla's push protocol by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// Is somebody there?
+    Ping,
+    /// The same, more often than anybody may ask.
+    Flood,
+    /// All that came is acknowledged in one frame.
+    AckAll,
+    /// What was acknowledged last is once more.
+    AckAgain,
+    /// What was acknowledged last could not be handed over.
+    Nack,
+    /// Something that went to another user agent is acknowledged.
+    AckForeign(u8),
+    /// The newest subscription is asked for again.
+    RegisterAgain,
+    /// It connects again, beside the connection that it has.
+    TakeOver,
 }
 
 /// What somebody else does who has got hold of an id.
@@ -175,7 +201,7 @@ pub enum Fault {
     Drain(u8),
     /// A connection ends.
     Cut(u8, Cut),
-    /// A client will reset the next push that it gets.
+    /// A client will reset the next push that it gets; one of a WebSocket stops reading.
     Reset(u8),
     /// The next connections of a user agent take no pushes.
     Pushless(u8),
@@ -287,12 +313,13 @@ impl Application {
             | Self::Subscribe { agent, .. }
             | Self::Unsubscribe(agent)
             | Self::Power(agent, _)
-            | Self::Restore(agent) => agent,
+            | Self::Restore(agent)
+            | Self::Speak(agent, _) => agent,
         }
     }
 
     fn choose(choices: &mut Choices<'_>) -> Self {
-        let kind = choices.below(20);
+        let kind = choices.below(24);
         let agent = choices.below(3);
         match kind {
             0..=11 => Self::Take(agent),
@@ -300,8 +327,27 @@ impl Application {
             13..=14 => Self::Subscribe { agent, restricted: choices.below(2) == 0, alone: choices.one_in(4) },
             15..=16 => Self::Unsubscribe(agent),
             17..=18 => Self::Power(agent, choices.below(4)),
-            _ => Self::Restore(agent),
+            19 => Self::Restore(agent),
+            _ => Self::Speak(agent, Speech::choose(choices)),
         }
+    }
+}
+
+impl Speech {
+    fn choose(choices: &mut Choices<'_>) -> Self {
+        choices.of([
+            Self::Ping,
+            Self::Flood,
+            Self::AckAll,
+            Self::AckAll,
+            Self::AckAgain,
+            Self::Nack,
+            Self::AckForeign(0),
+            Self::AckForeign(1),
+            Self::RegisterAgain,
+            Self::TakeOver,
+            Self::TakeOver,
+        ])
     }
 }
 

@@ -131,7 +131,7 @@ impl Sender {
                 let pushed = PushedReceipt { message, status: receipt.outcome.status() };
                 self.give(Input::Receipt(id, pushed), site, now);
             }
-            Arrival::Push(_, Item::Message(_)) => {
+            Arrival::Push(_, Item::Message(_)) | Arrival::Socket(_) => {
                 site.require(false, Guarantee::G2, || "a sender is pushed a message".to_owned());
             }
         }

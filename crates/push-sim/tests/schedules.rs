@@ -1,7 +1,10 @@
 //! What a simulation is good for: it replays, it exercises everything, and its schedules count.
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
-use push_sim::{FAULTS, INPUTS, Run, Tally, explore, explore_octets, replay};
+use push_sim::{
+    FAULTS, INPUTS, Run, Schedule, Tally, explore, explore_octets, replay,
+    schedule::{Fault, Send, Shape, Step},
+};
 
 /// Enough that every kind of fault and input comes up; the gate runs a hundred times as many.
 const SEEDS: u64 = 1000;
@@ -45,5 +48,11 @@ fn octets_are_schedules_too_and_end() {
 
 #[test]
 fn a_sender_may_give_up_a_receipt_while_the_service_is_down_for_longer_than_it_waits() {
-    sound("seed 160077", &explore(160_077));
+    let shape = Shape { nodes: 1, shards: 1, disk: true, short_queues: false, low_rates: false, browsers: 0 };
+    let send = Send { sender: 0, to: 0, ttl: 30, urgency: 3, topic: None, receipt: true };
+    let kill = Step::Fault(Fault::Kill { node: 0, after: 0, survive: u8::MAX });
+    // Ten minutes after the expiry it has waited long enough.
+    let pause = [Step::Pass(70); 10];
+    let steps = [Step::Send(send), Step::Settle, kill].into_iter().chain(pause).collect();
+    sound("a long outage", &replay(&Schedule { shape, steps }));
 }

@@ -26,6 +26,8 @@ pub struct Figures {
     pub again: u64,
     /// DELETEs answered by 204.
     pub acknowledged: u64,
+    /// Receipts that say 204 of what was acknowledged by WebSocket alone, where nothing else says so.
+    pub acknowledged_by_socket: u64,
     /// Receipts pushed, repetitions included.
     pub receipts: u64,
     /// Of these, repetitions.
@@ -47,7 +49,7 @@ pub struct Figures {
 pub struct Fates {
     /// The 204 to its DELETE was seen.
     pub acknowledged: u64,
-    /// A DELETE was sent, and its answer was lost.
+    /// A DELETE was sent, and its answer was lost; or it was acknowledged by WebSocket, where there is none.
     pub acknowledged_unseen: u64,
     /// A later one of its topic was accepted, or may have been.
     pub replaced: u64,
@@ -74,10 +76,13 @@ impl Figures {
     ///
     /// What did not happen.
     pub fn exercised(&self) -> Result<()> {
-        let Figures { acknowledged, again, receipts, unsubscribed, unsigned, fates, .. } = self;
+        let Figures { acknowledged, acknowledged_by_socket, again, receipts, unsubscribed, unsigned, .. } =
+            self;
+        let fates = &self.fates;
         let [delivered, failed] = fates.outcomes;
         let all = [
             (*acknowledged, "acknowledgement"),
+            (*acknowledged_by_socket, "receipt of an acknowledgement by WebSocket"),
             (*again, "repetition after a kill"),
             (*receipts, "receipt"),
             (*unsubscribed, "end of a subscription"),
@@ -170,11 +175,11 @@ impl Oracle {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fates { acknowledged, acknowledged_unseen, replaced, expired, gone, outcomes } = &self.fates;
-        let rows: [(&str, u64); 21] = [
+        let rows: [(&str, u64); 22] = [
             ("kills", u64::try_from(self.kills).unwrap_or(u64::MAX)),
             ("accepted (201, 202)", self.accepted),
             ("  acknowledged", *acknowledged),
-            ("  acknowledged, the answer lost", *acknowledged_unseen),
+            ("  acknowledged, without an answer", *acknowledged_unseen),
             ("  replaced", *replaced),
             ("  expired", *expired),
             ("  gone with the subscription", *gone),
@@ -190,6 +195,7 @@ impl fmt::Display for Figures {
             ("  repeated, same outcome", self.receipts_again),
             ("  messages told 204", outcomes[0]),
             ("  messages told 410", outcomes[1]),
+            ("  acknowledged by WebSocket alone", self.acknowledged_by_socket),
             ("subscriptions ended", self.unsubscribed),
             ("  accepted while they went", self.crossed),
         ];

@@ -2,9 +2,10 @@
 //!
 //! Application servers post (with and without topic, receipt and VAPID, with TTLs from nothing to a week) to user agents
 //! that are connected and acknowledge, that are careless, that never acknowledge, and that come late; some give up a
-//! subscription and make another; connections come and go. All of them speak HTTP/2 by a client that shares no code with
-//! the service. [`run`] ends when every accepted message has come to its one end, or at the first broken promise.
+//! subscription and make another; connections come and go. They speak HTTP/2, and every third user agent Mozilla's push
+//! protocol by WebSocket, by clients that share no code with the service. [`run`] ends when every accepted message has come to its one end, or at the first broken promise.
 
+mod browser;
 mod fates;
 mod oracle;
 mod parties;
@@ -30,6 +31,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use browser::{Browser, Socket, channel_id, is_browser};
 pub use fates::{Fates, Figures};
 use oracle::{Gone, Subscription};
 use parties::{Agent, Desk, Work, Worker, drain, subscribe, take_receipts};
@@ -63,8 +65,10 @@ struct Crew {
 struct Parties {
     /// Queues of receipts, one for each application server.
     receipts: Vec<String>,
-    /// Of user agents: what each monitors.
+    /// Of user agents: what each monitors. Of a browser that is what its name stands for.
     queues: Vec<String>,
+    /// The application servers' key.
+    key: String,
     /// The body that restricts a subscription to the application servers' key (RFC 8292 §4.1).
     restriction: String,
     /// Their credentials.
@@ -116,10 +120,16 @@ async fn settle_in(desk: &Desk, address: SocketAddr) -> Result<Parties, Broken> 
     let mut parties = Parties {
         receipts: Vec::new(),
         queues: Vec::new(),
+        key: signer.public_key().to_string(),
         restriction,
         authorization: token.authorization(),
     };
     for agent in 0..AGENTS {
+        if is_browser(agent) {
+            let queue = introduce(desk, address, agent, &parties.key).await?;
+            parties.queues.push(queue);
+            continue;
+        }
         let (path, push, set) = subscribe(&peer, None, None).await?;
         let mut subscriptions = vec![(path.clone(), push, false)];
         // Half of them have several subscriptions, and monitor them as one.
@@ -150,6 +160,17 @@ async fn settle_in(desk: &Desk, address: SocketAddr) -> Result<Parties, Broken> 
         parties.receipts.push(linked(&answer.headers, "urn:ietf:params:push:receipt").ok_or(Broken)?);
     }
     Ok(parties)
+}
+
+/// Makes a user agent that connects by WebSocket, with subscriptions; what it can be monitored by over HTTP, too.
+async fn introduce(desk: &Desk, address: SocketAddr, agent: usize, key: &str) -> Result<String, Broken> {
+    let (mut socket, uaid) = Socket::hello(address, None).await?;
+    for (number, restricted) in [(0, false), (1, true), (2, false)] {
+        let path = channel_id(agent, number);
+        let push = socket.register(&path, restricted.then_some(key)).await?.map_err(|_refused| Broken)?;
+        desk.oracle().subscriptions.push(Subscription { agent, path, push, restricted, gone: Gone::No });
+    }
+    Ok(format!("{SET}{uaid}"))
 }
 
 /// One life of the service: from its start to its kill.
@@ -206,6 +227,11 @@ async fn go_to_work(work: &mut JoinSet<Work>, address: SocketAddr, crew: &Crew, 
     for (number, queue) in parties.queues.iter().enumerate() {
         let random = random.part(1000 + u64::try_from(number).unwrap_or(0));
         let (desk, parties, queue) = (desk.clone(), Arc::clone(parties), queue.clone());
+        if let Some(uaid) = queue.strip_prefix(SET).filter(|_| is_browser(number)) {
+            let uaid = uaid.to_owned();
+            work.spawn(Browser { number, desk, parties, address, random, uaid }.work());
+            continue;
+        }
         work.spawn(Agent { number, desk, parties, address, random, queue }.work());
     }
     for sender in 0..SENDERS {
@@ -295,6 +321,9 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// What the service calls itself.
 const ORIGIN: &str = "https://push.test";
+
+/// Where the sets of user agents are; the name of a browser follows.
+const SET: &str = "/a/";
 
 /// User agents; what they are like says `Habit`.
 const AGENTS: usize = 24;

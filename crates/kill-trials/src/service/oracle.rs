@@ -29,6 +29,8 @@ pub(super) struct Sent {
     pub(super) path: Option<String>,
     pub(super) pushed: Option<Seen>,
     pub(super) acknowledgement: Acknowledgement,
+    /// All its acknowledgements went by WebSocket, where they have no answer.
+    pub(super) by_socket: bool,
     pub(super) outcome: Option<(u16, Seen)>,
 }
 
@@ -101,9 +103,8 @@ pub(super) struct Push {
     pub(super) path: String,
     /// When the promise came.
     pub(super) moment: u64,
-    /// The service's time of the push, and of the acceptance.
-    pub(super) date: u64,
-    pub(super) accepted: u64,
+    /// The service's time of the push, and of the acceptance, where the protocol tells them.
+    pub(super) dates: Option<(u64, u64)>,
     pub(super) body: Vec<u8>,
 }
 
@@ -175,6 +176,7 @@ impl Oracle {
             path: None,
             pushed: None,
             acknowledgement: Acknowledgement::Never,
+            by_socket: false,
             outcome: None,
         };
         self.sent.push(sent);
@@ -252,6 +254,9 @@ impl Oracle {
         if matches!(self.gone(number), Gone::Since(moment) if moment < watch.moment) {
             return complain("was pushed to a monitor that began after its subscription went");
         }
+        if sent.outcome.is_some_and(|(_, seen)| seen.moment < watch.moment) {
+            return complain("was pushed to a monitor that began after its outcome was told");
+        }
         if sent.ttl > 0 && self.follower_on(number, watch.monitor, push.moment) {
             return complain("was pushed behind the message that replaced it");
         }
@@ -280,7 +285,7 @@ impl Oracle {
             let again = sent.pushed.is_some() || sent.life != watch.life;
             return if again { complain("has TTL 0 and was kept") } else { Ok(()) };
         }
-        if push.date >= push.accepted + sent.ttl {
+        if push.dates.is_some_and(|(date, accepted)| date >= accepted + sent.ttl) {
             return complain("was pushed after its expiry, by the service's own dates");
         }
         if let Posted::Accepted { wall, .. } = sent.answer
@@ -291,10 +296,28 @@ impl Oracle {
         Ok(())
     }
 
+    /// What a message was pushed for is the channel that it was sent to.
+    pub(super) fn told_on(&self, number: usize, channel: &str) -> Result<()> {
+        let to = self.sent.get(number).and_then(|sent| self.subscriptions.get(sent.subscription));
+        match to {
+            Some(to) if to.path == channel => Ok(()),
+            _ => Err(broken(number, "was pushed for another subscription")),
+        }
+    }
+
+    /// An acknowledgement that nobody answers is sent.
+    pub(super) fn acknowledging_by_socket(&mut self, number: usize) {
+        self.acknowledging(number);
+        if let Some(sent) = self.sent.get_mut(number) {
+            sent.by_socket = true;
+        }
+    }
+
     /// A DELETE of a message begins, at the moment that is returned.
     pub(super) fn acknowledging(&mut self, number: usize) -> u64 {
         let moment = self.tick();
-        if let Some(Sent { acknowledgement, .. }) = self.sent.get_mut(number) {
+        if let Some(Sent { acknowledgement, by_socket, .. }) = self.sent.get_mut(number) {
+            *by_socket = false;
             *acknowledgement = match *acknowledgement {
                 Acknowledgement::Never => Acknowledgement::Asked { first: moment, times: 1 },
                 Acknowledgement::Asked { first, times } => Acknowledgement::Asked { first, times: times + 1 },
@@ -372,6 +395,7 @@ impl Oracle {
             return Ok(());
         }
         sent.outcome = Some((status, seen));
+        self.figures.acknowledged_by_socket += u64::from(status == 204 && sent.by_socket);
         let expires = sent.begun + sent.ttl;
         match (status, sent.acknowledgement) {
             (204, Acknowledgement::Never) => complain("counts as acknowledged, and nobody did"),

@@ -76,7 +76,7 @@ impl Habit {
         }
     }
 
-    fn acknowledges(self, random: &mut Random) -> bool {
+    pub(super) fn acknowledges(self, random: &mut Random) -> bool {
         match self {
             Self::Prompt | Self::Late => true,
             Self::Careless => random.once_in(2),
@@ -193,7 +193,7 @@ impl Agent {
             if !self.random.once_in(6) {
                 return Ok(());
             }
-            self.wait_for_some().await?;
+            wait_for_some(&self.desk, &mut self.random).await?;
         }
         let peer = Peer::connect(self.address).await?;
         // Who monitors a set has more than one subscription, and now and then gives one up.
@@ -205,15 +205,6 @@ impl Agent {
             let patience = 20 + self.random.below(400);
             self.receive(&peer, habit, patience).await?;
         }
-    }
-
-    /// Waits until some more messages were accepted, so that it comes in the middle of things.
-    async fn wait_for_some(&mut self) -> Work {
-        let mut progress = self.desk.progress.subscribe();
-        let Progress { accepted, lives, .. } = progress.borrow().clone();
-        let from = accepted + self.random.below(300);
-        let in_time = |progress: &Progress| progress.accepted >= from || progress.lives > lives;
-        progress.wait_for(in_time).await.map(drop).map_err(|_| Broken)
     }
 
     /// Monitors until so many messages came.
@@ -281,6 +272,15 @@ impl Agent {
         self.desk.oracle().subscriptions.push(new);
         Ok(())
     }
+}
+
+/// Waits until some more messages were accepted, so that it comes in the middle of things.
+pub(super) async fn wait_for_some(desk: &Desk, random: &mut Random) -> Work {
+    let mut progress = desk.progress.subscribe();
+    let Progress { accepted, lives, .. } = progress.borrow().clone();
+    let from = accepted + random.below(300);
+    let in_time = |progress: &Progress| progress.accepted >= from || progress.lives > lives;
+    progress.wait_for(in_time).await.map(drop).map_err(|_| Broken)
 }
 
 /// Sends the DELETE of a message (RFC 8030 §6.2).
@@ -361,7 +361,9 @@ fn push(answer: Answer, path: String, moment: u64) -> crate::Result<Push> {
         time.duration_since(std::time::UNIX_EPOCH).ok().map(|since| since.as_secs())
     };
     match (time(header::DATE), time(header::LAST_MODIFIED)) {
-        (Some(date), Some(accepted)) => Ok(Push { path, moment, date, accepted, body: answer.body.to_vec() }),
+        (Some(date), Some(accepted)) => {
+            Ok(Push { path, moment, dates: Some((date, accepted)), body: answer.body.to_vec() })
+        }
         _ => Err(Failure::new(format!("a push has no dates; its status is {}", answer.status))),
     }
 }

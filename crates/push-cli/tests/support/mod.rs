@@ -1,11 +1,13 @@
 //! The real binary, as a child process.
 #![allow(
     dead_code,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "each test binary uses a part of it, to fail loudly"
 )]
 
+pub(crate) mod browser;
 pub(crate) mod http2;
 
 use std::{

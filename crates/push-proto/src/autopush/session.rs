@@ -445,6 +445,10 @@ impl Session {
         }
         match (asked, response) {
             (Asked::Register(channel), Response::Subscribed(_)) => self.made(channel, door),
+            // It has ended, and its monitor has not heard; what the user agent asked for is as good as ever.
+            (Asked::Register(_), Response::Refused(refusal)) if *refusal == Refusal::SET_INVALID => {
+                self.close(Close::Ended);
+            }
             (Asked::Register(channel), Response::Refused(refusal)) => {
                 if let Stage::Open(party @ Party { standing: Standing::Making, .. }) = self.stage {
                     self.stage = Stage::Open(Party { standing: Standing::Unmade, ..party });

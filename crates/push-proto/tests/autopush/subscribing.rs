@@ -5,6 +5,7 @@ use push_proto::autopush::{Close, Config};
 use push_proto::{
     AgentId, Refusal,
     service::{Limits, Monitor, Rate, Request, Response, Set, Subscribe, Target},
+    store::{Command, Operation, Ticket},
 };
 use serde_json::json;
 
@@ -261,6 +262,24 @@ fn a_name_whose_set_has_gone_gives_way_to_another() {
 }
 
 /// Only a set's own capability of this service is a name, whatever else opens.
+/// As when another node ended it and the hint was lost: what the user agent wants is not what is wrong.
+#[test]
+fn a_channel_for_a_set_that_has_gone_unheard_of_ends_the_session() {
+    let mut world = World::new();
+    let (who, uaid, _) = world.subscriber();
+    let agent = world.lines[who].identified.unwrap();
+    let elsewhere = world.memory.attach();
+    let close = Command::Apply(Ticket(1), vec![Operation::Close(agent, None)]);
+    world.memory.run(elsewhere, close, &mut |_, _| {});
+    world.say(who, json!({ "messageType": "register", "channelID": channel(1) }));
+    assert_eq!(world.closed(who), Some(Some(Close::Ended)));
+    assert!(world.told(who).is_empty(), "it is not refused");
+
+    let who = world.connect();
+    assert_ne!(world.hello(who, Some(&uaid)), uaid, "it introduces itself again, and has none");
+    world.register(who, 1);
+}
+
 #[test]
 fn what_is_no_name_gives_way_to_one() {
     let mut world = World::new();

@@ -26,7 +26,7 @@ impl Site {
             match output {
                 Output::Store(command) => self.vault.submit(self.shards[index].channel, command),
                 Output::Respond(exchange, response) => self.respond(index, exchange, response),
-                Output::Opened(_) => {}
+                Output::Opened(exchange) => self.opened(exchange),
                 Output::Push(exchange, delivery, item) => self.push(index, exchange, delivery, item),
                 Output::Retract(exchange, delivery) => self.retract(exchange, delivery),
                 Output::Retire(exchange) => {
@@ -95,8 +95,17 @@ impl Site {
         link.frames.push_back(Frame::Push(exchange, request, delivery, item));
         let waiting =
             link.frames.iter().filter(|frame| matches!(frame, Frame::Push(of, ..) if *of == exchange));
-        let fits = waiting.count() <= CREDIT as usize;
+        let held = link.socket.as_ref().map_or(0, |socket| socket.holds(exchange));
+        let fits = waiting.count() + held <= CREDIT as usize;
         self.require(fits, Guarantee::G5, || "more pushes than the connection can take".to_owned());
+    }
+
+    /// Only a session wants to know.
+    fn opened(&mut self, exchange: Exchange) {
+        let Some(link) = self.open.get(&exchange).map(|open| open.link) else { return };
+        if let Some(link) = self.links.get_mut(link).filter(|link| link.socket.is_some()) {
+            link.frames.push_back(Frame::Opened(exchange));
+        }
     }
 
     /// What waits is dropped; what was written is on its way, and its shard will hear of it.
@@ -105,6 +114,9 @@ impl Site {
             return;
         };
         let Some(link) = self.links.get_mut(link) else { return };
+        if link.socket.is_some() {
+            return link.frames.push_back(Frame::Retract(exchange, delivery));
+        }
         let before = link.frames.len();
         link.frames.retain(
             |frame| !matches!(frame, Frame::Push(of, _, number, _) if (*of, *number) == (exchange, delivery)),
@@ -120,6 +132,11 @@ impl Site {
         let mut waits = None;
         for id in self.links.ids() {
             let Some(link) = self.links.get(id) else { continue };
+            if let Some(socket) = &link.socket {
+                let ours = |exchange| self.open.get(&exchange).is_some_and(|open| open.shard == index);
+                waits = waits.or(socket.keeps(&link.frames, ended, ours));
+                continue;
+            }
             for frame in &link.frames {
                 if let Frame::Push(exchange, _, _, Item::Message(message)) = frame {
                     let ours = self.open.get(exchange).is_some_and(|open| open.shard == index);

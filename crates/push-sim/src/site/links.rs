@@ -9,6 +9,8 @@ use push_proto::{
     user_agent::RequestId,
 };
 
+use super::sockets::{Socket, Written};
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Peer {
@@ -22,16 +24,21 @@ pub(crate) enum Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LinkId(pub(crate) u64);
 
-/// What the service's end has still to write.
+/// What the service's end has still to write, or of a WebSocket to give to the session.
 pub(crate) enum Frame {
     Answer(Exchange, RequestId, Response),
     Push(Exchange, RequestId, Delivery, Item),
+    /// Of a WebSocket only.
+    Opened(Exchange),
+    /// Of a WebSocket only: elsewhere it takes the push away.
+    Retract(Exchange, Delivery),
 }
 
 /// What reaches a client.
 pub(crate) enum Arrival {
     Answer(RequestId, Response),
     Push(RequestId, Item),
+    Socket(Written),
 }
 
 /// One connection.
@@ -48,6 +55,8 @@ pub(crate) struct Link {
     pub(crate) requests: VecDeque<(RequestId, Result<Request, Refusal>)>,
     pub(crate) frames: VecDeque<Frame>,
     pub(crate) wire: VecDeque<Arrival>,
+    /// Of a WebSocket, as long as the service's end is there.
+    pub(crate) socket: Option<Box<Socket>>,
     /// The client has gone; the service still has it.
     pub(crate) left: bool,
     /// The service's end has gone; what was written may still arrive.
@@ -62,7 +71,13 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn open(&mut self, peer: Peer, node: usize, home: usize, pushless: bool) -> LinkId {
+    pub(crate) fn open(
+        &mut self,
+        peer: Peer,
+        (node, home): (usize, usize),
+        pushless: bool,
+        socket: Option<Box<Socket>>,
+    ) -> LinkId {
         self.made += 1;
         let id = LinkId(self.made);
         let link = Link {
@@ -75,6 +90,7 @@ impl Links {
             requests: VecDeque::new(),
             frames: VecDeque::new(),
             wire: VecDeque::new(),
+            socket,
             left: false,
             broken: false,
         };

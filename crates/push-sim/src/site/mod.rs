@@ -6,10 +6,12 @@
 //! | `effects` | what a service wants done, judged |
 //! | `nodes` | nodes die, stop and start |
 //! | `links` | connections |
+//! | `sockets` | the service's end of a WebSocket |
 
 mod effects;
 mod links;
 mod nodes;
+mod sockets;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -25,8 +27,10 @@ use push_proto::{
 
 pub(crate) use links::{Arrival, LinkId, Peer};
 pub(crate) use nodes::State;
+pub(crate) use sockets::{FLOOD, Said, UPDATES, Written};
 
 use links::{Frame, Links};
+use sockets::Doorway;
 
 use crate::{
     broken::Guarantee,
@@ -120,6 +124,7 @@ pub(crate) struct Site {
     clock: u64,
     /// The latest wall time of all.
     pub(crate) wall: UnixTime,
+    doorway: Doorway,
 }
 
 impl Site {
@@ -139,6 +144,7 @@ impl Site {
             lives: 0,
             clock: 0,
             wall: now.wall,
+            doorway: Doorway::new(),
         };
         for shard in 0..usize::from(shape.nodes) * usize::from(shape.shards) {
             let made = site.shard(shard);
@@ -162,13 +168,19 @@ impl Site {
 
     /// A client connects to a node that is up. None if there is none.
     pub(crate) fn connect(&mut self, peer: Peer, pushless: bool) -> Option<LinkId> {
+        let place = self.place()?;
+        Some(self.links.open(peer, place, pushless, None))
+    }
+
+    /// A node that is up, and the shard of it whose thread takes the connection.
+    fn place(&mut self) -> Option<(usize, usize)> {
         let count = self.states.len();
         self.clock += 1;
         let first = usize::try_from(self.clock).unwrap_or(0);
         let node =
             (first..first + count).map(|node| node % count).find(|node| self.states[*node] == State::Up)?;
         let home = first % usize::from(self.shape.shards);
-        Some(self.links.open(peer, node, node * usize::from(self.shape.shards) + home, pushless))
+        Some((node, node * usize::from(self.shape.shards) + home))
     }
 
     /// The connections that clients know of, oldest first.
@@ -196,23 +208,37 @@ impl Site {
     }
 
     /// The next request of a client reaches the mailbox of its shard. Whether there was one.
-    pub(crate) fn arrive(&mut self, link: LinkId) -> bool {
+    pub(crate) fn arrive(&mut self, link: LinkId, now: Now) -> bool {
         let Some(it) = self.links.get_mut(link).filter(|link| !link.broken) else { return false };
-        let (node, home) = (it.node, it.home);
+        if it.socket.is_some() {
+            return self.read(link, now);
+        }
         let Some((id, request)) = it.requests.pop_front() else { return false };
+        self.admit(link, id, request);
+        true
+    }
+
+    /// A request is put into the mailbox of its shard, or refused.
+    fn admit(&mut self, link: LinkId, id: RequestId, request: Result<Request, Refusal>) -> Option<Exchange> {
+        let it = self.links.get(link)?;
+        let (node, home) = (it.node, it.home);
         self.exchanges += 1;
         self.clock += 1;
         let exchange = Exchange { origin: u16::try_from(home).unwrap_or(0), number: self.exchanges };
         let request = match request {
             Ok(request) => request,
-            Err(refusal) => return self.refuse(link, exchange, id, refusal),
+            Err(refusal) => {
+                self.refuse(link, exchange, id, refusal);
+                return Some(exchange);
+            }
         };
         let count = u16::from(self.shape.shards);
         let owner = request.agent().map(|agent| usize::from(agent.shard(count)));
         let shard = owner.map_or(home, |owner| node * usize::from(count) + owner);
         if self.shards[shard].waiting >= MAILBOX {
             self.tally.fault(FaultKind::MailboxFull);
-            return self.refuse(link, exchange, id, Refusal::OVERLOADED.retry_in(Duration::from_secs(3)));
+            self.refuse(link, exchange, id, Refusal::OVERLOADED.retry_in(Duration::from_secs(3)));
+            return Some(exchange);
         }
         let asked = match &request {
             Request::Send(send) => Asked::Send(job_of(&send.content)),
@@ -228,15 +254,14 @@ impl Site {
         if monitor {
             shard.mailbox.push_back(Letter::Reply(Input::Credit(exchange, CREDIT)));
         }
-        true
+        Some(exchange)
     }
 
-    fn refuse(&mut self, link: LinkId, exchange: Exchange, id: RequestId, refusal: Refusal) -> bool {
+    fn refuse(&mut self, link: LinkId, exchange: Exchange, id: RequestId, refusal: Refusal) {
         if let Some(link) = self.links.get_mut(link) {
             let response = push_proto::service::Response::Refused(refusal);
             link.frames.push_back(Frame::Answer(exchange, id, response));
         }
-        true
     }
 
     /// What the store has said reaches the mailbox of a shard. Whether there was something.
@@ -317,11 +342,12 @@ impl Site {
     /// The first deadline of all shards that take turns.
     pub(crate) fn deadline(&self) -> Option<Mono> {
         let turning = (0..self.shards.len()).filter(|index| self.is_running(*index));
-        turning
+        let shards = turning
             .map(|index| &self.shards[index])
             .filter(|shard| !shard.stalled)
             .filter_map(|shard| shard.deadline)
-            .min()
+            .min();
+        shards.into_iter().chain(self.sockets_deadline()).min()
     }
 
     pub(crate) fn is_due(&self, index: usize, now: Now) -> bool {
@@ -329,8 +355,11 @@ impl Site {
     }
 
     /// The connection of a client writes the next thing: anything, or only an answer. Whether there was one.
-    pub(crate) fn write(&mut self, id: LinkId, answers_only: bool) -> bool {
+    pub(crate) fn write(&mut self, id: LinkId, answers_only: bool, now: Now) -> bool {
         let Some(link) = self.links.get_mut(id).filter(|link| !link.broken) else { return false };
+        if link.socket.is_some() {
+            return self.go_on(id, answers_only, now);
+        }
         // An answer may overtake the pushes of other exchanges, never those of its own (9113-8.4-4).
         let frames = &link.frames;
         let index = if answers_only {
@@ -338,7 +367,7 @@ impl Site {
                 Frame::Answer(exchange, ..) => {
                     !frames.iter().any(|other| matches!(other, Frame::Push(of, ..) if of == exchange))
                 }
-                Frame::Push(..) => false,
+                _ => false,
             })
         } else {
             (!frames.is_empty()).then_some(0)
@@ -357,6 +386,7 @@ impl Site {
                 }
                 self.written(exchange, delivery, &item, transfer);
             }
+            Frame::Opened(_) | Frame::Retract(..) => {}
         }
         true
     }
@@ -388,15 +418,19 @@ impl Site {
     /// A client will reset the next push on its connection.
     pub(crate) fn reset_next(&mut self, id: LinkId) {
         if let Some(link) = self.links.get_mut(id) {
-            link.resets = true;
+            match &mut link.socket {
+                Some(socket) => socket.unread = true,
+                None => link.resets = true,
+            }
         }
     }
 
-    /// No client will reset a push.
+    /// No client will reset a push, and each reads.
     pub(crate) fn take_pushes(&mut self) {
         for id in self.links.ids() {
             if let Some(link) = self.links.get_mut(id) {
                 link.resets = false;
+                link.socket.iter_mut().for_each(|socket| socket.unread = false);
             }
         }
     }
@@ -407,6 +441,7 @@ impl Site {
         link.requests.retain(|(of, _)| *of != request);
         link.frames.retain(|frame| match frame {
             Frame::Answer(_, of, _) | Frame::Push(_, of, ..) => *of != request,
+            Frame::Opened(_) | Frame::Retract(..) => true,
         });
         self.cancelled(|open| open.link == id && open.request == request);
     }
@@ -414,6 +449,7 @@ impl Site {
     /// The service's end of a connection ends. Gives the requests on it that the service never saw.
     pub(crate) fn close(&mut self, id: LinkId) -> Vec<RequestId> {
         let link = self.links.remove(id);
+        link.iter().for_each(|link| self.note_lost(link.socket.as_deref(), &link.wire));
         self.cancelled(|open| open.link == id);
         link.into_iter().flat_map(|link| link.requests).map(|(request, _)| request).collect()
     }
@@ -428,7 +464,9 @@ impl Site {
     pub(crate) fn leave(&mut self, id: LinkId) -> Vec<RequestId> {
         let Some(link) = self.links.get_mut(id) else { return Vec::new() };
         link.left = true;
-        link.wire.clear();
+        let wire = std::mem::take(&mut link.wire);
+        self.note_lost(None, &wire);
+        let Some(link) = self.links.get_mut(id) else { return Vec::new() };
         std::mem::take(&mut link.requests).into_iter().map(|(request, _)| request).collect()
     }
 
@@ -485,7 +523,7 @@ impl Site {
     pub(crate) fn travel(&mut self, now: Now) -> bool {
         let mut moved = false;
         for id in self.links.ids() {
-            while self.arrive(id) {
+            while self.arrive(id, now) {
                 moved = true;
             }
         }
@@ -497,7 +535,7 @@ impl Site {
         }
         moved |= self.commit(usize::MAX);
         for id in self.links.ids() {
-            while self.write(id, false) {
+            while self.write(id, false, now) {
                 moved = true;
             }
         }

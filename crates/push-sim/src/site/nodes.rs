@@ -107,6 +107,8 @@ impl Site {
             if let Some(link) = self.links.get_mut(id) {
                 link.broken = true;
                 link.frames.clear();
+                let socket = link.socket.take();
+                self.note_lost(socket.as_deref(), &VecDeque::new());
             }
         }
     }
@@ -122,7 +124,8 @@ impl Site {
         for index in self.shards_of(node) {
             self.shards[index].mailbox.push_back(Letter::Reply(Input::Drain(deadline)));
         }
-        self.links.those(|link| link.node == node && !link.left)
+        self.drain_sockets(node, now);
+        self.links.those(|link| link.node == node && !link.left && link.socket.is_none())
     }
 
     /// Every node is asked to stop.

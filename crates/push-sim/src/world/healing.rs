@@ -94,7 +94,7 @@ impl World {
 
     /// All is well: what is sent now arrives now, not when some timer makes good what was missed.
     fn probe(&mut self) {
-        let subscriptions: usize = self.agents.iter().map(|agent| agent.known.len()).sum();
+        let subscriptions: usize = self.agents.iter().map(|agent| agent.account().known.len()).sum();
         let first = self.jobs + 1;
         for to in 0..u8::try_from(subscriptions).unwrap_or(u8::MAX) {
             self.take(Step::Send(Send { sender: 0, to, ttl: 3000, urgency: 3, topic: None, receipt: false }));
@@ -103,7 +103,7 @@ impl World {
         let late = (first..=self.jobs).find(|job| {
             let verdict = self.senders[0].verdicts.get(&JobId(*job));
             let accepted = matches!(verdict, Some(Verdict::Accepted(_)));
-            accepted && !self.agents.iter().any(|agent| agent.got.contains(job))
+            accepted && !self.agents.iter().any(|agent| agent.account().got.contains(job))
         });
         self.site
             .require(late.is_none(), Guarantee::G5, || format!("job {late:?} waits although all is well"));
@@ -114,7 +114,7 @@ impl World {
         let mut wrong = None;
         for fact in self.site.truth.facts.values() {
             let Some(wanted) = self.site.truth.wanted.get(&fact.job) else { continue };
-            let got = self.agents[wanted.agent].got.contains(&fact.job);
+            let got = self.agents[wanted.agent].account().got.contains(&fact.job);
             let right = match fact.end {
                 // A stranger may have acknowledged it.
                 Some(End::Caused(Cause::Acknowledged)) => got || self.requests > 0,
@@ -181,7 +181,7 @@ impl World {
             senders[number].close(site, *now);
         }
         self.calm(20, 1);
-        let closed = self.agents.iter().all(|agent| agent.closed);
+        let closed = self.agents.iter().all(|agent| agent.account().closed);
         self.site.require(closed, Guarantee::G5, || "a user agent does not close".to_owned());
         for link in self.site.known_links() {
             self.lose(link, false);

@@ -5,16 +5,14 @@ mod steps;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use push_proto::{
-    Mono, Now, UnixTime, application_server,
-    service::Request,
-    user_agent::{self, RequestId},
-};
+use push_proto::{Mono, Now, UnixTime, application_server, service::Request, user_agent::RequestId};
 
 use crate::{
     agent::{Agent, service},
     broken::{Broken, Guarantee},
+    browser::Browser,
     kinds::Tally,
+    party::Party,
     schedule::{Application, Shape, Step},
     sender::Sender,
     site::{Arrival, LinkId, Peer, Site},
@@ -28,7 +26,7 @@ const SENDERS: usize = 2;
 
 pub(crate) struct World {
     site: Site,
-    agents: Vec<Agent>,
+    agents: Vec<Box<dyn Party>>,
     senders: Vec<Sender>,
     now: Now,
     jobs: u64,
@@ -43,10 +41,17 @@ impl World {
     /// User agents with two subscriptions each, one of them restricted; two senders; all is calm.
     pub(crate) fn new(shape: Shape, trace: Trace) -> Self {
         let now = Now { mono: Mono::from_nanos(1_000_000_000), wall: UnixTime::from_secs(START) };
-        let agents = service().into_iter().cycle().take(if shape.nodes > 1 { 3 } else { 2 });
+        let count = if shape.nodes > 1 { 3 } else { 2 };
+        let browsers = usize::from(shape.browsers).min(count);
+        let party = |number: usize| -> Option<Box<dyn Party>> {
+            if number < browsers {
+                return Some(Box::new(Browser::new(number)));
+            }
+            Some(Box::new(Agent::new(number, service()?)))
+        };
         let mut world = Self {
             site: Site::new(shape, trace, now),
-            agents: agents.enumerate().map(|(number, service)| Agent::new(number, service)).collect(),
+            agents: (0..count).filter_map(party).collect(),
             senders: (0..SENDERS).map(Sender::new).collect(),
             now,
             jobs: 0,
@@ -86,7 +91,7 @@ impl World {
         let Some(arrival) = self.site.receive(link) else { return false };
         let Self { site, agents, senders, now, .. } = self;
         match peer {
-            Peer::Agent(number) => agents[number].receive(arrival, site, *now),
+            Peer::Agent(number) => agents[number].receive(link, arrival, site, *now),
             Peer::Sender(number) => senders[number].receive(arrival, site, *now),
             Peer::Stranger => self.answered(arrival),
         }
@@ -95,6 +100,7 @@ impl World {
 
     fn answered(&mut self, arrival: Arrival) {
         match arrival {
+            Arrival::Socket(_) => {}
             Arrival::Push(id, _) => *self.monitoring.entry(id).or_default() += 1,
             Arrival::Answer(id, response) => {
                 let Some(pushed) = self.monitoring.remove(&id) else { return };
@@ -166,7 +172,7 @@ impl World {
         let (origin, wall) = (self.now.mono, self.now.wall);
         let end = origin.after(Duration::from_secs(secs));
         while !self.is_broken() {
-            let agents = self.agents.iter().filter_map(|agent| agent.deadline);
+            let agents = self.agents.iter().filter_map(|agent| agent.account().deadline);
             let senders = self.senders.iter().filter_map(|sender| sender.deadline);
             let next = agents.chain(senders).chain(self.site.deadline()).min();
             let soonest = self.now.mono.after(grain);
@@ -188,8 +194,10 @@ impl World {
                 site.tick(shard, *now);
             }
         }
-        for agent in agents.iter_mut().filter(|agent| agent.deadline.is_some_and(|at| at <= now.mono)) {
-            agent.give(user_agent::Input::Tick, site, *now);
+        site.tick_sockets(*now);
+        let due = |agent: &&mut Box<dyn Party>| agent.account().deadline.is_some_and(|at| at <= now.mono);
+        for agent in agents.iter_mut().filter(due) {
+            agent.tick(site, *now);
         }
         for sender in senders.iter_mut().filter(|sender| sender.deadline.is_some_and(|at| at <= now.mono)) {
             sender.give(application_server::Input::Tick, site, *now);

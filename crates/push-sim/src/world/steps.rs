@@ -13,7 +13,7 @@ use push_proto::{
 use super::World;
 use crate::{
     kinds::FaultKind,
-    passage::{Place, key_of},
+    passage::key_of,
     schedule::{Application, Cut, Fault, Leg, Remedy, Send, Step, Stranger},
     site::{LinkId, Peer},
     truth::Wanted,
@@ -36,8 +36,9 @@ impl World {
 
     fn send(&mut self, send: Send) {
         let known = self.agents.iter().enumerate();
-        let known: Vec<_> =
-            known.flat_map(|(agent, it)| it.known.iter().map(move |known| (agent, known))).collect();
+        let known: Vec<_> = known
+            .flat_map(|(agent, it)| it.account().known.iter().map(move |known| (agent, known)))
+            .collect();
         let Some((agent, known)) = known.get(usize::from(send.to) % known.len().max(1)).copied() else {
             return;
         };
@@ -78,7 +79,7 @@ impl World {
         match leg {
             Leg::Arrive(which) => {
                 if let Some(link) = self.link(which) {
-                    while self.site.arrive(link) {}
+                    while self.site.arrive(link, self.now) {}
                 }
             }
             Leg::Turn(which) => {
@@ -91,7 +92,7 @@ impl World {
             Leg::Write(which) | Leg::Answer(which) => {
                 let answers_only = matches!(leg, Leg::Answer(_));
                 if let Some(link) = self.link(which) {
-                    while self.site.write(link, answers_only) {}
+                    while self.site.write(link, answers_only, self.now) {}
                 }
             }
             Leg::Receive(which) => {
@@ -125,8 +126,9 @@ impl World {
             }
             Application::Unsubscribe(_) => agent.unsubscribe(site, *now),
             Application::Power(_, level) => agent.power(level, site, *now),
+            Application::Speak(_, speech) => agent.speak(speech, site, *now),
             Application::Restore(_) => {
-                if let Some(known) = agent.known.last() {
+                if let Some(known) = agent.account().known.last() {
                     senders.iter_mut().for_each(|sender| sender.restore(known.push.clone(), site, *now));
                 }
             }
@@ -166,11 +168,8 @@ impl World {
     }
 
     fn newest_of(&self, agent: u8) -> Option<(AgentId, push_proto::SubscriptionId)> {
-        let known = self.agents[usize::from(agent) % self.agents.len()].known.last()?;
-        match self.site.passage.place(&known.push) {
-            Some(Place::Push(agent, subscription)) => Some((agent, subscription)),
-            _ => None,
-        }
+        let known = self.agents[usize::from(agent) % self.agents.len()].account().known.last()?;
+        self.site.passage.push_of(&known.push)
     }
 
     fn ask_about(&mut self, which: u8, request: impl FnOnce(Handle) -> Request) {
@@ -221,8 +220,8 @@ impl World {
         let count = agents.len();
         let agent = &mut agents[usize::from(agent) % count];
         match fault {
-            Fault::Pushless(_) => agent.pushless = true,
-            Fault::Unreachable(_) => agent.unreachable = true,
+            Fault::Pushless(_) => agent.account_mut().pushless = true,
+            Fault::Unreachable(_) => agent.account_mut().unreachable = true,
             Fault::KillAgent(_) => agent.kill(site, *now),
             Fault::Release(_) => {
                 agent.dispose(Disposition::Released, site, *now);
@@ -272,8 +271,8 @@ impl World {
             Remedy::Reach => {
                 self.site.take_pushes();
                 for agent in &mut self.agents {
-                    agent.pushless = false;
-                    agent.unreachable = false;
+                    agent.account_mut().pushless = false;
+                    agent.account_mut().unreachable = false;
                 }
             }
             Remedy::Notice => self.site.notice(),
