@@ -168,7 +168,8 @@ pub(crate) enum BenchCommand {
 /// What `bench agents` can be told.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Each user agent is connected, has a subscription, and waits; without TLS, then with it. What the kernel
+Each user agent has a subscription from before the service was started, connects, and waits; without
+TLS, then with it. What the kernel
 keeps for a connection is not counted. The limit on open files (ulimit -n) must be above their number.")]
 pub(crate) struct BenchAgentsArgs {
     /// How many user agents

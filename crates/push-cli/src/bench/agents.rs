@@ -14,6 +14,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -38,7 +39,7 @@ pub(super) fn run(args: &BenchAgentsArgs) -> Result<()> {
         Runtime::Smol => "smol",
     };
     output::line(&format!(
-        "{} user agents connect to `webpush serve` on {runtime} by WebSocket, have a subscription each, and wait",
+        "{} user agents with a subscription each connect to `webpush serve` on {runtime} by WebSocket, and wait",
         args.agents
     ))?;
     for tls in [false, true] {
@@ -62,14 +63,27 @@ struct Measured {
 fn measure(args: &BenchAgentsArgs, runtime: &str, tls: bool) -> Result<Measured> {
     let failed = |error: io::Error| Error::failed(format!("cannot measure: {error}"));
     let folder = tempfile::tempdir().map_err(failed)?;
-    let service = Service::start(folder.path(), runtime, tls)?;
-    let connector = if tls { Some(connector(&folder.path().join("data/dev/ca.pem"))?) } else { None };
-    let to = Place { address: service.address, connector };
     let local = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let start = || {
+        let service = Service::start(folder.path(), runtime, tls)?;
+        let connector = if tls { Some(connector(&folder.path().join("data/dev/ca.pem"))?) } else { None };
+        let to = Place { address: service.address, connector };
+        Ok::<_, Error>((service, to))
+    };
+    // What it takes to make subscriptions is not what it takes to wait for messages.
+    let (service, to) = start()?;
+    let names = local.block_on(async {
+        let names = stream::iter(0..=args.agents).map(|number| to.subscribe(number));
+        let names: Vec<_> = names.buffer_unordered(AT_ONCE).collect().await;
+        names.into_iter().collect::<Result<Vec<_>>>()
+    })?;
+    drop(service);
+    let (service, to) = start()?;
     local.block_on(async {
-        let first = to.connect(0).await?;
+        let mut names = names.iter();
+        let first = to.connect(names.next().map(String::as_str)).await?;
         let before = service.resident()?;
-        let others = stream::iter(1..=args.agents).map(|number| to.connect(number));
+        let others = stream::iter(names).map(|name| to.connect(Some(name)));
         let others: Vec<_> = others.buffer_unordered(AT_ONCE).collect().await;
         let others = others.into_iter().collect::<Result<Vec<_>>>()?;
         let after = service.resident()?;
@@ -100,11 +114,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Duplex for Io {}
 type Agent = WebSocketStream<Box<dyn Duplex>>;
 
 impl Place {
-    /// One user agent, with a subscription.
-    async fn connect(&self, number: u64) -> Result<Agent> {
-        let failed = |what: &dyn std::fmt::Display| {
-            Error::failed(format!("user agent {number} cannot connect: {what}"))
-        };
+    /// A new user agent makes a subscription and leaves; its name.
+    async fn subscribe(&self, number: u64) -> Result<String> {
+        let (mut agent, name) = self.connect(None).await?;
+        let channel = format!("00000000-0000-4000-8000-{number:012x}");
+        ask(&mut agent, &json!({ "messageType": "register", "channelID": channel })).await?;
+        Ok(name)
+    }
+
+    /// The user agent of that name, or a new one; its name.
+    async fn connect(&self, name: Option<&str>) -> Result<(Agent, String)> {
+        let failed = |what: &dyn std::fmt::Display| cannot(what);
         let socket = TcpStream::connect(self.address).await.map_err(|error| failed(&error))?;
         let io: Box<dyn Duplex> = match &self.connector {
             None => Box::new(socket),
@@ -117,19 +137,35 @@ impl Place {
         let url = format!("ws://localhost:{}/", self.address.port());
         let connected = client_async_with_config(url, io, Some(config)).await;
         let (mut agent, _) = connected.map_err(|error| failed(&error))?;
-        for said in [
-            r#"{"messageType":"hello","use_webpush":true,"broadcasts":{}}"#.to_owned(),
-            format!(r#"{{"messageType":"register","channelID":"00000000-0000-4000-8000-{number:012x}"}}"#),
-        ] {
-            agent.send(Message::text(said)).await.map_err(|error| failed(&error))?;
-            let heard = agent.next().await.ok_or_else(|| failed(&"the service has gone"))?;
-            let heard = heard.map_err(|error| failed(&error))?;
-            if !heard.to_text().is_ok_and(|text| text.contains("\"status\":200")) {
-                return Err(failed(&heard));
-            }
+        let hello = match name {
+            Some(name) => json!({ "messageType": "hello", "use_webpush": true, "uaid": name }),
+            None => json!({ "messageType": "hello", "use_webpush": true }),
+        };
+        let heard = ask(&mut agent, &hello).await?;
+        let named = heard.get("uaid").and_then(Value::as_str).unwrap_or_default();
+        if name.is_some_and(|name| name != named) {
+            return Err(failed(&"it was given another name"));
         }
-        Ok(agent)
+        Ok((agent, named.to_owned()))
     }
+}
+
+/// Says something; the answer, whose status is 200.
+async fn ask(agent: &mut Agent, said: &Value) -> Result<Value> {
+    agent.send(Message::text(said.to_string())).await.map_err(|error| cannot(&error))?;
+    let heard = agent.next().await.ok_or_else(|| cannot(&"the service has gone"))?;
+    let heard = heard.map_err(|error| cannot(&error))?;
+    let text = heard.to_text().map_err(|error| cannot(&error))?;
+    let answer: Value = serde_json::from_str(text).map_err(|error| cannot(&error))?;
+    if answer.get("status").is_some_and(|status| *status == 200) {
+        Ok(answer)
+    } else {
+        Err(cannot(&"it was refused"))
+    }
+}
+
+fn cannot(what: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("a user agent cannot connect: {what}"))
 }
 
 /// `webpush serve`, as a child process. Killed when dropped.
