@@ -42,6 +42,20 @@ fn what_cannot_be_sent_is_told_as_a_failure() {
     }
 }
 
+/// What user agents that wait cost is told for both carriers, on either runtime.
+#[test]
+fn user_agents_wait_and_their_cost_is_told() {
+    for runtime in ["tokio", "smol"] {
+        let output = run(["bench", "agents", "--agents", "40", "--runtime", runtime]);
+        let (said, wrong) = text(&output);
+        assert!(output.status.success(), "{said}{wrong}");
+        for carrier in ["cleartext", "TLS"] {
+            let line = said.lines().find(|line| line.starts_with(carrier)).unwrap();
+            assert!(line.contains(" KiB each: ") && line.contains(" KiB with one of them, "), "{line}");
+        }
+    }
+}
+
 /// Any sender can be measured by it: it says what one needs to know, and in the end what came.
 #[test]
 fn the_sink_says_where_it_is_and_what_came() {

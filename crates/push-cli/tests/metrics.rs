@@ -76,9 +76,16 @@ fn changes(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec
     all.filter(|(_, difference)| *difference != 0).collect()
 }
 
+/// The numbers once the last response has left: its peer may have read it before the service knows that.
+fn settled(address: SocketAddr) -> BTreeMap<String, u64> {
+    let left = |numbers: &BTreeMap<String, u64>| numbers["webpush_held_octets{of=\"response\"}"] == 0;
+    let mut scrapes = (0..10_000).map(|_| scrape(address));
+    scrapes.find(left).expect("a response never left")
+}
+
 #[track_caller]
 fn changed(address: SocketAddr, numbers: &mut BTreeMap<String, u64>, expected: &[(&str, i64)]) {
-    let now = scrape(address);
+    let now = settled(address);
     let expected: Vec<_> = expected.iter().map(|(name, by)| ((*name).to_owned(), *by)).collect();
     assert_eq!(changes(numbers, &now), expected);
     *numbers = now;
