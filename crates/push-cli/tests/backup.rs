@@ -26,25 +26,11 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use support::{
     Folder, Service, assert_fails,
-    http2::{Peer, link, path_of},
+    http2::{Agent, Peer},
     run, run_with_input, stderr, webpush,
 };
 
-/// A user agent that is not connected, and its sender.
-#[derive(Clone)]
-struct Agent {
-    subscription: String,
-    push: String,
-}
-
 impl Agent {
-    async fn subscribe(peer: &Peer) -> Self {
-        let made = peer.request(Method::POST, "/subscribe", &[], Bytes::new()).await.unwrap();
-        assert_eq!(made.status, StatusCode::CREATED);
-        let subscription = path_of(made.headers["location"].to_str().unwrap());
-        Self { subscription, push: link(&made.headers, "urn:ietf:params:push") }
-    }
-
     async fn post(&self, peer: &Peer, text: &str) -> StatusCode {
         let fields = [("ttl", "3600"), ("content-encoding", "aes128gcm")];
         let body = Bytes::from(text.to_owned());

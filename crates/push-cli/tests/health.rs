@@ -30,7 +30,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use support::{
     Folder, Service, assert_fails,
-    http2::{Peer, link, path_of},
+    http2::{Agent, Peer},
     run, webpush,
 };
 use tokio::sync::oneshot;
@@ -265,21 +265,7 @@ async fn green(peer: &Peer) {
     }
 }
 
-/// A user agent that is not connected, and its sender.
-#[derive(Clone)]
-struct Agent {
-    subscription: String,
-    push: String,
-}
-
 impl Agent {
-    async fn subscribe(peer: &Peer) -> Self {
-        let made = peer.request(Method::POST, "/subscribe", &[], Bytes::new()).await.unwrap();
-        assert_eq!(made.status, StatusCode::CREATED);
-        let subscription = path_of(made.headers["location"].to_str().unwrap());
-        Self { subscription, push: link(&made.headers, "urn:ietf:params:push") }
-    }
-
     /// Sends a message. A refusal says when to come again.
     async fn post(&self, peer: &Peer, text: &str) -> StatusCode {
         let fields = [("ttl", "3600"), ("content-encoding", "aes128gcm")];

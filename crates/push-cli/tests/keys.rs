@@ -10,23 +10,11 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use support::{
     Folder, Service, assert_fails,
-    http2::{Peer, link, path_of},
+    http2::{Agent, Peer, path_of},
     run, stderr, stdout,
 };
 
-struct Agent {
-    subscription: String,
-    push: String,
-}
-
 impl Agent {
-    async fn subscribe(peer: &Peer) -> Self {
-        let made = peer.request(Method::POST, "/subscribe", &[], Bytes::new()).await.unwrap();
-        assert_eq!(made.status, StatusCode::CREATED);
-        let subscription = path_of(made.headers["location"].to_str().unwrap());
-        Self { subscription, push: link(&made.headers, "urn:ietf:params:push") }
-    }
-
     /// The path of the message, as its sender is told.
     async fn post(&self, peer: &Peer) -> Result<String, StatusCode> {
         let answer =

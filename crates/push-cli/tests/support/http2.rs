@@ -170,3 +170,19 @@ pub(crate) fn link(headers: &HeaderMap, relation: &str) -> String {
     let target = found.unwrap().trim().strip_prefix('<').unwrap().split('>').next().unwrap();
     path_of(target)
 }
+
+/// A user agent that is not connected, and its sender.
+#[derive(Clone)]
+pub(crate) struct Agent {
+    pub(crate) subscription: String,
+    pub(crate) push: String,
+}
+
+impl Agent {
+    pub(crate) async fn subscribe(peer: &Peer) -> Self {
+        let made = peer.request(Method::POST, "/subscribe", &[], Bytes::new()).await.unwrap();
+        assert_eq!(made.status, StatusCode::CREATED);
+        let subscription = path_of(made.headers["location"].to_str().unwrap());
+        Self { subscription, push: link(&made.headers, "urn:ietf:params:push") }
+    }
+}
