@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     acceptor::Place,
     clients::Client,
-    exchange::{Local, drained},
+    exchange::Local,
     http1::{self, Upgraded},
     http2,
     memory::{Account, Opened},
@@ -69,7 +69,7 @@ pub(super) async fn take<R: Runtime>(
     loop {
         let incoming = tokio::select! {
             biased;
-            () = drained(Rc::clone(&local)) => return,
+            () = local.draining.clone() => return,
             incoming = dealt.recv() => incoming,
         };
         let Some(Incoming { transport, place, client }) = incoming else { return };

@@ -7,6 +7,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{
+    FutureExt as _,
+    future::{LocalBoxFuture, Shared},
+};
 use http::{Request as HttpRequest, Response as HttpResponse, header, request::Parts};
 use push_proto::{
     Refusal, Via,
@@ -41,8 +45,8 @@ pub(super) struct Local<R> {
     pub(super) health: Arc<Health>,
     /// Where user agents connect by WebSocket, if they may.
     pub(super) doorway: Option<Rc<Doorway>>,
-    /// Turns true when the server drains.
-    pub(super) draining: watch::Receiver<bool>,
+    /// Clones wait until the server drains.
+    pub(super) draining: Draining,
 }
 
 /// What a peer wants.
@@ -217,11 +221,16 @@ impl<R: Runtime> Local<R> {
     }
 }
 
-/// Waits until the server drains.
-pub(super) async fn drained<R>(local: Rc<Local<R>>) {
-    let mut draining = local.draining.clone();
-    // The server itself has gone: that drains as well.
-    drop(draining.wait_for(|draining| *draining).await);
+/// Done when the server drains: all connections of a shard wait for that, so each of them holds little for it.
+pub(super) type Draining = Shared<LocalBoxFuture<'static, ()>>;
+
+/// Waits until this turns true.
+pub(super) fn draining(mut draining: watch::Receiver<bool>) -> Draining {
+    let drained = async move {
+        // The server itself has gone: that drains as well.
+        drop(draining.wait_for(|draining| *draining).await);
+    };
+    drained.boxed_local().shared()
 }
 
 /// How long a body is, as far as that is known before it is read.

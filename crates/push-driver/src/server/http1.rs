@@ -19,7 +19,7 @@ use self::{
 use super::{
     connection::Caller,
     events::{Begun, EventStream},
-    exchange::{Body, Broken, Local, Wanted, drained},
+    exchange::{Body, Broken, Local, Wanted},
     websocket::{self, Knock},
 };
 use crate::{
@@ -64,7 +64,7 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     let shut = async {
         tokio::select! {
             biased;
-            () = drained(Rc::clone(&local)) => {}
+            () = local.draining.clone() => {}
             () = sleep_until(local.runtime.clone(), end) => {}
         }
         Pin::new(&mut *connection.borrow_mut()).graceful_shutdown();

@@ -12,16 +12,17 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    future::poll_fn,
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use push_proto::Refusal;
-use tokio::sync::Notify;
 
 use super::census::{Kind, Tally};
 use crate::Limits;
@@ -84,7 +85,7 @@ impl Memory {
             unread: Cell::new(0),
             progress: Cell::new(self.progress.get()),
             is_cut: Cell::new(false),
-            cut: Notify::new(),
+            cut: Cell::new(None),
         });
         self.accounts.borrow_mut().insert(number, Rc::clone(&account));
         Opened(account)
@@ -123,7 +124,9 @@ impl Memory {
             }
             account.is_cut.set(true);
             self.leaving.set(self.leaving.get().saturating_add(account.unread.get()));
-            account.cut.notify_one();
+            if let Some(waker) = account.cut.take() {
+                waker.wake();
+            }
             tracing::warn!(
                 octets = account.unread.get(),
                 "a connection that does not read is cut off: memory is short"
@@ -140,7 +143,8 @@ pub(super) struct Account {
     /// When its peer last read something, or had nothing to read.
     progress: Cell<u64>,
     is_cut: Cell<bool>,
-    cut: Notify,
+    /// Who waits to be cut off.
+    cut: Cell<Option<Waker>>,
 }
 
 impl Account {
@@ -159,9 +163,18 @@ impl Account {
         Unread { account: Rc::clone(self), kind, octets }
     }
 
+    /// Ready when the connection is to be cut off. Who asked last is woken then.
+    pub(super) fn poll_cut_off(&self, context: &Context<'_>) -> Poll<()> {
+        if self.is_cut.get() {
+            return Poll::Ready(());
+        }
+        self.cut.set(Some(context.waker().clone()));
+        Poll::Pending
+    }
+
     /// Comes back when the connection is to be cut off. Cancel safe.
     pub(super) async fn is_cut_off(&self) {
-        self.cut.notified().await;
+        poll_fn(|context| self.poll_cut_off(context)).await;
     }
 }
 

@@ -465,7 +465,7 @@ impl Start {
             verified: RefCell::new(Verified::new(limits.verified)),
             health,
             doorway,
-            draining,
+            draining: exchange::draining(draining),
         });
         runtime.spawn_local(connection::take(local, dealt, open));
         shard::run(runtime, parts).await;

@@ -113,7 +113,7 @@ fn a_connection_that_was_closed_meanwhile_is_not_used() {
             let verdict = scene.sender.send(&to, b"hello", push).await.unwrap().verdict;
             assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:?}");
             assert_eq!(scene.front.accepted(), round);
-            scene.front.cut();
+            scene.front.cut().await;
         }
     });
 }

@@ -273,7 +273,6 @@ impl Session {
         if let Some(output) = self.waiting.pop_front() {
             return output;
         }
-        // Most user agents wait for most of their time, and there are many.
         self.waiting = VecDeque::new();
         let mut hello = if let Stage::Silent { until, .. } = self.stage { Some(until) } else { None };
         if hello.take_if(|until| *until <= now.mono).is_some() {
@@ -291,6 +290,8 @@ impl Session {
         if let Some((delivery, item)) = self.pushes.pop_front() {
             return self.notify(delivery, &item, door);
         }
+        // Most user agents wait for most of their time, and there are many: what is empty takes no room.
+        (self.replies, self.pushes) = (VecDeque::new(), VecDeque::new());
         if matches!(self.stage, Stage::Closed) {
             return Output::Wait(None);
         }

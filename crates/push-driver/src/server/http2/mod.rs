@@ -57,7 +57,7 @@ use self::{
 };
 use super::{
     connection::Caller,
-    exchange::{Local, drained},
+    exchange::Local,
     mailbox::{Admitted, Effect, Effected, Effects},
     push::Push,
     websocket::{self, Knock, OverHttp2},
@@ -81,7 +81,7 @@ pub(super) async fn serve<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'stat
     };
     let activity = Rc::new(Activity::default());
     let tasks: FuturesUnordered<Task> = FuturesUnordered::new();
-    let draining = drained(Rc::clone(&local));
+    let draining = local.draining.clone();
     tasks.push(Box::pin(async move {
         draining.await;
         Event::Drain

@@ -32,7 +32,7 @@ pub(super) use self::{learned::Learned, over_http2::OverHttp2, socket::accept};
 use super::{
     clients::Asker,
     connection::Caller,
-    exchange::{Local, drained},
+    exchange::{Draining, Local},
     mailbox::{Admitted, Effect, Effected, Effects},
     push::Push,
 };
@@ -88,14 +88,7 @@ where
     let end = now.mono.after(local.limits.age);
     let socket = Socket::new(io, read, doorway.config.limits.frame_octets);
     let session = Session::new(Arc::clone(&doorway.config), doorway.fresh(), now);
-    let (draining, cut) = (drained(Rc::clone(&local)), Rc::clone(caller.account()));
-    let alarm = Box::pin(async move {
-        tokio::select! {
-            biased;
-            () = cut.is_cut_off() => Alarm::Cut,
-            () = draining => Alarm::Drain,
-        }
-    });
+    let draining = Some(local.draining.clone());
     let mut connection = socket.map(|socket| Connection {
         local,
         caller,
@@ -104,7 +97,7 @@ where
         socket,
         session,
         agent: None,
-        alarm: Some(alarm),
+        draining,
         effects: None,
         monitors: Vec::new(),
         asks: Vec::new(),
@@ -129,7 +122,8 @@ struct Connection<R: Runtime, Io> {
     session: Session,
     /// Who is there, once that is known.
     agent: Option<AgentId>,
-    alarm: Option<LocalBoxFuture<'static, Alarm>>,
+    /// Until the server drains.
+    draining: Option<Draining>,
     /// Made with the first monitor.
     effects: Option<Channel>,
     /// The monitor that counts, and such as it has replaced until they end.
@@ -156,14 +150,6 @@ struct Connection<R: Runtime, Io> {
 struct Channel {
     sender: UnboundedSender<(Exchange, Effect)>,
     receiver: Effected,
-}
-
-/// What concerns more than this connection.
-enum Alarm {
-    /// The server drains.
-    Drain,
-    /// The peer does not read, and memory is short.
-    Cut,
 }
 
 /// Whether there may be more to do.
@@ -208,17 +194,19 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
         timer.1.as_mut().poll(context)
     }
 
+    /// What concerns more than this connection: its peer does not read and memory is short, or the server drains.
     fn alarmed(&mut self, context: &mut Context<'_>) -> Step {
-        let Some(alarm) = &mut self.alarm else { return IDLE };
-        let Poll::Ready(alarm) = alarm.as_mut().poll(context) else { return IDLE };
-        self.alarm = None;
-        match alarm {
-            Alarm::Cut => ControlFlow::Break(()),
-            Alarm::Drain => {
-                self.give(Input::Drain);
-                BUSY
-            }
+        if self.caller.account().poll_cut_off(context).is_ready() {
+            return ControlFlow::Break(());
         }
+        let drains =
+            self.draining.as_mut().is_some_and(|draining| Pin::new(draining).poll(context).is_ready());
+        if !drains {
+            return IDLE;
+        }
+        self.draining = None;
+        self.give(Input::Drain);
+        BUSY
     }
 
     /// Goes on writing.

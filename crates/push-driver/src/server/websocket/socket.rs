@@ -132,4 +132,4 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Socket<Io> {
 }
 
 /// What the stream reads at once, allocated as long as it is there: any frame but a large one.
-const BUFFER_OCTETS: usize = 512;
+const BUFFER_OCTETS: usize = 256;

@@ -42,24 +42,35 @@ impl Front {
 
     /// Hands everything on to that service.
     pub fn stand_before(mut self, service: SocketAddr) -> Passing {
-        let (cut, cuts) = watch::channel(());
-        let accepted = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&accepted);
+        let passing = Passing {
+            accepted: Arc::default(),
+            open: Arc::new(watch::Sender::new(0)),
+            cut: Arc::new(watch::Sender::new(())),
+        };
+        let Passing { accepted, open, cut } = passing.clone();
         drop(spawn(async move {
             loop {
                 let io = self.listener.accept().await;
-                counted.fetch_add(1, Ordering::SeqCst);
-                drop(spawn(pass(self.acceptor.clone(), io, service, cuts.clone())));
+                accepted.fetch_add(1, Ordering::SeqCst);
+                open.send_modify(|open| *open += 1);
+                let passed = pass(self.acceptor.clone(), io, service, cut.subscribe());
+                let open = Arc::clone(&open);
+                drop(spawn(async move {
+                    passed.await;
+                    open.send_modify(|open| *open -= 1);
+                }));
             }
         }));
-        Passing { accepted, cut }
+        passing
     }
 }
 
 /// A front at work.
+#[derive(Clone)]
 pub struct Passing {
     accepted: Arc<AtomicUsize>,
-    cut: watch::Sender<()>,
+    open: Arc<watch::Sender<usize>>,
+    cut: Arc<watch::Sender<()>>,
 }
 
 impl Passing {
@@ -68,14 +79,14 @@ impl Passing {
         self.accepted.load(Ordering::SeqCst)
     }
 
-    /// Closes all that there are.
-    pub fn cut(&self) {
+    /// Closes all that there are: none is left when it comes back.
+    pub async fn cut(&self) {
         self.cut.send_replace(());
+        self.open.subscribe().wait_for(|open| *open == 0).await.unwrap();
     }
 }
 
 async fn pass(acceptor: TlsAcceptor, io: Io, service: SocketAddr, mut cuts: watch::Receiver<()>) {
-    cuts.mark_unchanged();
     let Ok(mut near) = acceptor.accept(io).await else { return };
     let mut far = connect(service).await;
     tokio::select! {
