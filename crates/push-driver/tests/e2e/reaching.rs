@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use push_driver::{Resolver, Sender};
+use push_driver::{Resolver, Sender, SenderOptions};
 use push_proto::{
     Content, PushUrl,
     application_server::{Transient, Verdict},
@@ -10,8 +10,32 @@ use push_proto::{
 
 use super::{
     clients::{accept, answer, listener, push, sender_options},
-    support::{clocked::Clocked, run, spawn},
+    support::{Listener, clocked::Clocked, run, spawn},
 };
+
+/// A message arrives once the first connection that leads nowhere has had its time.
+async fn gets_through(clock: &Clocked, options: SenderOptions, to: &str, listener: &mut Listener) {
+    let next = options.limits.next_address;
+    let (sender, driver) = Sender::new(clock.clone(), options).unwrap();
+    spawn(driver);
+    let to = PushUrl::parse_allow_http(to).unwrap();
+    let sent = async {
+        let sent = sender.send_content(&to, Content::default(), push()).await.unwrap();
+        sender.close().await;
+        sent
+    };
+    let service = async {
+        clock.swallows(1).await;
+        clock.advance(next);
+        let mut connection = accept(listener).await;
+        let (_, mut response) = connection.accept().await.unwrap().unwrap();
+        answer(&mut response, 201, &[]);
+        connection.accept().await.is_none()
+    };
+    let (sent, ended) = futures_util::future::join(sent, service).await;
+    assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+    assert!(ended);
+}
 
 #[test]
 fn an_address_that_never_answers_is_not_waited_for() {
@@ -21,30 +45,7 @@ fn an_address_that_never_answers_is_not_waited_for() {
         let mut options = sender_options();
         options.limits.connect = Duration::from_secs(20);
         options.config.limits.attempts = 1;
-        let next = options.limits.next_address;
-        let (sender, driver) = Sender::new(clock.clone(), options).unwrap();
-        spawn(driver);
-        let to = PushUrl::parse_allow_http(&format!("{base}/p/1")).unwrap();
-        let sending = sender.send_content(&to, Content::default(), push());
-        let service = async {
-            clock.swallows(1).await;
-            clock.advance(next);
-            let mut connection = accept(&mut listener).await;
-            let (_, mut response) = connection.accept().await.unwrap().unwrap();
-            answer(&mut response, 201, &[]);
-            connection.accept().await.is_none()
-        };
-        let (sent, ended) = futures_util::future::join(
-            async {
-                let sent = sending.await.unwrap();
-                sender.close().await;
-                sent
-            },
-            service,
-        )
-        .await;
-        assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
-        assert!(ended);
+        gets_through(&clock, options, &format!("{base}/p/1"), &mut listener).await;
     });
 }
 
@@ -57,44 +58,13 @@ fn families_of_addresses_take_turns() {
         let closed: SocketAddr = "[::1]:1".parse().unwrap();
         let clock = Clocked::with_black_hole(hole);
         let mut options = sender_options();
-        let next = options.limits.next_address;
-        let all = move |_host: &str, port: u16| {
-            Ok(vec![
-                closed,
-                hole,
-                hole,
-                hole,
-                hole,
-                ([127, 0, 0, 1], 1).into(),
-                ([127, 0, 0, 1], port).into(),
-            ])
-        };
-        options.resolver = Some(Resolver::new(all));
-        let (sender, driver) = Sender::new(clock.clone(), options).unwrap();
-        spawn(driver);
-        let port = listener.address.port();
-        let to = PushUrl::parse_allow_http(&format!("http://push.example:{port}/p/1")).unwrap();
-        let sending = sender.send_content(&to, Content::default(), push());
-        let service = async {
-            // Two of IPv6, of which the first failed, and the first of IPv4, which failed; then the second.
-            clock.swallows(1).await;
-            clock.advance(next);
-            let mut connection = accept(&mut listener).await;
-            let (_, mut response) = connection.accept().await.unwrap().unwrap();
-            answer(&mut response, 201, &[]);
-            connection.accept().await.is_none()
-        };
-        let sent = futures_util::future::join(
-            async {
-                let sent = sending.await.unwrap();
-                sender.close().await;
-                sent
-            },
-            service,
-        )
-        .await
-        .0;
-        assert!(matches!(sent.verdict, Verdict::Accepted(_)), "{:?}", sent.verdict);
+        // Two of IPv6, of which the first fails, and the first of IPv4, which fails; then the second.
+        options.resolver = Some(Resolver::new(move |_: &str, port: u16| {
+            let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+            Ok(vec![closed, hole, hole, hole, hole, local(1), local(port)])
+        }));
+        let to = format!("http://push.example:{}/p/1", listener.address.port());
+        gets_through(&clock, options, &to, &mut listener).await;
         assert_eq!(clock.swallowed(), 1);
     });
 }
