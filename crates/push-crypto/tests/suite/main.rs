@@ -21,6 +21,8 @@ mod redaction;
 #[cfg(test)]
 mod signing_key;
 #[cfg(test)]
+mod spaced;
+#[cfg(test)]
 mod subscription;
 #[cfg(test)]
 mod vapid;
