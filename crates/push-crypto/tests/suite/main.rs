@@ -26,3 +26,5 @@ mod spaced;
 mod subscription;
 #[cfg(test)]
 mod vapid;
+#[cfg(test)]
+mod wycheproof;
