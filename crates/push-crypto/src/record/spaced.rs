@@ -132,7 +132,7 @@ impl<'a> Spaced<'a> {
         if encoded.is_err() {
             content.zeroize();
         }
-        encoded.map(|()| content.len())
+        encoded.map(|_| content.len())
     }
 }
 
@@ -184,11 +184,11 @@ impl<'a> Records<'a> {
         }
         let keys = ContentKeys::derive(provider, header.salt(), ikm);
         let open = |run: &mut Run<'_>| keys.with(provider, |key| run.open(key));
-        if let Err(error) = in_parts(header.params(), records, parts, (open, run)) {
+        let opened = in_parts(header.params(), records, parts, (open, run));
+        if opened.is_err() {
             records.zeroize();
-            return Err(error);
         }
-        Ok(SpacedData { records: records.chunks(header.params().record_len()) })
+        opened.map(|padding| SpacedData { records: records.chunks(header.params().record_len()), padding })
     }
 }
 
@@ -204,6 +204,15 @@ impl fmt::Debug for Records<'_> {
 pub struct SpacedData<'a> {
     /// Without the tags, these are data, a delimiter and zeros.
     records: Chunks<'a, u8>,
+    padding: Padding,
+}
+
+/// Whether there is any, in any of some records. Where there is none, the data is as long as it can be, and nobody has
+/// to look for its end in what is no longer in the cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Padding {
+    Absent,
+    Present,
 }
 
 impl SpacedData<'_> {
@@ -221,8 +230,14 @@ impl<'a> Iterator for SpacedData<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let record = self.records.next()?;
-        let padded = record.get(..record.len().saturating_sub(AEAD_TAG_LEN)).unwrap_or_default();
-        padded.get(..delimiter(padded).unwrap_or(0))
+        let data_len = match self.padding {
+            Padding::Absent => record.len().saturating_sub(RECORD_OVERHEAD),
+            Padding::Present => {
+                let padded = record.get(..record.len().saturating_sub(AEAD_TAG_LEN)).unwrap_or_default();
+                delimiter(padded).unwrap_or(0)
+            }
+        };
+        record.get(..data_len)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -272,38 +287,42 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Seals records whose data is in place.
-    fn seal(&mut self, key: &RecordKey<'_>) -> Result<(), RecordError> {
+    fn seal(&mut self, key: &RecordKey<'_>) -> Result<Padding, RecordError> {
         self.each(|number, record, last| {
             let data_len = record.len().checked_sub(RECORD_OVERHEAD).ok_or(RecordError::BufferTooSmall)?;
-            key.seal(number, record, Shape { data_len, last })
+            key.seal(number, record, Shape { data_len, last }).map(|()| data_len)
         })
     }
 
-    fn open(&mut self, key: &RecordKey<'_>) -> Result<(), RecordError> {
-        self.each(|number, record, last| key.open(number, record, last).map(|_| ()))
+    fn open(&mut self, key: &RecordKey<'_>) -> Result<Padding, RecordError> {
+        self.each(|number, record, last| key.open(number, record, last))
     }
 
+    /// `work` says how much of a record is data.
     fn each(
         &mut self,
-        mut work: impl FnMut(u64, &mut [u8], bool) -> Result<(), RecordError>,
-    ) -> Result<(), RecordError> {
-        let mut number = self.first;
+        mut work: impl FnMut(u64, &mut [u8], bool) -> Result<usize, RecordError>,
+    ) -> Result<Padding, RecordError> {
+        let (mut number, mut padding) = (self.first, Padding::Absent);
         while let Some(record) = self.records.next() {
-            work(number, record, self.ends && self.records.len() == 0)?;
+            let data_len = work(number, record, self.ends && self.records.len() == 0)?;
+            if data_len.saturating_add(RECORD_OVERHEAD) != record.len() {
+                padding = Padding::Present;
+            }
             number = number.saturating_add(1);
         }
-        Ok(())
+        Ok(padding)
     }
 }
 
-/// Has `work` done on all records, in at most so many parts, each of about as many records. The result is the first
-/// failure, in the order of the records.
+/// Has `work` done on all records, in at most so many parts, each of about as many records. The result is whether there is
+/// padding, or the first failure, in the order of the records.
 fn in_parts(
     params: &Params,
     records: &mut [u8],
     parts: usize,
-    (work, run): (impl Fn(&mut Run<'_>) -> Result<(), RecordError> + Sync, impl FnOnce(Vec<Part<'_>>)),
-) -> Result<(), RecordError> {
+    (work, run): (impl Fn(&mut Run<'_>) -> Result<Padding, RecordError> + Sync, impl FnOnce(Vec<Part<'_>>)),
+) -> Result<Padding, RecordError> {
     let record_len = params.record_len();
     let count = records.len().div_ceil(record_len);
     Sequence::check(record_len, count)?;
@@ -318,5 +337,7 @@ fn in_parts(
         Part(Box::new(move || *outcome = work(&mut run)))
     });
     run(parts.collect());
-    outcomes.into_iter().collect()
+    outcomes.into_iter().try_fold(Padding::Absent, |so_far, outcome| {
+        outcome.map(|padding| if padding == Padding::Present { padding } else { so_far })
+    })
 }
