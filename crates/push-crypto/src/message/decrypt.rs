@@ -11,7 +11,7 @@ use crate::receiver::{AuthSecret, ReceiverKeys};
 use crate::record::{ContentKeys, Header, RecordError};
 
 /// Decrypts one message. Whoever decrypts several for the same keys sets them up once, as a [`Receiver`], and saves about
-/// a fifth of the time of each.
+/// a quarter of the time of each.
 ///
 /// Of what RFC 8291 leaves open: more than one record is refused (`8291-4-8`), whatever is in them; a record as long as
 /// the record size is accepted, though senders must not make one; a record size below 18 is refused although it
