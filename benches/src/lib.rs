@@ -10,6 +10,8 @@ pub mod encrypt;
 pub mod post_to_push;
 mod raw_message;
 mod receiver;
+pub mod records;
+pub mod second_message;
 pub mod send;
 pub mod store_commit;
 pub mod vapid;

@@ -33,17 +33,20 @@ pub(crate) fn encrypt(public: &[u8], auth: &[u8], plaintext: &[u8]) -> Result<Ve
     Ok(body)
 }
 
+pub(crate) fn secret(secret: &[u8]) -> Result<PrivateKey, Unspecified> {
+    PrivateKey::from_private_key(&ECDH_P256, secret).map_err(|_| Unspecified)
+}
+
 pub(crate) fn decrypt(
-    secret: &[u8],
+    key: &PrivateKey,
     public: &[u8],
     auth: &[u8],
     body: &[u8],
 ) -> Result<Vec<u8>, Unspecified> {
     let (header, record) = body.split_at_checked(HEADER).ok_or(Unspecified)?;
     let (salt, sender) = (&header[..16], &header[21..]);
-    let key = PrivateKey::from_private_key(&ECDH_P256, secret)?;
     let peer = UnparsedPublicKey::new(&ECDH_P256, sender);
-    let (key, nonce) = agree(&key, peer, Unspecified, |shared| keys(shared, auth, salt, [public, sender]))?;
+    let (key, nonce) = agree(key, peer, Unspecified, |shared| keys(shared, auth, salt, [public, sender]))?;
     let mut record = record.to_vec();
     let data = key.open_in_place(nonce, Aad::empty(), &mut record)?;
     let length = data.iter().rposition(|&octet| octet == 2).ok_or(Unspecified)?;

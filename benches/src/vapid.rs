@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
 };
 use push_crypto::vapid::{Credentials, Signer, SigningKey, verify};
-use push_crypto::{KeyPair, Origin, Provider, UnixTime};
+use push_crypto::{KeyPair, Origin, Provider, PublicKey, UnixTime};
 use web_push_native::jwt_simple::algorithms::{ECDSAP256PublicKeyLike as _, ES256KeyPair};
 use web_push_native::jwt_simple::claims::NoCustomClaims;
 use web_push_native::vapid::VapidSignature;
@@ -26,6 +26,7 @@ fn sign() -> Contest {
     let limit = limit_key();
     let native = ES256KeyPair::generate();
     let parties = vec![
+        our_prepared_sign("push-crypto, aws_lc, key set up once", push_crypto::aws_lc::provider()),
         our_sign("push-crypto, aws_lc", push_crypto::aws_lc::provider()),
         our_sign("push-crypto, rustcrypto", push_crypto::rustcrypto::provider()),
         Party::plain(Kind::Peer, "web-push-native 0.5", move || native_field(&native)),
@@ -40,6 +41,10 @@ fn check() -> Contest {
     let limit = limit_key();
     let public = limit.public_key().as_ref().to_vec();
     let signature = limit.sign(&SystemRandom::new(), &SIGNED).expect("signs");
+    let provider = push_crypto::aws_lc::provider();
+    let key = PublicKey::from_bytes(&public).expect("a key");
+    let kept = provider.signature.verifying_key(&key).expect("sets up");
+    let once = signature.as_ref().try_into().expect("64 octets");
     let native = ES256KeyPair::generate();
     let field = native_field(&native);
     let token = field.trim_start_matches("vapid t=").split(',').next().expect("a token").to_owned();
@@ -50,6 +55,9 @@ fn check() -> Contest {
         Party::plain(Kind::Peer, "jwt-simple 0.12, the token alone", move || {
             native.verify_token::<NoCustomClaims>(&token, None).expect("verifies")
         }),
+        Party::plain(Kind::Ours, "push-crypto, the signature alone, key set up once", move || {
+            kept.verify(&SIGNED, &once).expect("verifies");
+        }),
         Party::plain(Kind::Limit, "aws-lc-rs, the signature alone", move || {
             let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &public);
             key.verify(&SIGNED, signature.as_ref()).expect("verifies");
@@ -58,9 +66,22 @@ fn check() -> Contest {
     Contest { name: "vapid verify", clock: Clock::Cpu, messages: 1, parties }
 }
 
+fn our_prepared_sign(name: &'static str, provider: Provider) -> Party {
+    let signer = our_signer(&provider).prepare(&provider).expect("sets up");
+    let (audience, now) = (audience(), now());
+    let expires = now.saturating_add_secs(3600);
+    Party::plain(Kind::Ours, name, move || {
+        signer.sign(&audience, expires, now).expect("signs").authorization()
+    })
+}
+
+fn our_signer(provider: &Provider) -> Signer {
+    let key = SigningKey::generate(provider).expect("randomness");
+    Signer::new(key, Some(CONTACT.parse().expect("a contact")))
+}
+
 fn our_sign(name: &'static str, provider: Provider) -> Party {
-    let key = SigningKey::generate(&provider).expect("randomness");
-    let signer = Signer::new(key, Some(CONTACT.parse().expect("a contact")));
+    let signer = our_signer(&provider);
     let (audience, now) = (audience(), now());
     let expires = now.saturating_add_secs(3600);
     Party::plain(Kind::Ours, name, move || {

@@ -1,6 +1,6 @@
 use push_crypto::{
     Provider,
-    record::{Decoder, Encoder, Header, Params, RecordError, decode},
+    record::{Decoder, Encoder, Header, Params, Part, RecordError, Records, decode, decode_in_place},
 };
 
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     script::{Script, pieces},
 };
 
-/// RFC 8188 content: any octets, and what an encoder wrote, damaged. Whole or in pieces, with either provider, the same
-/// comes of it; damaged content is an error or what was written.
+/// RFC 8188 content: any octets, and what an encoder wrote, damaged. Whole, in pieces or in parts, with either
+/// provider, the same comes of it; damaged content is an error or what was written.
 pub fn record_decode(octets: &[u8]) {
     let mut script = Script::new(octets);
     let (ikm, some, other): ([u8; 16], _, _) = (script.array(), script.string(), script.string());
@@ -33,8 +33,24 @@ fn agreed(ikm: &[u8], content: &[u8], cuts: [&[u8]; 2]) -> Result<Vec<u8>, Recor
     let records = &content[header.len()..];
     for (provider, cuts) in [(&*FAST, cuts[0]), (&PORTABLE, cuts[1]), (&FAST, &[0])] {
         assert_eq!(in_pieces(provider, &header, ikm, &pieces(records, cuts)), whole, "the cuts matter");
+        assert_eq!(in_parts(provider, &header, ikm, (records, cuts.len())), whole, "the parts matter");
     }
+    let mut moved = records.to_vec();
+    let length = decode_in_place(&FAST, &header, ikm, &mut moved);
+    assert_eq!(length.map(|length| moved[..length].to_vec()), whole, "moving matters");
     whole
+}
+
+fn in_parts(
+    provider: &Provider,
+    header: &Header,
+    ikm: &[u8],
+    (records, parts): (&[u8], usize),
+) -> Result<Vec<u8>, RecordError> {
+    let mut records = records.to_vec();
+    let backwards = |parts: Vec<Part<'_>>| parts.into_iter().rev().for_each(Part::run);
+    let data = Records::new(header, &mut records).decode_in_parts(provider, ikm, parts, backwards);
+    data.map(|data| data.concat())
 }
 
 fn in_pieces(

@@ -22,6 +22,8 @@ const LAYERS: &[Layer] = &[
     ("encrypt", push_benches::encrypt::CONTESTS),
     ("decrypt", push_benches::decrypt::CONTESTS),
     ("vapid", push_benches::vapid::CONTESTS),
+    ("second_message", push_benches::second_message::CONTESTS),
+    ("records", push_benches::records::CONTESTS),
     ("core_turn", push_benches::core_turn::CONTESTS),
     ("store_commit", push_benches::store_commit::CONTESTS),
     ("post_to_push", push_benches::post_to_push::CONTESTS),

@@ -2,16 +2,20 @@
 //!
 //! HMAC is the portable one: for inputs this small it is quicker than a call into the library, and it cannot fail.
 
+use alloc::boxed::Box;
+
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, ECDH_P256, EphemeralPrivateKey, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, ParsedPublicKey,
+};
 
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::provider::{
     AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadError, AeadKey, Aes128Gcm, Agreed, Agreement,
-    AgreementError, Es256, HmacSha256, Provider, RandomError, SIGNATURE_LEN, SecureRandom, SharedSecret,
-    SignatureError,
+    AgreementError, Es256, Es256SigningKey, Es256VerifyingKey, HmacSha256, Provider, RandomError,
+    SIGNATURE_LEN, SecureRandom, SharedSecret, SignatureError, StaticKey,
 };
 use crate::rustcrypto;
 
@@ -42,11 +46,19 @@ impl Agreement for AwsLc {
         Ok(Agreed { public, shared })
     }
 
-    fn agree_static(&self, secret: &SecretKey, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
-        let key =
-            PrivateKey::from_private_key(&ECDH_P256, secret.expose()).map_err(|_| AgreementError::Library)?;
+    fn static_key(&self, secret: &SecretKey) -> Result<Box<dyn StaticKey>, AgreementError> {
+        let key = PrivateKey::from_private_key(&ECDH_P256, secret.expose());
+        Ok(Box::new(Kept(key.map_err(|_| AgreementError::Library)?)))
+    }
+}
+
+/// A key that the library has parsed, and wipes on drop.
+struct Kept<K>(K);
+
+impl StaticKey for Kept<PrivateKey> {
+    fn agree(&self, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
         let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());
-        agreement::agree(&key, peer, AgreementError::Library, shared_secret)
+        agreement::agree(&self.0, peer, AgreementError::Library, shared_secret)
     }
 }
 
@@ -91,26 +103,31 @@ impl AeadKey for GcmKey {
 }
 
 impl Es256 for AwsLc {
-    fn sign(&self, key: &KeyPair, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError> {
+    fn signing_key(&self, key: &KeyPair) -> Result<Box<dyn Es256SigningKey>, SignatureError> {
         let pair = EcdsaKeyPair::from_private_key_and_public_key(
             &ECDSA_P256_SHA256_FIXED_SIGNING,
             key.secret().expose(),
             key.public().as_bytes(),
-        )
-        .map_err(|_| SignatureError)?;
-        let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SignatureError)?;
-        signature.as_ref().try_into().map_err(|_| SignatureError)
+        );
+        Ok(Box::new(Kept(pair.map_err(|_| SignatureError)?)))
     }
 
-    fn verify(
-        &self,
-        key: &PublicKey,
-        message: &[u8],
-        signature: &[u8; SIGNATURE_LEN],
-    ) -> Result<(), SignatureError> {
-        aws_lc_rs::signature::UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.as_bytes())
-            .verify(message, signature)
-            .map_err(|_| SignatureError)
+    fn verifying_key(&self, key: &PublicKey) -> Result<Box<dyn Es256VerifyingKey>, SignatureError> {
+        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.as_bytes());
+        Ok(Box::new(Kept(key.map_err(|_| SignatureError)?)))
+    }
+}
+
+impl Es256SigningKey for Kept<EcdsaKeyPair> {
+    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError> {
+        let signature = self.0.sign(&SystemRandom::new(), message).map_err(|_| SignatureError)?;
+        signature.as_ref().try_into().map_err(|_| SignatureError)
+    }
+}
+
+impl Es256VerifyingKey for Kept<ParsedPublicKey> {
+    fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> Result<(), SignatureError> {
+        self.0.verify_sig(message, signature).map_err(|_| SignatureError)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The primitives, as a value: whoever needs cryptography is handed a [`Provider`].
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -96,12 +97,21 @@ pub trait Agreement: Send + Sync {
     /// The random source or the library failed.
     fn agree(&self, peer: &PublicKey, random: &dyn SecureRandom) -> Result<Agreed, AgreementError>;
 
-    /// Agrees with a secret key that is kept: for receivers.
+    /// Sets up a secret key that is kept, for more than one agreement: for receivers.
     ///
     /// # Errors
     ///
     /// The library failed.
-    fn agree_static(&self, secret: &SecretKey, peer: &PublicKey) -> Result<SharedSecret, AgreementError>;
+    fn static_key(&self, secret: &SecretKey) -> Result<Box<dyn StaticKey>, AgreementError>;
+
+    /// Agrees once with a secret key that is kept. [`Agreement::static_key`] spares the set-up of every further one.
+    ///
+    /// # Errors
+    ///
+    /// The library failed.
+    fn agree_static(&self, secret: &SecretKey, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
+        self.static_key(secret)?.agree(peer)
+    }
 
     /// Agrees with many peers, each with a new key pair. One lane's failure must not touch another lane.
     ///
@@ -120,6 +130,16 @@ pub trait Agreement: Send + Sync {
             };
         }
     }
+}
+
+/// A secret key that has been set up for agreements. It is wiped on drop.
+pub trait StaticKey: Send + Sync {
+    /// Agrees with `peer`.
+    ///
+    /// # Errors
+    ///
+    /// The library failed.
+    fn agree(&self, peer: &PublicKey) -> Result<SharedSecret, AgreementError>;
 }
 
 /// HMAC-SHA-256.
@@ -154,14 +174,30 @@ pub trait AeadKey {
 
 /// ECDSA on P-256 with SHA-256, signatures as r and s of 32 octets each.
 pub trait Es256: Send + Sync {
-    /// Signs `message`. The implementation sees to its own nonces.
+    /// Sets up a key for more than one signature.
     ///
     /// # Errors
     ///
     /// The library failed.
-    fn sign(&self, key: &KeyPair, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError>;
+    fn signing_key(&self, key: &KeyPair) -> Result<Box<dyn Es256SigningKey>, SignatureError>;
 
-    /// Checks a signature.
+    /// Sets up a key to check more than one signature.
+    ///
+    /// # Errors
+    ///
+    /// The library failed.
+    fn verifying_key(&self, key: &PublicKey) -> Result<Box<dyn Es256VerifyingKey>, SignatureError>;
+
+    /// Signs one message. [`Es256::signing_key`] spares the set-up of every further one.
+    ///
+    /// # Errors
+    ///
+    /// The library failed.
+    fn sign(&self, key: &KeyPair, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError> {
+        self.signing_key(key)?.sign(message)
+    }
+
+    /// Checks one signature. [`Es256::verifying_key`] spares the set-up of every further one.
     ///
     /// # Errors
     ///
@@ -171,7 +207,29 @@ pub trait Es256: Send + Sync {
         key: &PublicKey,
         message: &[u8],
         signature: &[u8; SIGNATURE_LEN],
-    ) -> Result<(), SignatureError>;
+    ) -> Result<(), SignatureError> {
+        self.verifying_key(key)?.verify(message, signature)
+    }
+}
+
+/// A key pair that has been set up to sign. It is wiped on drop.
+pub trait Es256SigningKey: Send + Sync {
+    /// Signs `message`. The implementation sees to its own nonces.
+    ///
+    /// # Errors
+    ///
+    /// The library failed.
+    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError>;
+}
+
+/// A public key that has been set up to check signatures.
+pub trait Es256VerifyingKey: Send + Sync {
+    /// Checks a signature.
+    ///
+    /// # Errors
+    ///
+    /// The signature does not belong to this message and key.
+    fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> Result<(), SignatureError>;
 }
 
 /// A cryptographically secure random source.

@@ -2,6 +2,8 @@
 //!
 //! About five times slower per message than `aws_lc`.
 
+use alloc::boxed::Box;
+
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use hmac::{Hmac, Mac};
 use p256::ecdsa::signature::{Signer, Verifier};
@@ -11,7 +13,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::key::{KeyPair, PublicKey, SecretKey};
 use crate::provider::{
     AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadError, AeadKey, Aes128Gcm, Agreed, Agreement,
-    AgreementError, Es256, HmacSha256, Provider, SIGNATURE_LEN, SecureRandom, SharedSecret, SignatureError,
+    AgreementError, Es256, Es256SigningKey, Es256VerifyingKey, HmacSha256, Provider, SIGNATURE_LEN,
+    SecureRandom, SharedSecret, SignatureError, StaticKey,
 };
 
 /// The portable provider with a random source of the caller's.
@@ -44,10 +47,19 @@ impl Agreement for Portable {
         Ok(Agreed { public: *pair.public(), shared })
     }
 
-    fn agree_static(&self, secret: &SecretKey, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
-        let secret = p256::SecretKey::from_slice(secret.expose()).map_err(|_| AgreementError::Library)?;
+    fn static_key(&self, secret: &SecretKey) -> Result<Box<dyn StaticKey>, AgreementError> {
+        let key = p256::SecretKey::from_slice(secret.expose()).map_err(|_| AgreementError::Library)?;
+        Ok(Box::new(Kept(key)))
+    }
+}
+
+/// A key that the library has parsed; what is secret of it wipes itself on drop.
+struct Kept<K>(K);
+
+impl StaticKey for Kept<p256::SecretKey> {
+    fn agree(&self, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
         let peer = p256::PublicKey::from_sec1_bytes(peer.as_bytes()).map_err(|_| AgreementError::Library)?;
-        let shared = secret.diffie_hellman(&peer);
+        let shared = self.0.diffie_hellman(&peer);
         let octets = shared.raw_secret_bytes().as_slice().try_into().map_err(|_| AgreementError::Library)?;
         Ok(SharedSecret::new(octets))
     }
@@ -84,23 +96,28 @@ impl AeadKey for GcmKey {
 }
 
 impl Es256 for Portable {
-    fn sign(&self, key: &KeyPair, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError> {
-        let signer =
-            p256::ecdsa::SigningKey::from_slice(key.secret().expose()).map_err(|_| SignatureError)?;
-        let signature: p256::ecdsa::Signature = signer.try_sign(message).map_err(|_| SignatureError)?;
-        Ok(signature.to_bytes().into())
+    fn signing_key(&self, key: &KeyPair) -> Result<Box<dyn Es256SigningKey>, SignatureError> {
+        let key = p256::ecdsa::SigningKey::from_slice(key.secret().expose()).map_err(|_| SignatureError)?;
+        Ok(Box::new(Kept(key)))
     }
 
-    fn verify(
-        &self,
-        key: &PublicKey,
-        message: &[u8],
-        signature: &[u8; SIGNATURE_LEN],
-    ) -> Result<(), SignatureError> {
-        let verifier =
-            p256::ecdsa::VerifyingKey::from_sec1_bytes(key.as_bytes()).map_err(|_| SignatureError)?;
+    fn verifying_key(&self, key: &PublicKey) -> Result<Box<dyn Es256VerifyingKey>, SignatureError> {
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(key.as_bytes()).map_err(|_| SignatureError)?;
+        Ok(Box::new(Kept(key)))
+    }
+}
+
+impl Es256SigningKey for Kept<p256::ecdsa::SigningKey> {
+    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError> {
+        let signature: p256::ecdsa::Signature = self.0.try_sign(message).map_err(|_| SignatureError)?;
+        Ok(signature.to_bytes().into())
+    }
+}
+
+impl Es256VerifyingKey for Kept<p256::ecdsa::VerifyingKey> {
+    fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> Result<(), SignatureError> {
         let signature = p256::ecdsa::Signature::from_slice(signature).map_err(|_| SignatureError)?;
-        verifier.verify(message, &signature).map_err(|_| SignatureError)
+        self.0.verify(message, &signature).map_err(|_| SignatureError)
     }
 }
 

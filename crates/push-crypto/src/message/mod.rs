@@ -22,7 +22,7 @@ mod encrypt;
 #[cfg(feature = "aesgcm")]
 pub(crate) use encrypt::draw;
 
-pub use decrypt::{DecryptError, decrypt, decrypt_in_place};
+pub use decrypt::{DecryptError, Receiver, decrypt, decrypt_in_place};
 pub use encrypt::{
     Draft, EncryptError, MessageKeys, Options, Padding, encrypt, encrypt_batch, encrypt_into, encrypt_with,
 };

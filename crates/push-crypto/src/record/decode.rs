@@ -16,10 +16,14 @@ use crate::provider::Provider;
 /// What is wrong with the content. There is no partial result.
 pub fn decode(provider: &Provider, ikm: &[u8], content: &[u8]) -> Result<Vec<u8>, RecordError> {
     let header = Header::parse(content)?;
-    let mut records = content.get(header.len()..).unwrap_or_default().to_vec();
-    let data_len = decode_in_place(provider, &header, ikm, &mut records)?;
-    records.truncate(data_len);
-    Ok(records)
+    let records = content.get(header.len()..).unwrap_or_default();
+    let mut data = Vec::with_capacity(records.len());
+    let keys = ContentKeys::derive(provider, header.salt(), ikm);
+    let decoded = keys.with(provider, |key| append_all(key, &header, records, &mut data));
+    if decoded.is_err() {
+        data.zeroize();
+    }
+    decoded.map(|()| data)
 }
 
 /// Decodes all records (the content without its header) in place. The data takes their place; its length is the result.
@@ -39,6 +43,24 @@ pub fn decode_in_place(
         records.zeroize();
     }
     decoded
+}
+
+/// One copy: each record is opened as soon as it is where its data will stay.
+fn append_all(
+    key: &RecordKey<'_>,
+    header: &Header,
+    records: &[u8],
+    data: &mut Vec<u8>,
+) -> Result<(), RecordError> {
+    let mut sequence = Sequence::default();
+    let mut records = records.chunks(header.params().record_len()).peekable();
+    if records.peek().is_none() {
+        return Err(RecordError::Truncated);
+    }
+    while let Some(record) = records.next() {
+        append_opened(key, &mut sequence, &[record], records.peek().is_none(), data)?;
+    }
+    Ok(())
 }
 
 fn open_all(key: &RecordKey<'_>, header: &Header, records: &mut [u8]) -> Result<usize, RecordError> {

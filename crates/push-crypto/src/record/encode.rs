@@ -1,9 +1,8 @@
 //! Data into records.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{ContentKeys, Header, Params, RECORD_OVERHEAD, RecordError, RecordKey, Sequence, Shape};
 use crate::provider::{AEAD_TAG_LEN, Provider};
@@ -24,10 +23,18 @@ pub fn encoded_len(params: &Params, data_len: usize) -> Option<usize> {
 /// The random source or the library failed, or the data is too much for one key.
 pub fn encode(provider: &Provider, ikm: &[u8], params: &Params, data: &[u8]) -> Result<Vec<u8>, RecordError> {
     let total = encoded_len(params, data.len()).ok_or(RecordError::LimitReached)?;
-    let mut content = vec![0; total];
-    content.get_mut(..data.len()).ok_or(RecordError::BufferTooSmall)?.copy_from_slice(data);
-    let written = encode_in_place(provider, ikm, params, &mut content, data.len())?;
-    content.truncate(written);
+    let mut content = Vec::with_capacity(total);
+    let mut encoder = Encoder::new(provider, ikm, params.clone())?;
+    encoder.write_header(&mut content)?;
+    let last = record_count(params, data.len()).saturating_sub(1);
+    let (before, rest) = data.split_at_checked(last.saturating_mul(params.data_len())).unwrap_or_default();
+    let Encoder { keys, sequence, .. } = &mut encoder;
+    keys.with(provider, |key| {
+        for data in before.chunks(params.data_len()) {
+            append_record(key, sequence, &[data], Tail { padding: 0, last: false }, &mut content)?;
+        }
+        append_record(key, sequence, &[rest], Tail { padding: 0, last: true }, &mut content)
+    })?;
     Ok(content)
 }
 
@@ -36,7 +43,8 @@ pub fn encode(provider: &Provider, ikm: &[u8], params: &Params, data: &[u8]) -> 
 ///
 /// # Errors
 ///
-/// `buffer` is too small, the random source or the library failed, or the data is too much for one key.
+/// `buffer` is too small, the random source failed, or the data is too much for one key: nothing has changed then. Or the
+/// library failed: then the place of the content holds zeros.
 pub fn encode_in_place(
     provider: &Provider,
     ikm: &[u8],
@@ -46,39 +54,31 @@ pub fn encode_in_place(
 ) -> Result<usize, RecordError> {
     let total = encoded_len(params, data_len).ok_or(RecordError::BufferTooSmall)?;
     let content = buffer.get_mut(..total).ok_or(RecordError::BufferTooSmall)?;
+    let count = record_count(params, data_len);
+    Sequence::check(params.record_len(), count)?;
     let header = Header::draw(provider, params.clone())?;
     let keys = ContentKeys::derive(provider, header.salt(), ikm);
-    spread(params, content, data_len);
-    header.write(content)?;
-    let records = content.get_mut(params.header_len()..).ok_or(RecordError::BufferTooSmall)?;
-    keys.with(provider, |key| seal_all(key, params, records))?;
-    Ok(total)
-}
-
-/// Moves the data of every record to where the record will be. From the last to the first, since each moves to the
-/// right or stays.
-fn spread(params: &Params, content: &mut [u8], data_len: usize) {
-    let step = params.data_len();
-    for index in (0..record_count(params, data_len)).rev() {
-        let from = index.saturating_mul(step);
-        let until = from.saturating_add(step).min(data_len);
-        let to = params.header_len().saturating_add(index.saturating_mul(params.record_len()));
-        if to.saturating_add(until.saturating_sub(from)) <= content.len() {
-            content.copy_within(from..until, to);
+    let encoded = keys.with(provider, |key| {
+        // From the last to the first, since the data of each moves to the right or stays.
+        for index in (0..count).rev() {
+            let from = index.saturating_mul(params.data_len());
+            let until = from.saturating_add(params.data_len()).min(data_len);
+            let start = params.header_len().saturating_add(index.saturating_mul(params.record_len()));
+            let shape =
+                Shape { data_len: until.saturating_sub(from), last: index.saturating_add(1) == count };
+            let end = start.saturating_add(shape.data_len).saturating_add(RECORD_OVERHEAD);
+            if end > content.len() {
+                return Err(RecordError::BufferTooSmall);
+            }
+            content.copy_within(from..until, start);
+            key.seal(index as u64, content.get_mut(start..end).unwrap_or_default(), shape)?;
         }
+        header.write(content)
+    });
+    if encoded.is_err() {
+        content.zeroize();
     }
-}
-
-/// Seals records whose data is in place.
-fn seal_all(key: &RecordKey<'_>, params: &Params, records: &mut [u8]) -> Result<(), RecordError> {
-    let mut sequence = Sequence::default();
-    let mut records = records.chunks_mut(params.record_len()).peekable();
-    while let Some(record) = records.next() {
-        let data_len = record.len().checked_sub(RECORD_OVERHEAD).ok_or(RecordError::BufferTooSmall)?;
-        let number = sequence.advance(record.len())?;
-        key.seal(number, record, Shape { data_len, last: records.peek().is_none() })?;
-    }
-    Ok(())
+    encoded.map(|()| total)
 }
 
 /// At least one.

@@ -2,9 +2,10 @@
 //!
 //! | you have | use |
 //! |---|---|
-//! | all of the data in a buffer with room at its end | [`encode_in_place`], [`decode_in_place`] |
-//! | all of the data, and no wish to think | [`encode`], [`decode`] |
-//! | data that comes and goes in pieces | [`Encoder`], [`Decoder`] |
+//! | all of the data, and no wish to think | [`encode`], [`decode`]: one copy |
+//! | all of the data in a buffer with room at its end | [`encode_in_place`], [`decode_in_place`]: moved once |
+//! | a say in where the data lies, or several cores | [`Spaced`], [`Records`]: never moved |
+//! | data that comes and goes in pieces | [`Encoder`], [`Decoder`]: memory for one record |
 //!
 //! A salt is never used twice with the same keying material (`8188-2.1-2`, `8188-4.3-1`): senders draw it here. The one
 //! way to choose a salt is [`Encoder::with_header`], which exists for test vectors.
@@ -23,10 +24,12 @@ use crate::provider::{AEAD_KEY_LEN, AEAD_NONCE_LEN, AEAD_TAG_LEN, AeadKey, Provi
 mod decode;
 mod encode;
 mod header;
+mod spaced;
 
 pub use decode::{Decoder, decode, decode_in_place};
 pub use encode::{Encoder, encode, encode_in_place, encoded_len};
 pub use header::{Header, KeyId, Params};
+pub use spaced::{Part, Records, Spaced, SpacedData};
 
 /// The name of the content coding (`8188-5-1`). Compare it without regard to case.
 pub const CONTENT_CODING: &str = "aes128gcm";
@@ -197,8 +200,7 @@ impl RecordKey<'_> {
         }
         self.decrypt(sequence, record)?;
         let padded = record.get(..record.len().saturating_sub(AEAD_TAG_LEN)).unwrap_or_default();
-        // The delimiter is the last octet that is not zero (8188-2-6).
-        let data_len = padded.iter().rposition(|&octet| octet != 0).ok_or(RecordError::NoDelimiter)?;
+        let data_len = delimiter(padded).ok_or(RecordError::NoDelimiter)?;
         let shape = Shape { data_len, last };
         if padded.get(data_len) == Some(&shape.delimiter()) {
             Ok(data_len)
@@ -229,6 +231,11 @@ impl Shape {
     }
 }
 
+/// Where the delimiter is, and the data ends: at the last octet that is not zero (`8188-2-6`).
+fn delimiter(padded: &[u8]) -> Option<usize> {
+    padded.iter().rposition(|&octet| octet != 0)
+}
+
 /// Counts records, and stops before the key is worn out.
 #[derive(Default)]
 pub(crate) struct Sequence {
@@ -239,9 +246,7 @@ pub(crate) struct Sequence {
 impl Sequence {
     /// The number of the next record, which has `record_len` octets.
     pub(crate) fn advance(&mut self, record_len: usize) -> Result<u64, RecordError> {
-        // One block more for the tag.
-        let blocks = (record_len as u64).div_ceil(AES_BLOCK_LEN).saturating_add(1);
-        self.blocks = self.blocks.saturating_add(blocks);
+        self.blocks = self.blocks.saturating_add(blocks(record_len));
         if self.blocks > MAX_BLOCKS {
             return Err(RecordError::LimitReached);
         }
@@ -249,6 +254,17 @@ impl Sequence {
         self.next = self.next.checked_add(1).ok_or(RecordError::LimitReached)?;
         Ok(sequence)
     }
+
+    /// Whether one key is enough for so many records of at most so many octets.
+    fn check(record_len: usize, count: usize) -> Result<(), RecordError> {
+        let blocks = blocks(record_len).saturating_mul(count as u64);
+        if blocks > MAX_BLOCKS { Err(RecordError::LimitReached) } else { Ok(()) }
+    }
+}
+
+/// What a record uses up of its key: one block more for the tag.
+const fn blocks(record_len: usize) -> u64 {
+    (record_len as u64).div_ceil(AES_BLOCK_LEN).saturating_add(1)
 }
 
 const AES_BLOCK_LEN: u64 = 16;
@@ -268,5 +284,10 @@ mod tests {
         assert_eq!(sequence.advance(17), Err(RecordError::LimitReached));
         let mut sequence = Sequence { next: u64::MAX, blocks: 0 };
         assert_eq!(sequence.advance(17), Err(RecordError::LimitReached));
+
+        let most = usize::try_from(MAX_BLOCKS / 4).unwrap();
+        assert_eq!(Sequence::check(48, most), Ok(()));
+        assert_eq!(Sequence::check(48, most + 1), Err(RecordError::LimitReached));
+        assert_eq!(Sequence::check(usize::MAX, usize::MAX), Err(RecordError::LimitReached));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | who | uses |
 //! |---|---|
-//! | application server | [`SigningKey`], [`Subject`], [`Signer::sign`], [`Token::authorization`] |
+//! | application server | [`SigningKey`], [`Subject`], [`Signer::sign`] or [`PreparedSigner`], [`Token::authorization`] |
 //! | push service | [`Credentials::parse`], [`Audience`], [`verify`], [`Verified`], [`restriction_from_json`] |
 //!
 //! Only [`verify`] makes a [`Verified`] key, so nothing of an invalid token can be mistaken for something proved
@@ -40,7 +40,7 @@ mod verify;
 pub use credentials::Credentials;
 pub use error::VapidError;
 pub use options::{OptionsError, restriction_from_json};
-pub use signer::{SignError, Signer, Token};
+pub use signer::{PreparedSigner, SignError, Signer, Token};
 pub use signing_key::{SigningKey, SigningKeyError};
 pub use subject::{Subject, SubjectError};
 pub use verify::{Audience, Verified, verify};

@@ -1,5 +1,6 @@
 //! The application server's side: tokens.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -7,7 +8,7 @@ use core::fmt;
 use super::{DRAFT_SCHEMES, MAX_LIFETIME_SECS, SigningKey, Subject};
 use crate::base64;
 use crate::key::PublicKey;
-use crate::provider::Provider;
+use crate::provider::{Es256SigningKey, Provider, SIGNATURE_LEN, SignatureError};
 use crate::time::UnixTime;
 use crate::url::Origin;
 
@@ -56,6 +57,26 @@ impl Signer {
         expires: UnixTime,
         now: UnixTime,
     ) -> Result<Token, SignError> {
+        let sign = |signed: &[u8]| provider.signature.sign(self.key.pair(), signed);
+        self.token(audience, (expires, now), sign)
+    }
+
+    /// Sets up the key for any number of tokens: signing takes about half the time then.
+    ///
+    /// # Errors
+    ///
+    /// Our library failed.
+    pub fn prepare(&self, provider: &Provider) -> Result<PreparedSigner, SignError> {
+        let key = provider.signature.signing_key(self.key.pair()).map_err(|_| SignError::Library)?;
+        Ok(PreparedSigner { signer: self.clone(), key })
+    }
+
+    fn token(
+        &self,
+        audience: &Origin,
+        (expires, now): (UnixTime, UnixTime),
+        sign: impl FnOnce(&[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError>,
+    ) -> Result<Token, SignError> {
         if expires <= now {
             return Err(SignError::Past);
         }
@@ -65,8 +86,7 @@ impl Signer {
         let mut jwt = base64::encode(JWT_HEADER);
         jwt.push('.');
         jwt.push_str(&base64::encode(self.claims(audience, expires).as_bytes()));
-        let pair = self.key.pair();
-        let signature = provider.signature.sign(pair, jwt.as_bytes()).map_err(|_| SignError::Library)?;
+        let signature = sign(jwt.as_bytes()).map_err(|_| SignError::Library)?;
         jwt.push('.');
         jwt.push_str(&base64::encode(&signature));
         Ok(Token { jwt, key: *self.public_key(), expires })
@@ -79,6 +99,51 @@ impl Signer {
             Some(subject) => format!(r#"{{"aud":"{audience}","exp":{expires},"sub":"{subject}"}}"#),
             None => format!(r#"{{"aud":"{audience}","exp":{expires}}}"#),
         }
+    }
+}
+
+/// A [`Signer`] whose key has been set up with a provider, for many push services or many tokens. Wiped on drop.
+///
+/// ```
+/// # #[cfg(feature = "aws-lc")] {
+/// use push_crypto::UnixTime;
+/// use push_crypto::vapid::{Signer, SigningKey};
+///
+/// let provider = push_crypto::aws_lc::provider();
+/// let signer = Signer::new(SigningKey::generate(&provider)?, None).prepare(&provider)?;
+/// let now = UnixTime::from_secs(1_453_500_000);
+/// for service in ["https://push.example.net", "https://push.example.com"] {
+///     let token = signer.sign(&service.parse()?, now.saturating_add_secs(3600), now)?;
+///     assert!(token.authorization().starts_with("vapid t="));
+/// }
+/// # }
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct PreparedSigner {
+    signer: Signer,
+    key: Box<dyn Es256SigningKey>,
+}
+
+impl PreparedSigner {
+    /// As [`Signer::sign`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Signer::sign`].
+    pub fn sign(&self, audience: &Origin, expires: UnixTime, now: UnixTime) -> Result<Token, SignError> {
+        self.signer.token(audience, (expires, now), |signed| self.key.sign(signed))
+    }
+
+    /// What was prepared.
+    #[must_use]
+    pub const fn signer(&self) -> &Signer {
+        &self.signer
+    }
+}
+
+impl fmt::Debug for PreparedSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prepared{:?}", self.signer)
     }
 }
 

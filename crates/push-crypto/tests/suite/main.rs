@@ -21,6 +21,10 @@ mod redaction;
 #[cfg(test)]
 mod signing_key;
 #[cfg(test)]
+mod spaced;
+#[cfg(test)]
 mod subscription;
 #[cfg(test)]
 mod vapid;
+#[cfg(test)]
+mod wycheproof;

@@ -3,7 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use push_crypto::capability::{Capability, Keyring};
-use push_crypto::message::{MAX_PLAINTEXT, MessageKeys, Padding, decrypt, decrypt_in_place, encrypt_with};
+use push_crypto::message::{
+    MAX_PLAINTEXT, MessageKeys, Padding, Receiver, decrypt, decrypt_in_place, encrypt_with,
+};
 use push_crypto::record::{
     Encoder, Header, Params, decode, decode_in_place, encode, encode_in_place, encoded_len,
 };
@@ -65,6 +67,12 @@ proptest! {
             prop_assert_eq!(&decrypt(&provider, &keys, &bodies[0]).unwrap(), &plaintext);
             let mut body = bodies[0].clone();
             prop_assert_eq!(decrypt_in_place(&provider, &keys, &mut body).unwrap(), &plaintext[..]);
+            let receiver = Receiver::new(&provider, &keys).unwrap();
+            for _ in 0..2 {
+                prop_assert_eq!(&receiver.decrypt(&bodies[0]).unwrap(), &plaintext);
+                let mut body = bodies[0].clone();
+                prop_assert_eq!(receiver.decrypt_in_place(&mut body).unwrap(), &plaintext[..]);
+            }
         }
     }
 
@@ -88,16 +96,23 @@ proptest! {
         }
     }
 
-    /// Signatures of each provider hold for every other.
+    /// Signatures of each provider hold for every other, whether its keys are set up once or each time.
     #[test]
     fn providers_agree_on_signatures(pair in pairs(), message in vec(any::<u8>(), 0..100)) {
+        let mut other = message.clone();
+        other.push(0);
         for signing in providers() {
-            let signature = signing.signature.sign(&pair, &message).unwrap();
-            for verifying in providers() {
-                prop_assert!(verifying.signature.verify(pair.public(), &message, &signature).is_ok());
-                let mut other = message.clone();
-                other.push(0);
-                prop_assert!(verifying.signature.verify(pair.public(), &other, &signature).is_err());
+            let key = signing.signature.signing_key(&pair).unwrap();
+            let once = signing.signature.sign(&pair, &message).unwrap();
+            for signature in [once, key.sign(&message).unwrap(), key.sign(&message).unwrap()] {
+                for verifying in providers() {
+                    prop_assert!(verifying.signature.verify(pair.public(), &message, &signature).is_ok());
+                    prop_assert!(verifying.signature.verify(pair.public(), &other, &signature).is_err());
+                    let key = verifying.signature.verifying_key(pair.public()).unwrap();
+                    prop_assert!(key.verify(&message, &signature).is_ok());
+                    prop_assert!(key.verify(&other, &signature).is_err());
+                    prop_assert!(key.verify(&message, &signature).is_ok());
+                }
             }
         }
     }
@@ -155,6 +170,7 @@ proptest! {
         prop_assert!(stream(&provider, b"ikm", &octets, pieces).is_err());
         let keys = ReceiverKeys::from_bytes(&[1; 49]).unwrap();
         prop_assert!(decrypt(&provider, &keys, &octets).is_err());
+        prop_assert!(Receiver::new(&provider, &keys).unwrap().decrypt(&octets).is_err());
         let _ = push_crypto::message::sender_key(&octets);
         let _ = ReceiverKeys::from_bytes(&octets);
         let _ = PublicKey::from_bytes(&octets);

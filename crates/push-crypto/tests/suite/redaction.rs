@@ -1,8 +1,8 @@
 //! No secret is ever printed: guarantee G6.
 
 use push_crypto::capability::Keyring;
-use push_crypto::message::MessageKeys;
-use push_crypto::record::{Decoder, Encoder, Header, Params};
+use push_crypto::message::{MessageKeys, Receiver};
+use push_crypto::record::{Decoder, Encoder, Header, Params, Part, Records, Spaced};
 use push_crypto::vapid::{Credentials, Signer, SigningKey};
 use push_crypto::{AuthSecret, KeyPair, Origin, PushUrl, ReceiverKeys, SecretKey, Subscription, UnixTime};
 
@@ -28,14 +28,17 @@ fn debug_shows_no_keys() {
     let keys = ReceiverKeys::new(pair.clone(), auth.clone());
     let signing = SigningKey::from_base64url(&encode(&SECRET)).unwrap();
     let shared = provider.agreement.agree_static(&secret, pair.public()).unwrap();
+    let receiver = Receiver::new(&provider, &keys).unwrap();
     for printed in [
         format!("{secret:?}"),
         format!("{auth:?}"),
         format!("{:?}", keys.to_bytes()),
         format!("{:?} {:?}", signing.to_pem().unwrap(), signing.to_base64url()),
         format!("{:?}", MessageKeys::fixed(pair.clone(), [1; 16])).replace(&pair.public().to_string(), ""),
-        format!("{pair:?} {keys:?} {signing:?}").replace(&pair.public().to_string(), ""),
+        format!("{pair:?} {keys:?} {signing:?} {receiver:?}").replace(&pair.public().to_string(), ""),
         format!("{:?}", keys.recipient()).replace(&pair.public().to_string(), ""),
+        format!("{:?}", Signer::new(signing.clone(), None).prepare(&provider).unwrap())
+            .replace(&pair.public().to_string(), ""),
         format!("{provider:?} {:?}", Signer::new(signing, None)).replace(&pair.public().to_string(), ""),
     ] {
         assert_hidden(&printed);
@@ -95,6 +98,21 @@ fn debug_shows_no_content() {
     let mut decoder = Decoder::new(&provider, &header, &SECRET);
     decoder.push(&[0xa7; 20], &mut out).unwrap();
     assert_hidden(&format!("{decoder:?}"));
+    let params = Params::new(18, b"").unwrap();
+    let mut content = [0xa7; 57];
+    let spaced = Spaced::new(&params, &mut content, 2).unwrap();
+    assert_hidden(&format!("{spaced:?}"));
+    let hide = |parts: Vec<Part<'_>>| {
+        parts.into_iter().for_each(|part| {
+            assert_hidden(&format!("{part:?}"));
+            part.run();
+        });
+    };
+    spaced.encode_in_parts(&provider, &SECRET, 1, hide).unwrap();
+    let header = Header::parse(&content).unwrap();
+    let records = Records::new(&header, &mut content[21..]);
+    assert_hidden(&format!("{records:?}"));
+    assert_hidden(&format!("{:?}", records.decode(&provider, &SECRET).unwrap()));
 }
 
 #[test]

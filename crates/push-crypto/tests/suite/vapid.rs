@@ -281,15 +281,23 @@ fn signing_and_verifying() {
         for verifying in providers() {
             let key = SigningKey::generate(&signing).unwrap();
             let signer = Signer::new(key, Some("mailto:push@example.com".parse().unwrap()));
-            let token = signer.sign(&signing, &origin(), now.saturating_add_secs(DAY), now).unwrap();
-            let field = token.authorization();
-            assert_eq!(field, format!("vapid t={}, k={}", token.jwt(), signer.public_key()));
-            let credentials = Credentials::parse(&field).unwrap();
-            let verified = check(&verifying, &credentials, 0).unwrap();
-            assert_eq!((verified.key(), verified.expires()), (token.key(), token.expires()));
-            assert_eq!(verified.contact(), signer.subject().map(Subject::as_str));
-            let elsewhere: Origin = "https://other.example".parse().unwrap();
-            assert_eq!(verify(&verifying, &credentials, &elsewhere, now, 0), Err(VapidError::Audience));
+            let prepared = signer.prepare(&signing).unwrap();
+            assert_eq!(prepared.signer().public_key(), signer.public_key());
+            let expires = now.saturating_add_secs(DAY);
+            for token in [
+                signer.sign(&signing, &origin(), expires, now).unwrap(),
+                prepared.sign(&origin(), expires, now).unwrap(),
+                prepared.sign(&origin(), expires, now).unwrap(),
+            ] {
+                let field = token.authorization();
+                assert_eq!(field, format!("vapid t={}, k={}", token.jwt(), signer.public_key()));
+                let credentials = Credentials::parse(&field).unwrap();
+                let verified = check(&verifying, &credentials, 0).unwrap();
+                assert_eq!((verified.key(), verified.expires()), (token.key(), token.expires()));
+                assert_eq!(verified.contact(), signer.subject().map(Subject::as_str));
+                let elsewhere: Origin = "https://other.example".parse().unwrap();
+                assert_eq!(verify(&verifying, &credentials, &elsewhere, now, 0), Err(VapidError::Audience));
+            }
         }
     }
 }
@@ -300,7 +308,12 @@ fn rfc8292_2_lifetimes_of_our_tokens() {
     let provider = portable();
     let signer = Signer::new(SigningKey::generate(&provider).unwrap(), None);
     let now = UnixTime::from_secs(NOW);
-    let sign = |secs| signer.sign(&provider, &origin(), UnixTime::from_secs(secs), now).map(|_| ());
+    let prepared = signer.prepare(&provider).unwrap();
+    let sign = |secs| {
+        let signed = signer.sign(&provider, &origin(), UnixTime::from_secs(secs), now).map(|_| ());
+        assert_eq!(prepared.sign(&origin(), UnixTime::from_secs(secs), now).map(|_| ()), signed);
+        signed
+    };
     for (secs, expected) in [
         (0, Err(SignError::Past)),
         (NOW, Err(SignError::Past)),

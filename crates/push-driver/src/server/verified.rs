@@ -69,7 +69,7 @@ mod tests {
     use push_crypto::{
         KeyPair, PublicKey,
         capability::Keyring,
-        provider::{Es256, SIGNATURE_LEN, SignatureError},
+        provider::{Es256, Es256SigningKey, Es256VerifyingKey, SignatureError},
         rustcrypto,
         vapid::{Signer, SigningKey},
     };
@@ -83,18 +83,13 @@ mod tests {
     struct Counting(AtomicUsize);
 
     impl Es256 for Counting {
-        fn sign(&self, key: &KeyPair, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], SignatureError> {
-            rustcrypto::provider().signature.sign(key, message)
+        fn signing_key(&self, key: &KeyPair) -> Result<Box<dyn Es256SigningKey>, SignatureError> {
+            rustcrypto::provider().signature.signing_key(key)
         }
 
-        fn verify(
-            &self,
-            key: &PublicKey,
-            message: &[u8],
-            signature: &[u8; SIGNATURE_LEN],
-        ) -> Result<(), SignatureError> {
+        fn verifying_key(&self, key: &PublicKey) -> Result<Box<dyn Es256VerifyingKey>, SignatureError> {
             self.0.fetch_add(1, Ordering::Relaxed);
-            rustcrypto::provider().signature.verify(key, message, signature)
+            rustcrypto::provider().signature.verifying_key(key)
         }
     }
 

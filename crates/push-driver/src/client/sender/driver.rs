@@ -9,7 +9,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use http::Request as HttpRequest;
-use push_crypto::{Provider, PublicKey, vapid::Signer};
+use push_crypto::{PublicKey, vapid::PreparedSigner};
 use push_proto::{
     Content, Mono, Now, Origin, PushUrl, Ttl, UnixTime,
     application_server::{
@@ -84,8 +84,7 @@ struct Asked {
 pub(super) struct Driver<R> {
     machine: Machine,
     dialer: Dialer<R>,
-    provider: Provider,
-    signers: Vec<Signer>,
+    signers: Vec<PreparedSigner>,
     ordered: mpsc::UnboundedReceiver<Command>,
     limits: MachineLimits,
     tasks: FuturesUnordered<Task>,
@@ -105,7 +104,7 @@ impl<R: Runtime> Driver<R> {
     pub(super) fn new(
         machine: Machine,
         dialer: Dialer<R>,
-        (provider, signers): (Provider, Vec<Signer>),
+        signers: Vec<PreparedSigner>,
         ordered: mpsc::UnboundedReceiver<Command>,
         limits: MachineLimits,
     ) -> Self {
@@ -113,7 +112,6 @@ impl<R: Runtime> Driver<R> {
         Self {
             machine,
             dialer,
-            provider,
             signers,
             ordered,
             limits,
@@ -322,9 +320,9 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn sign(&mut self, audience: Audience, expires: UnixTime, now: Now) {
-        let signer = self.signers.iter().find(|signer| Some(*signer.public_key()) == audience.key);
+        let signer = self.signers.iter().find(|signer| Some(*signer.signer().public_key()) == audience.key);
         let signed = signer.and_then(|signer| {
-            let token = signer.sign(&self.provider, &audience.origin, expires, now.wall).ok()?;
+            let token = signer.sign(&audience.origin, expires, now.wall).ok()?;
             Some(Token { credentials: Credentials::new(&token.authorization()), expires: token.expires() })
         });
         self.machine.handle(Input::Signed(audience, signed), now);

@@ -133,7 +133,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`Fault::Random`].
+    /// [`Fault::Random`]; [`Fault::Config`] if the cryptographic library does not take a key.
     pub fn new<R: Runtime>(
         runtime: R,
         options: SenderOptions,
@@ -154,10 +154,13 @@ impl Sender {
         let key = signer.as_ref().map(|signer| *signer.public_key());
         let signers: Vec<Signer> = signer.into_iter().chain(other_signers).collect();
         let keys = signers.iter().map(|signer| *signer.public_key()).collect();
+        let signers = signers.iter().map(|signer| signer.prepare(&provider)).collect::<Result<_, _>>();
+        let signers =
+            signers.map_err(|_| Fault::Config("the cryptographic library does not take a VAPID key"))?;
         let machine = application_server::Sender::new(config, &Seed::from_octets(seed));
         let (orders, ordered) = mpsc::unbounded_channel();
         let dialer = Dialer { runtime, tls, addresses, resolver, proxy, limits };
-        let driver = Driver::new(machine, dialer, (provider, signers), ordered, config.limits);
+        let driver = Driver::new(machine, dialer, signers, ordered, config.limits);
         let room = Arc::new(Semaphore::new(config.limits.jobs.min(Semaphore::MAX_PERMITS)));
         Ok((Self(Arc::new(Inner { orders, room, provider, key, keys })), driver.run()))
     }

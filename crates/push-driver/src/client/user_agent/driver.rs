@@ -22,7 +22,7 @@ use push_proto::{
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::{Message, SubscribeError, SubscribeOptions};
+use super::{Message, SubscribeError, SubscribeOptions, receivers::Receivers};
 use crate::{
     Fault, Runtime,
     client::{
@@ -109,6 +109,7 @@ pub(super) struct Driver<R> {
     requests: BTreeMap<RequestId, (ConnectionId, AbortHandle)>,
     monitor: mpsc::Sender<(RequestId, Monitored)>,
     monitored: mpsc::Receiver<(RequestId, Monitored)>,
+    receivers: Receivers,
     subscribing: BTreeMap<Tag, Waiting>,
     unsubscribing: BTreeMap<Tag, Vec<oneshot::Sender<()>>>,
     closed: bool,
@@ -134,6 +135,7 @@ impl<R: Runtime> Driver<R> {
             requests: BTreeMap::new(),
             monitor,
             monitored,
+            receivers: Receivers::new(provider),
             subscribing: BTreeMap::new(),
             unsubscribing: BTreeMap::new(),
             closed: false,
@@ -382,7 +384,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Its payload, or that it has none (`w3c-recv-2`); nothing if it cannot be decrypted.
-    fn decrypt(&self, delivery: &Delivery) -> Option<Option<Zeroizing<Vec<u8>>>> {
+    fn decrypt(&mut self, delivery: &Delivery) -> Option<Option<Zeroizing<Vec<u8>>>> {
         let content = &delivery.content;
         if content.body.is_empty() {
             return Some(None);
@@ -390,14 +392,14 @@ impl<R: Runtime> Driver<R> {
         let coding = content.fields.iter().find(|(field, _)| *field == ContentField::Encoding);
         let coding = coding.and_then(|(_, value)| std::str::from_utf8(value).ok())?;
         message::content_coding(coding).ok()?;
-        let keys = self.machine.subscription(delivery.tag)?.secret.expose();
-        let keys = ReceiverKeys::from_bytes(keys).ok()?;
-        message::decrypt(&self.provider, &keys, &content.body)
-            .ok()
-            .map(|payload| Some(Zeroizing::new(payload)))
+        let secret = self.machine.subscription(delivery.tag)?.secret.expose();
+        self.receivers.decrypt(delivery.tag, secret, &content.body).map(Some)
     }
 
     fn tell(&mut self, event: Event) {
+        if let Event::Subscription(tag, _) = &event {
+            self.receivers.forget(*tag);
+        }
         match &event {
             Event::Subscription(tag, SubscriptionEvent::Subscribed(push)) => {
                 if let Some(Waiting { keys, reply }) = self.subscribing.remove(tag) {

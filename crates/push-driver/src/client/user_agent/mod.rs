@@ -1,6 +1,7 @@
 //! A user agent: the handle that an application has.
 
 mod driver;
+mod receivers;
 
 use std::{fmt, sync::Arc};
 

@@ -1,0 +1,10 @@
+//! `cargo bench --bench second_message`
+
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn bench(criterion: &mut Criterion) {
+    push_benches::compare(criterion, push_benches::second_message::CONTESTS);
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);
