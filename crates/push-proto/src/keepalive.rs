@@ -60,6 +60,12 @@ impl Rhythm {
         self.good.map(|good| Duration::from_millis(u64::try_from(good.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// The silence to try next, where one was too long and none was survived yet.
+    #[cfg(feature = "wire")]
+    pub(crate) fn shortened(&self) -> Option<Duration> {
+        (self.good.is_none() && self.patience > 0).then_some(self.interval)
+    }
+
     /// When to ask a connection that was last heard at `heard`: up to an eighth early, by what `below` draws, so that
     /// connections which began together do not wake everything together.
     pub(crate) fn due(&self, heard: Mono, below: impl FnOnce(u64) -> u64) -> Mono {

@@ -140,9 +140,9 @@ impl Asker {
     /// # Errors
     ///
     /// 429: an address may not ask for more of that. Nothing has counted then.
-    pub(super) fn asks(&self, request: &Request, now: Mono) -> Result<Asked<'_>, Refusal> {
+    pub(super) fn asks(&self, request: &Request, now: Mono) -> Result<Asked, Refusal> {
         let is_unsigned = matches!(request, Request::Send(send) if send.sender.is_none());
-        let asked = Asked { asker: self, is_unsigned, makes_agent: request.makes_agent() };
+        let asked = Asked { asker: self.clone(), is_unsigned, makes_agent: request.makes_agent() };
         let Some(origin) = &self.origin else { return Ok(asked) };
         let mut books = self.clients.books();
         if is_unsigned {
@@ -175,13 +175,13 @@ impl Drop for Client {
 }
 
 /// What a request counted for.
-pub(super) struct Asked<'a> {
-    asker: &'a Asker,
+pub(super) struct Asked {
+    asker: Asker,
     is_unsigned: bool,
     makes_agent: bool,
 }
 
-impl Asked<'_> {
+impl Asked {
     /// Gives back what a refusal did not take: nobody is made by one, and what a receiver or the service has no room for
     /// is not the sender's excess.
     pub(super) fn answered(self, response: &Response) {

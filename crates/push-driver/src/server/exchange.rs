@@ -4,6 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -11,7 +12,7 @@ use futures_util::{
     FutureExt as _,
     future::{LocalBoxFuture, Shared},
 };
-use http::{Request as HttpRequest, Response as HttpResponse, header, request::Parts};
+use http::{Method, Request as HttpRequest, Response as HttpResponse, header, request::Parts};
 use push_proto::{
     Refusal, Via,
     service::{Exchange, Monitor, Request, Response},
@@ -21,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     census::Tally,
-    clients::Asker,
+    clients::{Asked, Asker},
     health::Health,
     mailbox::{Admitted, Effects, Mailboxes},
     memory::{Body as Held, Memory},
@@ -88,6 +89,8 @@ impl<R: Runtime> Local<R> {
         body: &mut impl Body,
     ) -> Result<Result<Wanted, Refusal>, Broken> {
         let now = self.runtime.now();
+        // Its body is a tunnel, which ends when it was answered (RFC 8441 §4).
+        let ends = head.method != Method::CONNECT;
         // A supervisor's question counts for nobody.
         let understood = match self.health.answer(&head, &self.door, now) {
             Some(health) => health.map(Wanted::Health),
@@ -99,7 +102,10 @@ impl<R: Runtime> Local<R> {
                 Err(refusal) => Err(refusal),
             },
         };
-        if understood.as_ref().is_err_and(|refusal| *refusal != Refusal::BODY_SLOW) && body.is_coming() {
+        if understood.as_ref().is_err_and(|refusal| *refusal != Refusal::BODY_SLOW)
+            && ends
+            && body.is_coming()
+        {
             within(&self.runtime, self.limits.body, read_on(body, self.limits.refused_octets)).await;
         }
         Ok(understood)
@@ -175,32 +181,28 @@ impl<R: Runtime> Local<R> {
     }
 
     /// The service's answer, which is counted. Dropping the future tells the service that nobody waits any more.
-    pub(super) async fn ask(&self, asker: &Asker, request: Request) -> Response {
-        let refused = |refusal: Refusal| {
+    async fn ask(&self, asker: &Asker, request: Request) -> Response {
+        match self.begin(asker, request) {
+            Ok(asking) => asking.response().await,
+            Err(refusal) => Response::Refused(refusal),
+        }
+    }
+
+    /// Tells the service at once, whatever becomes of who asks. A refusal is counted.
+    pub(super) fn begin(&self, asker: &Asker, request: Request) -> Result<Asking, Refusal> {
+        let counted = |refusal: Refusal| {
             self.count(&refusal);
-            Response::Refused(refusal)
+            refusal
         };
-        let asked = match asker.asks(&request, self.runtime.now().mono) {
-            Ok(asked) => asked,
-            Err(refusal) => return refused(refusal),
-        };
+        let asked = asker.asks(&request, self.runtime.now().mono).map_err(counted)?;
         let (sender, response) = oneshot::channel();
-        let mut admitted = match self.submit(request, Effects::Once(sender)) {
-            Ok(admitted) => admitted,
+        match self.submit(request, Effects::Once(sender)) {
+            Ok(admitted) => Ok(Asking { admitted, asked, response, retry_after: self.limits.retry_after }),
             Err(refusal) => {
-                let refused = refused(refusal);
-                asked.answered(&refused);
-                return refused;
+                asked.answered(&Response::Refused(refusal));
+                Err(counted(refusal))
             }
-        };
-        let response = response.await;
-        admitted.answered();
-        // Without one the shard ended at the deadline of its drain.
-        let draining = |_ended| Response::Refused(Refusal::DRAINING.retry_in(self.limits.retry_after));
-        let response = response.unwrap_or_else(draining);
-        asked.answered(&response);
-        // The shard has counted it, if it is a refusal.
-        response
+        }
     }
 
     /// The response to a monitor that did not get as far as the service: user agents know problem details.
@@ -218,6 +220,27 @@ impl<R: Runtime> Local<R> {
     pub(super) fn refuse_in(&self, words: ErrorBody, refusal: &Refusal) -> HttpResponse<Bytes> {
         self.count(refusal);
         self.door.refuse_in(words, refusal, self.runtime.now().wall)
+    }
+}
+
+/// What the service was asked. Dropped, it tells the service that nobody waits any more.
+pub(super) struct Asking {
+    admitted: Admitted,
+    asked: Asked,
+    response: oneshot::Receiver<Response>,
+    retry_after: Duration,
+}
+
+impl Asking {
+    /// Its answer. The shard has counted it, if it is a refusal.
+    pub(super) async fn response(mut self) -> Response {
+        let response = self.response.await;
+        self.admitted.answered();
+        // Without one the shard ended at the deadline of its drain.
+        let draining = |_ended| Response::Refused(Refusal::DRAINING.retry_in(self.retry_after));
+        let response = response.unwrap_or_else(draining);
+        self.asked.answered(&response);
+        response
     }
 }
 

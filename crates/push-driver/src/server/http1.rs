@@ -125,7 +125,7 @@ async fn respond<R: Runtime>(
         Ok(Ok(Wanted::Health(response))) => response,
         Ok(Ok(Wanted::WebSocket(doorway))) => match key {
             Some(key) => {
-                patience.upgrade(Knock { doorway, asker });
+                patience.upgrade(Knock { doorway, asker, alone: true });
                 websocket::accept(&key)
             }
             None => local.refuse(&Refusal::HANDSHAKE_INVALID),

@@ -163,7 +163,7 @@ impl Account {
         Unread { account: Rc::clone(self), kind, octets }
     }
 
-    /// Ready when the connection is to be cut off. Who asked last is woken then.
+    /// Ready when the connection is to be cut off. Who asked last is woken then, so that only the owner of the connection asks.
     pub(super) fn poll_cut_off(&self, context: &Context<'_>) -> Poll<()> {
         if self.is_cut.get() {
             return Poll::Ready(());

@@ -12,7 +12,7 @@ use push_proto::service::Limits as ServiceLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Waits for a count.
-async fn counted(service: &Service, wanted: impl Fn(Census) -> bool) {
+pub(super) async fn counted(service: &Service, wanted: impl Fn(Census) -> bool) {
     while !wanted(service.server.census()) {
         yield_now().await;
     }

@@ -31,3 +31,4 @@ mod reaching;
 mod support;
 mod user_agent;
 mod websocket;
+mod websocket_over_http2;

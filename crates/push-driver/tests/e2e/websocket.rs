@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{Method, Request};
+use http::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message, protocol::Role},
-};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::support::{
     Service, Setup,
@@ -60,39 +56,23 @@ fn they_speak_over_tls() {
     run(async { speaks(&Setup { tls: true, ..Setup::default() }.start()).await });
 }
 
-/// RFC 8441
+/// G4: what was read counts, whatever ends the connection, and when.
 #[test]
-fn they_speak_over_a_stream_of_http2() {
+fn an_acknowledgement_just_before_the_end_counts() {
     run(async {
         let service = Setup::default().start();
-        let mut peer = Peer::connect(&service).await;
-        let mut request = Request::builder()
-            .method(Method::CONNECT)
-            .uri(format!("{}/", peer.base))
-            .header("sec-websocket-version", "13")
-            .body(())
-            .unwrap();
-        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        std::future::poll_fn(|context| peer.requests.poll_ready(context)).await.unwrap();
-        let (response, send) = peer.requests.send_request(request, false).unwrap();
-        let response = response.await.unwrap();
-        assert_eq!(response.status(), 200);
-        let io = OverHttp2 { send, receive: response.into_body(), rest: Bytes::new() };
-        let mut socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
-        socket.send(Message::text(json!({"messageType": "hello"}).to_string())).await.unwrap();
-        let hello = socket.next().await.unwrap().unwrap();
-        assert!(hello.to_text().unwrap().contains("\"status\":200"));
-        let register = json!({"messageType": "register", "channelID": channel(7)});
-        socket.send(Message::text(register.to_string())).await.unwrap();
-        let reply = socket.next().await.unwrap().unwrap();
-        let reply: serde_json::Value = serde_json::from_str(reply.to_text().unwrap()).unwrap();
-        let path = reply["pushEndpoint"].as_str().unwrap().strip_prefix(&peer.base).unwrap();
-        // By another stream of the same connection.
-        peer.send(path, &[7; 4096]).await;
-        let pushed = socket.next().await.unwrap().unwrap();
-        assert!(pushed.to_text().unwrap().len() > 5000);
-        socket.close(None).await.unwrap();
-        assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))));
+        let mut sender = Peer::connect(&service).await;
+        for _ in 0..20 {
+            let (mut browser, _) = Browser::hello(&service, None).await;
+            let channel = browser.register(1, None).await;
+            let url = sender.send(&channel.path, b"x").await;
+            let (_, version, _) = browser.notified().await;
+            // Nobody is there to hear what it is answered to this.
+            sender.send(&channel.path, &[0; 4000]).await;
+            browser.acknowledge(&channel.id, &version).await;
+            drop(browser);
+            sender.until_gone(&url).await;
+        }
     });
 }
 
@@ -224,66 +204,6 @@ fn silence_is_bounded() {
         live.settle().await;
         assert_eq!(mute.socket.get_mut().read(&mut ping).await.unwrap(), 0);
     });
-}
-
-/// A stream of HTTP/2 as a client has it.
-struct OverHttp2 {
-    send: h2::SendStream<Bytes>,
-    receive: h2::RecvStream,
-    rest: Bytes,
-}
-
-mod over_http2 {
-    use std::{
-        io,
-        pin::Pin,
-        task::{Context, Poll, ready},
-    };
-
-    use bytes::{Buf as _, Bytes};
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    use super::OverHttp2;
-
-    impl AsyncRead for OverHttp2 {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            into: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            while self.rest.is_empty() {
-                let Some(octets) = ready!(self.receive.poll_data(context)) else {
-                    return Poll::Ready(Ok(()));
-                };
-                self.rest = octets.map_err(io::Error::other)?;
-                let length = self.rest.len();
-                self.receive.flow_control().release_capacity(length).map_err(io::Error::other)?;
-            }
-            let length = self.rest.len().min(into.remaining());
-            into.put_slice(&self.rest[..length]);
-            self.rest.advance(length);
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    impl AsyncWrite for OverHttp2 {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _context: &mut Context<'_>,
-            octets: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            let sent = self.send.send_data(Bytes::copy_from_slice(octets), false);
-            Poll::Ready(sent.map(|()| octets.len()).map_err(io::Error::other))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(self.send.send_data(Bytes::new(), true).map_err(io::Error::other))
-        }
-    }
 }
 
 const HANDSHAKE: &[u8] =

@@ -11,7 +11,9 @@ pub struct Limits {
     /// Octets of a frame from the user agent; the driver takes no larger message. An acknowledgement of one message has
     /// about 250.
     pub frame_octets: usize,
-    /// Acknowledgements in one frame.
+    /// Acknowledgements in one frame: no fewer than the messages that may wait for one
+    /// ([`service::Limits::unacknowledged`](crate::service::Limits::unacknowledged)), or who answers them all at once would be
+    /// sent away for it, and come back to the same messages.
     pub updates: usize,
     /// Broadcasts that one frame asks for.
     pub broadcasts: usize,
@@ -32,8 +34,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            frame_octets: 16 * 1024,
-            updates: 64,
+            frame_octets: 64 * 1024,
+            updates: 256,
             broadcasts: 64,
             requests: 64,
             frames: Rate::new(2, 256),

@@ -32,9 +32,11 @@ mod channel;
 mod close;
 mod frame;
 mod limits;
+mod overdue;
 mod pulse;
 mod reply;
 mod session;
+mod stage;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -42,8 +42,9 @@ impl Pulse {
         pulse
     }
 
+    /// What was survived; or what is left to try, where nothing was.
     pub(super) fn learned(&self) -> Option<Duration> {
-        self.rhythm.learned()
+        self.rhythm.learned().or_else(|| self.rhythm.shortened())
     }
 
     /// A connection that a proxy cut for its silence just ends, so it may have been too long to try more than this: not at
@@ -58,8 +59,7 @@ impl Pulse {
         if let Ask::Asked(at) = self.ask {
             self.rhythm.survived(&limits.keepalive, at.since(self.heard));
         }
-        self.heard = now;
-        self.next(now);
+        self.begin(now);
     }
 
     pub(super) fn beat(&mut self, limits: &Limits, now: Mono) -> Beat {
@@ -75,6 +75,12 @@ impl Pulse {
             }
             Ask::Asked(at) => Beat::Wait(at.after(limits.pong)),
         }
+    }
+
+    /// Whatever was asked, the silence begins now.
+    pub(super) fn begin(&mut self, now: Mono) {
+        self.heard = now;
+        self.next(now);
     }
 
     fn next(&mut self, now: Mono) {

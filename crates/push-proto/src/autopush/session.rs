@@ -9,8 +9,10 @@ use core::{fmt, time::Duration};
 
 use super::{
     Broadcasts, ChannelId, Close, Config, Frame,
+    overdue::Overdue,
     pulse::{Beat, Pulse},
     reply::{Broadcast, Notification, PONG, Reply},
+    stage::{Asked, Party, Stage, Standing},
 };
 use crate::{
     AgentId, KeyError, Mono, Now, PublicKey, Refusal, Urgency,
@@ -129,6 +131,8 @@ pub struct Session {
     last: Option<Close>,
     asked: BTreeMap<Ask, Asked>,
     asks: u64,
+    /// Acknowledgements that the service had no room for.
+    overdue: Overdue,
     /// The monitor that counts.
     monitor: Option<Ask>,
     /// What it is for.
@@ -136,8 +140,10 @@ pub struct Session {
     pulse: Pulse,
     /// When the bucket of [`Limits::frames`](super::Limits::frames) is full again.
     full: Mono,
-    /// Frames that answer notifications.
-    owed: u32,
+    /// Frames that answer notifications, for as many as one frame may.
+    owed: usize,
+    /// Nothing more was read, so that nothing could be heard.
+    deaf: bool,
 }
 
 /// Where it stands, without what it says and is told (G6).
@@ -153,53 +159,6 @@ impl fmt::Debug for Session {
         debug.field("stage", &stage).field("asked", &self.asked).field("last", &self.last);
         debug.finish_non_exhaustive()
     }
-}
-
-enum Stage {
-    /// `hello` has not come.
-    Silent { fresh: AgentId, until: Mono },
-    /// The monitor of the set that it claims is not open yet.
-    Greeting { fresh: AgentId, claimed: Named, uaid: String, broadcasts: Broadcasts },
-    /// `hello` is answered.
-    Open(Party),
-    /// A close frame was said.
-    Closed,
-}
-
-impl Stage {
-    /// Whose set is monitored.
-    const fn agent(&self) -> Option<AgentId> {
-        match self {
-            Self::Greeting { claimed, .. } => Some(claimed.agent),
-            Self::Open(Party { agent, standing: Standing::Made { .. } }) => Some(*agent),
-            Self::Silent { .. } | Self::Open(_) | Self::Closed => None,
-        }
-    }
-}
-
-/// Who is there.
-#[derive(Clone, Copy, Debug)]
-struct Party {
-    agent: AgentId,
-    standing: Standing,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Standing {
-    /// Nothing is known of it.
-    Unmade,
-    /// Its set is in the making.
-    Making,
-    /// It has a set, which is monitored, or is about to be, and then this channel is registered.
-    Made { set: Named, registered: Option<ChannelId> },
-}
-
-/// What an answer is for.
-#[derive(Clone, Copy, Debug)]
-enum Asked {
-    Register(ChannelId),
-    Unregister(ChannelId),
-    Acknowledge,
 }
 
 impl Session {
@@ -218,15 +177,18 @@ impl Session {
             last: None,
             asked: BTreeMap::new(),
             asks: 0,
+            overdue: Overdue::default(),
             monitor: None,
             least: Urgency::VeryLow,
             pulse,
             full: Mono::ZERO,
             owed: 0,
+            deaf: false,
         }
     }
 
-    /// Whether another message of the user agent may be given to it now; control frames always may.
+    /// Whether another message of the user agent may be given to it now. Control frames always may, but nothing is made of
+    /// their absence while this says no.
     #[must_use]
     pub fn wants_frames(&self) -> bool {
         let busy = match &self.stage {
@@ -235,7 +197,7 @@ impl Session {
             Stage::Silent { .. } | Stage::Open(_) | Stage::Closed => false,
         };
         let most = self.config.limits.requests;
-        !busy && self.asked.len() < most && self.replies.len() < most
+        !busy && self.asked.len().saturating_add(self.overdue.len()) < most && self.replies.len() < most
     }
 
     /// How long a silence its path is known to survive: worth remembering for its user agent.
@@ -256,7 +218,7 @@ impl Session {
         }
         match input {
             Input::Came(came) => self.came(came, door, now),
-            Input::Answered(ask, response) => self.answered(ask, &response, door),
+            Input::Answered(ask, response) => self.answered(ask, &response, door, now),
             Input::Monitored(ask, monitored) if self.monitor == Some(ask) => self.monitored(monitored, door),
             // Of a monitor that another has replaced.
             Input::Monitored(_, Monitored::Push(delivery, _)) => {
@@ -270,6 +232,9 @@ impl Session {
     /// The next effect. Without room to write there is none that writes anything; whoever does not read is the driver's to
     /// leave.
     pub fn poll(&mut self, room: bool, door: &Door, now: Now) -> Output {
+        while let Some(handle) = self.overdue.pop(now.mono) {
+            self.ask(Asked::Acknowledge(handle), Request::Acknowledge(handle));
+        }
         if let Some(output) = self.waiting.pop_front() {
             return output;
         }
@@ -278,8 +243,11 @@ impl Session {
         if hello.take_if(|until| *until <= now.mono).is_some() {
             self.close(Close::NoHello);
         }
+        let until = hello.into_iter().chain(self.overdue.next()).min();
+        let hears = self.wants_frames();
+        self.deaf |= !hears;
         if !room {
-            return Output::Wait(hello);
+            return Output::Wait(until);
         }
         if let Some(reply) = self.replies.pop_front() {
             return Output::Frame(reply, None);
@@ -287,21 +255,31 @@ impl Session {
         if let Some(close) = self.last.take() {
             return Output::Close(Some(close));
         }
-        if let Some((delivery, item)) = self.pushes.pop_front() {
-            return self.notify(delivery, &item, door);
+        if self.stage.is_ready() {
+            if let Some((delivery, item)) = self.pushes.pop_front() {
+                return self.notify(delivery, &item, door);
+            }
+            // Most user agents wait for most of their time, and there are many: what is empty takes no room.
+            self.pushes = VecDeque::new();
         }
-        // Most user agents wait for most of their time, and there are many: what is empty takes no room.
-        (self.replies, self.pushes) = (VecDeque::new(), VecDeque::new());
+        self.replies = VecDeque::new();
         if matches!(self.stage, Stage::Closed) {
             return Output::Wait(None);
+        }
+        if !hears {
+            return Output::Wait(until);
+        }
+        if core::mem::take(&mut self.deaf) {
+            // What came meanwhile is read from now on.
+            self.pulse.begin(now.mono);
         }
         match self.pulse.beat(&self.config.limits, now.mono) {
             Beat::Ask => Output::Ping,
             Beat::Dead => {
-                self.stage = Stage::Closed;
+                self.end();
                 Output::Close(None)
             }
-            Beat::Wait(at) => Output::Wait(Some(hello.map_or(at, |until| until.min(at)))),
+            Beat::Wait(at) => Output::Wait(Some(until.map_or(at, |until| until.min(at)))),
         }
     }
 
@@ -393,7 +371,7 @@ impl Session {
                 // Whatever else it names is not its own.
                 for handle in versions.into_iter().filter_map(of).filter(|handle| handle.agent == party.agent)
                 {
-                    self.ask(Asked::Acknowledge, Request::Acknowledge(handle));
+                    self.ask(Asked::Acknowledge(handle), Request::Acknowledge(handle));
                 }
             }
             Frame::BroadcastSubscribe(wanted) => self.subscribe_broadcasts(wanted),
@@ -438,7 +416,7 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, ask: Ask, response: &Response, door: &Door) {
+    fn answered(&mut self, ask: Ask, response: &Response, door: &Door, now: Now) {
         let Some(asked) = self.asked.remove(&ask) else { return };
         if self.asked.is_empty() {
             // An empty one keeps its root.
@@ -461,7 +439,11 @@ impl Session {
             }
             (Asked::Unregister(channel), _) => self.say(&Reply::Unregister { channel, status: 200 }),
             (Asked::Register(channel), _) => self.refuse(channel, 500),
-            (Asked::Acknowledge, _) => {}
+            // Its message waits for it, and would be pushed again: the user agent has said all that it has to say.
+            (Asked::Acknowledge(handle), Response::Refused(refusal)) if refusal.status() == 503 => {
+                self.overdue.push(handle, refusal, now.mono);
+            }
+            (Asked::Acknowledge(_), _) => {}
         }
     }
 
@@ -547,7 +529,7 @@ impl Session {
     fn notify(&mut self, delivery: Delivery, item: &Item, door: &Door) -> Output {
         let Item::Message(message) = item else { return Output::Retracted(delivery) };
         let version = door.message_token(message.handle, message.sealed_by);
-        self.owed = self.owed.saturating_add(1);
+        self.owed = self.owed.saturating_add(1).min(self.config.limits.updates);
         Output::Frame(Reply::Notification(Notification::of(message, version)).text(), Some(delivery))
     }
 
@@ -578,9 +560,15 @@ impl Session {
 
     /// Says what was to be said before, and no more.
     fn close(&mut self, close: Close) {
-        self.stage = Stage::Closed;
+        self.end();
         self.last = Some(close);
         let rest = core::mem::take(&mut self.pushes);
         self.waiting.extend(rest.into_iter().map(|(delivery, _)| Output::Retracted(delivery)));
+    }
+
+    /// Nothing is asked any more.
+    fn end(&mut self) {
+        self.stage = Stage::Closed;
+        self.overdue = Overdue::default();
     }
 }

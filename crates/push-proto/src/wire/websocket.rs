@@ -1,7 +1,7 @@
 //! How a WebSocket is asked for: by the upgrade of HTTP/1.1 (RFC 6455 §4), or by the extended CONNECT of HTTP/2 (RFC 8441).
 
 use base64ct::{Base64, Encoding as _};
-use http::{HeaderMap, HeaderName, Method, header, request::Parts};
+use http::{HeaderMap, HeaderName, Method, Version, header, request::Parts};
 
 use super::{Door, PublicUrl, public_url::SUBSCRIBE};
 use crate::Refusal;
@@ -74,7 +74,8 @@ fn opening(head: &Parts, protocol: Option<&str>, at: &WebSocketAt) -> Result<(),
             }
         }
         _ if head.method != Method::GET => return Err(Refusal::METHOD_GET_ONLY),
-        _ if names(headers, &header::UPGRADE, WEBSOCKET) => {
+        // HTTP/1.0 knows no upgrade (RFC 9110 §7.8).
+        _ if head.version != Version::HTTP_10 && names(headers, &header::UPGRADE, WEBSOCKET) => {
             let key = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| key.as_bytes());
             let is_key = key.and_then(|key| std::str::from_utf8(key).ok()).is_some_and(is_nonce);
             if !names(headers, &header::CONNECTION, "upgrade") || !is_key {

@@ -165,6 +165,40 @@ fn an_acknowledgement_that_fails_loses_nothing() {
     assert_eq!(world.notification(who), notified);
 }
 
+/// G2: what its user agent is done with does not come again because the service was busy for a moment.
+#[test]
+fn an_acknowledgement_that_finds_no_room_is_made_up_for() {
+    let mut world = World::new();
+    let (who, uaid, endpoint) = world.subscriber();
+    world.send(&endpoint, "x");
+    let notified = world.notification(who);
+    world.memory.faults().fail = 2;
+    world.ack(who, &[notified]);
+    assert!(world.ended.is_empty());
+    world.pass(Limits::default().retry_after);
+    assert!(world.ended.is_empty(), "refused once more");
+    world.pass(Limits::default().retry_after);
+    assert_eq!(world.ended.len(), 1);
+    world.pass_secs(120);
+    assert!(world.bodies(who).is_empty());
+    let who = world.reconnect(&uaid);
+    assert!(world.bodies(who).is_empty());
+}
+
+/// As many as wait for it, in one frame.
+#[test]
+fn all_that_was_sent_may_be_acknowledged_at_once() {
+    let mut world = World::new();
+    let (who, _, endpoint) = world.subscriber();
+    let most = Limits::default().unacknowledged;
+    for _ in 0..most {
+        world.send(&endpoint, "x");
+    }
+    let all = world.notifications(who);
+    world.ack(who, &all);
+    assert_eq!((world.closed(who), world.ended.len()), (None, most));
+}
+
 /// RFC 8030 §5.4
 #[test]
 fn a_replaced_message_does_not_come() {

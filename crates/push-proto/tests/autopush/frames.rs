@@ -242,6 +242,7 @@ fn the_defaults_fit_each_other() {
     let update = json!({ "channelID": channel(0), "version": "v".repeat(140), "code": 100 });
     let frame = json!({ "messageType": "ack", "updates": vec![update; limits.updates] });
     assert!(Frame::parse(&frame.to_string(), &limits).is_ok());
+    assert!(limits.updates >= push_proto::service::Limits::default().unacknowledged);
 }
 
 /// RFC 6455 §5.5: a control frame has at most 125 octets, two of which are the status code.

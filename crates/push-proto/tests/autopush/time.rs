@@ -227,6 +227,59 @@ fn acknowledgements_of_what_was_delivered_are_no_flood() {
     assert_eq!(world.closed(who), Some(Some(Close::TooManyFrames)));
 }
 
+/// However many were delivered, no more frames are owed than one window of messages takes.
+#[test]
+fn what_was_delivered_long_ago_lets_nobody_flood() {
+    let mut world = with(Limits { frames: Rate::new(1, 3), updates: 256, ..Limits::default() });
+    let (who, _, endpoint) = world.subscriber();
+    for _ in 0..4 {
+        let batch: Vec<_> = (0..250).map(|_| world.send(&endpoint, "x")).collect();
+        assert_eq!(batch.len(), 250);
+        let notified = world.notifications(who);
+        world.ack(who, &notified);
+    }
+    for _ in 0..255 {
+        world.ack(who, &[]);
+    }
+    assert_eq!(world.closed(who), None);
+    for _ in 0..3 {
+        world.ack(who, &[]);
+    }
+    assert_eq!(world.closed(who), Some(Some(Close::TooManyFrames)));
+}
+
+/// While the service has no answer nothing is read, so nothing could be heard.
+#[test]
+fn nobody_is_given_up_who_was_not_listened_to() {
+    let mut world = with(Limits { requests: 1, ..Limits::default() });
+    let (who, ..) = world.subscriber();
+    silences(&mut world, who, 1);
+    world.pass_secs(82);
+    world.hold();
+    world.say(who, json!({ "messageType": "register", "channelID": channel(1) }));
+    assert!(!world.lines[who].session.wants_frames());
+    world.pass_secs(600);
+    assert_eq!((world.lines[who].pings, world.closed(who)), (1, None));
+    world.release();
+    world.told(who);
+    assert_eq!(silences(&mut world, who, 1), [83]);
+}
+
+/// A path that cuts before anything was survived is not tried with the same again, connection after connection.
+#[test]
+fn what_was_too_long_from_the_start_is_remembered() {
+    let mut world = World::new();
+    let (who, uaid, _) = world.subscriber();
+    world.pass_secs(55 + 20);
+    assert_eq!(world.closed(who), Some(None));
+    let learned = world.lines[who].session.learned().unwrap();
+    let who = world.reconnect(&uaid);
+    world.lines[who].session.recall(learned);
+    world.say(who, "{}");
+    world.told(who);
+    assert_eq!(silences(&mut world, who, 1), [28]);
+}
+
 #[test]
 fn a_binary_message_is_no_frame() {
     for hello in [false, true] {

@@ -48,6 +48,7 @@ use push_proto::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(super) use self::streams::Open;
 use self::{
     alive::{Activity, Verdict},
     pushes::Pushes,
@@ -198,11 +199,13 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
                     self.accept(request, respond);
                     continue;
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(%error, "connection failed");
+                Poll::Ready(end) => {
+                    if let Some(Err(error)) = end {
+                        tracing::debug!(%error, "connection failed");
+                    }
+                    self.hear_out(context);
                     return Poll::Ready(());
                 }
-                Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => true,
             };
             self.observe(context);
@@ -232,6 +235,13 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         }
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The connection has ended, but what came before its end counts: the tasks see that now, or never.
+    fn hear_out(&mut self, context: &mut Context<'_>) {
+        for _ in 0..BUDGET {
+            let Poll::Ready(Some(_event)) = Pin::new(&mut self.tasks).poll_next(context) else { return };
+        }
     }
 
     fn accept(&mut self, request: HttpRequest<RecvStream>, respond: SendResponse<Bytes>) {
@@ -384,10 +394,11 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin + 'static> Connection<R, Io>
         }
         // The peer has gone if this fails.
         let Ok(stream) = respond.send_response(HttpResponse::new(()), false) else { return };
-        let open = self.streams.enter(&self.seen);
+        let mut open = self.streams.enter(&self.seen);
+        open.begin(stream.stream_id().as_u32());
+        let socket = websocket::serve(local, caller, knock, OverHttp2::new(stream, body, open), &[]);
         self.tasks.push(Box::pin(async move {
-            websocket::serve(local, caller, knock, OverHttp2::new(stream, body), &[]).await;
-            drop(open);
+            socket.await;
             Event::Answered
         }));
     }

@@ -37,7 +37,9 @@ pub(super) async fn serve<R: Runtime>(
                 Answer::Response(local.answer(&asker, words, request).await)
             }
             Ok(Ok(Wanted::Health(response))) => Answer::Response(response),
-            Ok(Ok(Wanted::WebSocket(doorway))) => Answer::WebSocket(Knock { doorway, asker: asker.clone() }),
+            Ok(Ok(Wanted::WebSocket(doorway))) => {
+                Answer::WebSocket(Knock { doorway, asker: asker.clone(), alone: false })
+            }
             Ok(Err(refusal)) => Answer::Response(local.refuse_in(words, &refusal)),
             Err(Broken) => Answer::Nobody,
         }

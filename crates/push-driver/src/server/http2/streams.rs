@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     future::poll_fn,
     rc::Rc,
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ struct Books {
     open: usize,
     /// Handed to h2 and not written yet: by stream, with the place of their last octets in it.
     unwritten: BTreeMap<u32, VecDeque<(u64, Push)>>,
+    /// Who waits until a stream is written up to there.
+    flushing: BTreeMap<u32, (u64, Waker)>,
 }
 
 impl Streams {
@@ -51,7 +54,10 @@ impl Streams {
 
     /// Reports what was written.
     pub(super) fn observe(&self, seen: &Seen) {
-        for (stream, unwritten) in &mut self.0.borrow_mut().unwritten {
+        let mut books = self.0.borrow_mut();
+        let flushed = books.flushing.extract_if(.., |stream, (end, _)| *end <= seen.written_of(*stream));
+        flushed.for_each(|(_, (_, waker))| waker.wake());
+        for (stream, unwritten) in &mut books.unwritten {
             let written = seen.written_of(*stream);
             while let Some((_, push)) = unwritten.pop_front_if(|(end, _)| *end <= written) {
                 push.report(Transfer::Written);
@@ -61,16 +67,27 @@ impl Streams {
 }
 
 /// An open stream, counted as long as it is there.
-pub(super) struct Open {
+pub(in crate::server) struct Open {
     streams: Streams,
     seen: Rc<RefCell<Seen>>,
     id: Option<u32>,
 }
 
 impl Open {
-    fn begin(&mut self, id: u32) {
+    /// It has this id, and its response is on its way.
+    pub(super) fn begin(&mut self, id: u32) {
         self.id = Some(id);
         self.seen.borrow_mut().follow(id);
+    }
+
+    /// Ready when so many octets of it have passed to the transport.
+    pub(in crate::server) fn poll_written(&self, end: u64, context: &Context<'_>) -> Poll<()> {
+        let Some(id) = self.id else { return Poll::Ready(()) };
+        if self.seen.borrow().written_of(id) >= end {
+            return Poll::Ready(());
+        }
+        self.streams.0.borrow_mut().flushing.insert(id, (end, context.waker().clone()));
+        Poll::Pending
     }
 
     fn handed(&self, end: u64, push: Push) {
@@ -86,6 +103,7 @@ impl Drop for Open {
         books.open = books.open.saturating_sub(1);
         if let Some(id) = self.id {
             self.seen.borrow_mut().unfollow(id);
+            books.flushing.remove(&id);
             for (_, push) in books.unwritten.remove(&id).unwrap_or_default() {
                 push.report(Transfer::Reset);
             }

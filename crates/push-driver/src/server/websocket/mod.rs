@@ -68,6 +68,8 @@ impl Doorway {
 pub(super) struct Knock {
     pub(super) doorway: Rc<Doorway>,
     pub(super) asker: Asker,
+    /// Whether it has the connection for itself, and with it has to see to what concerns the connection.
+    pub(super) alone: bool,
 }
 
 /// Serves a connection whose opening handshake is done, of which `read` was read already, until it ends. Dropping the future
@@ -77,7 +79,7 @@ pub(super) struct Knock {
 pub(super) fn serve<R: Runtime, Io>(
     local: Rc<Local<R>>,
     caller: Rc<Caller>,
-    Knock { doorway, asker }: Knock,
+    Knock { doorway, asker, alone }: Knock,
     io: Io,
     read: &[u8],
 ) -> impl Future<Output = ()> + use<R, Io>
@@ -93,6 +95,7 @@ where
         local,
         caller,
         asker,
+        alone,
         doorway,
         socket,
         session,
@@ -117,6 +120,7 @@ struct Connection<R: Runtime, Io> {
     local: Rc<Local<R>>,
     caller: Rc<Caller>,
     asker: Asker,
+    alone: bool,
     doorway: Rc<Doorway>,
     socket: Socket<Io>,
     session: Session,
@@ -196,7 +200,7 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
 
     /// What concerns more than this connection: its peer does not read and memory is short, or the server drains.
     fn alarmed(&mut self, context: &mut Context<'_>) -> Step {
-        if self.caller.account().poll_cut_off(context).is_ready() {
+        if self.alone && self.caller.account().poll_cut_off(context).is_ready() {
             return ControlFlow::Break(());
         }
         let drains =
@@ -213,7 +217,10 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
     fn write(&mut self, context: &mut Context<'_>) -> Step {
         match self.socket.poll_written(context) {
             Poll::Pending => IDLE,
-            Poll::Ready(Err(_gone)) => ControlFlow::Break(()),
+            Poll::Ready(Err(_gone)) => {
+                self.hear_out(context);
+                ControlFlow::Break(())
+            }
             Poll::Ready(Ok(())) => match self.writing.take() {
                 None if self.leaving.is_some() && !self.ended => {
                     // Nothing may follow a close frame, and some only go when they see the end.
@@ -228,6 +235,15 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
                     BUSY
                 }
             },
+        }
+    }
+
+    /// Nobody hears us any more, but what has been said and not been read counts.
+    fn hear_out(&mut self, context: &mut Context<'_>) {
+        for _ in 0..BUDGET {
+            if self.read(context) != BUSY || self.act(context).is_break() {
+                return;
+            }
         }
     }
 
@@ -381,8 +397,11 @@ impl<R: Runtime, Io: AsyncRead + AsyncWrite + Unpin> Connection<R, Io> {
     }
 
     fn ask(&mut self, ask: Ask, request: Request) {
-        let (local, asker) = (Rc::clone(&self.local), self.asker.clone());
-        self.asks.push(Box::pin(async move { (ask, local.ask(&asker, request).await) }));
+        // At once: the connection may be gone before it is polled again.
+        match self.local.begin(&self.asker, request) {
+            Ok(asking) => self.asks.push(Box::pin(async move { (ask, asking.response().await) })),
+            Err(refusal) => self.give(Input::Answered(ask, Response::Refused(refusal))),
+        }
     }
 
     fn monitor(&mut self, ask: Ask, monitor: Monitor) {

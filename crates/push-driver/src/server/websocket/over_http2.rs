@@ -10,17 +10,22 @@ use bytes::{Buf as _, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::server::http2::Open;
+
 /// Both directions of a stream that was opened by CONNECT.
 pub(crate) struct OverHttp2 {
     send: SendStream<Bytes>,
     receive: RecvStream,
+    open: Open,
+    /// Octets that h2 was handed.
+    handed: u64,
     /// Received, and not read yet.
     rest: Bytes,
 }
 
 impl OverHttp2 {
-    pub(crate) const fn new(send: SendStream<Bytes>, receive: RecvStream) -> Self {
-        Self { send, receive, rest: Bytes::new() }
+    pub(crate) const fn new(send: SendStream<Bytes>, receive: RecvStream, open: Open) -> Self {
+        Self { send, receive, open, handed: 0, rest: Bytes::new() }
     }
 }
 
@@ -63,8 +68,10 @@ impl AsyncWrite for OverHttp2 {
                 Some(Ok(0)) => {}
                 Some(Ok(capacity)) => {
                     let taken = octets.get(..capacity.min(octets.len())).unwrap_or(octets);
+                    let length = taken.len();
                     self.send.send_data(Bytes::copy_from_slice(taken), false).map_err(broken)?;
-                    return Poll::Ready(Ok(taken.len()));
+                    self.handed = self.handed.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+                    return Poll::Ready(Ok(length));
                 }
                 Some(Err(error)) => return Poll::Ready(Err(broken(error))),
                 None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -72,9 +79,9 @@ impl AsyncWrite for OverHttp2 {
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The connection writes what it has by itself.
-        Poll::Ready(Ok(()))
+    /// The connection writes what it has by itself; done when that is with the transport, so that h2 holds back little.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.open.poll_written(self.handed, context).map(Ok)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {

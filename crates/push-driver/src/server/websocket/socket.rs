@@ -14,6 +14,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message, Utf8Bytes,
+        error::ProtocolError,
         handshake::derive_accept_key,
         protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
@@ -125,6 +126,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Socket<Io> {
             Some(Ok(message)) => Read::Message(Received(message)),
             Some(Err(Error::Capacity(_))) => Read::Broken(1009, "the message is too large"),
             Some(Err(Error::Utf8(_))) => Read::Broken(1007, "text must be UTF-8"),
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Read::Gone,
             Some(Err(Error::Protocol(_))) => Read::Broken(1002, "the frame is not as RFC 6455 has it"),
             Some(Err(_)) | None => Read::Gone,
         })

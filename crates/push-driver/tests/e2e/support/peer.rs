@@ -50,6 +50,11 @@ impl Peer {
         Self::connect_with(service, &Builder::new()).await.0
     }
 
+    /// Waits until a message has ended.
+    pub async fn until_gone(&mut self, url: &str) {
+        while self.request(Method::GET, url, &[], b"").await.status() != 404 {}
+    }
+
     /// Also says how the connection ended.
     pub async fn connect_with(
         service: &Service,
