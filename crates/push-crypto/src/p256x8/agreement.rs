@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use super::batch::{self, Outcome, Refusal, Request};
-use super::lanes::{Ifma, Lanes, Stored as _, Twin};
+use super::lanes::{Ifma, Lanes, Stored as _};
 use super::scalar;
 use crate::key::{PublicKey, SCALAR_ATTEMPTS, SECRET_KEY_LEN};
 use crate::provider::{Agreed, Agreement, AgreementError, RandomError, SecureRandom, SharedSecret};
@@ -24,25 +24,15 @@ pub(crate) fn agree_many(
     let peers = peers.get(..lanes.len()).unwrap_or(peers);
     if let Some(processor) = kernel() {
         for peers in peers.chunks(BATCH) {
-            let (many, few) = split(peers);
-            agree(Twin(processor), many, random, &mut lanes);
-            if few.len() < WORTH_IT {
-                each(rest, few, random, &mut lanes);
-            } else {
-                agree(processor, few, random, &mut lanes);
-            }
+            let over = peers.len() % EIGHT;
+            let (many, few) = peers.split_at(if over < WORTH_IT { peers.len() - over } else { peers.len() });
+            agree(processor, many, random, &mut lanes);
+            each(rest, few, random, &mut lanes);
         }
     } else {
         each(rest, peers, random, &mut lanes);
     }
     lanes.for_each(|lane| *lane = Err(AgreementError::NoPeer));
-}
-
-/// Those that fill, or nearly fill, vectors of sixteen lanes; and the rest, at most eight.
-fn split(peers: &[PublicKey]) -> (&[PublicKey], &[PublicKey]) {
-    let over = peers.len() % SIXTEEN;
-    let few = if over > SIXTEEN / 2 { 0 } else { over };
-    peers.split_at(peers.len().saturating_sub(few))
 }
 
 /// One after the other.
@@ -116,8 +106,8 @@ fn kernel() -> Option<Ifma> {
 /// Agreements that have their inversions together: with more, they are a smaller part, but memory is a larger one.
 const BATCH: usize = 64;
 
-/// Lanes of two vectors.
-const SIXTEEN: usize = <Twin<Ifma> as Lanes>::Stored::LANES;
+/// Lanes of a vector.
+const EIGHT: usize = <Ifma as Lanes>::Stored::LANES;
 
 /// Agreements that take the library longer than the kernel takes for eight.
 const WORTH_IT: usize = 3;

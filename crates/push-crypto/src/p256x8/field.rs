@@ -9,12 +9,12 @@
 //! | [`Element`] | 0 to 2^52 - 1 | everything |
 //! | [`Factor`] | the low 52 bits count, the rest is no part of the number | multiplication, whose instruction reads no more |
 //! | [`Loose`] | with a sign, within ±2^60 | sums, before carries are taken on |
-//! | [`Columns`] | with a sign, within ±2^60 | sums of products, before they are reduced |
 //!
-//! No limb ever comes near 2^63: `bounds` in the tests runs every formula on intervals in place of numbers and proves it,
+//! No limb ever comes near 2^63: `tests::bounds` runs every formula on intervals in place of numbers and proves it,
 //! and with it that no `Element` or `Factor` is negative or reaches 2^260.
 
 use super::lanes::{Lanes, Stored};
+use super::limbs;
 
 /// Five limbs, carried.
 #[derive(Clone, Copy)]
@@ -28,9 +28,12 @@ pub(super) struct Factor<V>([V; 5]);
 #[derive(Clone, Copy)]
 pub(super) struct Loose<V>([V; 5]);
 
-/// A sum of products of ten limbs, not carried.
-#[derive(Clone, Copy)]
-pub(super) struct Columns<V>([V; 10]);
+#[cfg(test)]
+impl<V> From<[V; 5]> for Loose<V> {
+    fn from(limbs: [V; 5]) -> Self {
+        Self(limbs)
+    }
+}
 
 impl<V> From<Element<V>> for Factor<V> {
     #[inline(always)]
@@ -74,128 +77,39 @@ impl<L: Lanes> Field<L> {
 /// Products.
 impl<L: Lanes> Field<L> {
     /// Of numbers below a and b: below ab/16 + 1.
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline(always)]
     pub(super) fn multiply(
         self,
         a: impl Into<Factor<L::Vector>>,
         b: impl Into<Factor<L::Vector>>,
     ) -> Loose<L::Vector> {
-        self.reduce(self.product(a, b))
+        Loose(limbs::multiply(self.0, a.into().0, b.into().0))
     }
 
     /// Of a number below a: below a²/16 + 1.
-    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[inline(always)]
     pub(super) fn square(self, a: impl Into<Factor<L::Vector>>) -> Loose<L::Vector> {
-        self.reduce(self.square_columns(a))
+        Loose(limbs::square(self.0, a.into().0))
     }
 
-    /// All 25 products of limbs, by rows. A column has at most nine halves of 52 bits: below 2^56.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn product(
+    /// `a b - c d`, reduced once: above -cd/16, below ab/16 + 1.
+    #[inline(always)]
+    pub(super) fn multiply_less_product(
         self,
-        a: impl Into<Factor<L::Vector>>,
-        b: impl Into<Factor<L::Vector>>,
-    ) -> Columns<L::Vector> {
-        let Factor([a0, a1, a2, a3, a4]) = a.into();
-        let Factor(b) = b.into();
-        let zero = self.0.splat(0);
-        let [t0, u1, u2, u3, u4, u5] = self.row([zero; 6], a0, b);
-        let [t1, u2, u3, u4, u5, u6] = self.row([u1, u2, u3, u4, u5, zero], a1, b);
-        let [t2, u3, u4, u5, u6, u7] = self.row([u2, u3, u4, u5, u6, zero], a2, b);
-        let [t3, u4, u5, u6, u7, u8] = self.row([u3, u4, u5, u6, u7, zero], a3, b);
-        let [t4, t5, t6, t7, t8, t9] = self.row([u4, u5, u6, u7, u8, zero], a4, b);
-        Columns([t0, t1, t2, t3, t4, t5, t6, t7, t8, t9])
+        (a, b): (Factor<L::Vector>, Factor<L::Vector>),
+        (c, d): (Factor<L::Vector>, Factor<L::Vector>),
+    ) -> Loose<L::Vector> {
+        Loose(limbs::multiply_less_product(self.0, (a.0, b.0), (c.0, d.0)))
     }
 
+    /// `a b - 2 c²`, reduced once: above -c²/8, below ab/16 + 1.
     #[inline(always)]
-    fn row(self, t: [L::Vector; 6], a: L::Vector, [b0, b1, b2, b3, b4]: [L::Vector; 5]) -> [L::Vector; 6] {
-        let ([t0, t1, t2, t3, t4, t5], l) = (t, self.0);
-        [
-            l.add_product_low(t0, a, b0),
-            l.add_product_high(l.add_product_low(t1, a, b1), a, b0),
-            l.add_product_high(l.add_product_low(t2, a, b2), a, b1),
-            l.add_product_high(l.add_product_low(t3, a, b3), a, b2),
-            l.add_product_high(l.add_product_low(t4, a, b4), a, b3),
-            l.add_product_high(t5, a, b4),
-        ]
-    }
-
-    /// As [`Field::product`] of a number with itself: what occurs twice is computed once.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn square_columns(self, a: impl Into<Factor<L::Vector>>) -> Columns<L::Vector> {
-        let Factor([a0, a1, a2, a3, a4]) = a.into();
-        let (l, zero) = (self.0, self.0.splat(0));
-        let low = |sum, a, b| l.add_product_low(sum, a, b);
-        let high = |sum, a, b| l.add_product_high(sum, a, b);
-        let twice = |a| l.add(a, a);
-        let t1 = low(zero, a0, a1);
-        let t2 = high(low(zero, a0, a2), a0, a1);
-        let t3 = low(high(low(zero, a0, a3), a0, a2), a1, a2);
-        let t4 = high(low(high(low(zero, a0, a4), a0, a3), a1, a3), a1, a2);
-        let t5 = low(high(low(high(zero, a0, a4), a1, a4), a1, a3), a2, a3);
-        let t6 = high(low(high(zero, a1, a4), a2, a4), a2, a3);
-        let t7 = low(high(zero, a2, a4), a3, a4);
-        let t8 = high(zero, a3, a4);
-        Columns([
-            low(zero, a0, a0),
-            high(twice(t1), a0, a0),
-            low(twice(t2), a1, a1),
-            high(twice(t3), a1, a1),
-            low(twice(t4), a2, a2),
-            high(twice(t5), a2, a2),
-            low(twice(t6), a3, a3),
-            high(twice(t7), a3, a3),
-            low(twice(t8), a4, a4),
-            high(zero, a4, a4),
-        ])
-    }
-
-    #[inline(always)]
-    pub(super) fn subtract_columns(self, a: Columns<L::Vector>, b: Columns<L::Vector>) -> Columns<L::Vector> {
-        let ([a0, a1, a2, a3, a4, a5, a6, a7, a8, a9], l) = (a.0, self.0);
-        let [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9] = b.0;
-        Columns([
-            l.sub(a0, b0),
-            l.sub(a1, b1),
-            l.sub(a2, b2),
-            l.sub(a3, b3),
-            l.sub(a4, b4),
-            l.sub(a5, b5),
-            l.sub(a6, b6),
-            l.sub(a7, b7),
-            l.sub(a8, b8),
-            l.sub(a9, b9),
-        ])
-    }
-
-    /// Montgomery's reduction: columns of value c, which may be negative, become c/R + q p/R with q < R. So a product below
-    /// c p² becomes a number below c/16 + 1, and one above -c p² a number above -c/16.
-    ///
-    /// p is -1 modulo 2^52, so that each digit of q is the lowest limb itself.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn reduce(self, columns: Columns<L::Vector>) -> Loose<L::Vector> {
-        let [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9] = columns.0;
-        let [t1, t2, t3, t4, t5] = self.reduce_digit([t0, t1, t2, t3, t4, t5]);
-        let [t2, t3, t4, t5, t6] = self.reduce_digit([t1, t2, t3, t4, t5, t6]);
-        let [t3, t4, t5, t6, t7] = self.reduce_digit([t2, t3, t4, t5, t6, t7]);
-        let [t4, t5, t6, t7, t8] = self.reduce_digit([t3, t4, t5, t6, t7, t8]);
-        Loose(self.reduce_digit([t4, t5, t6, t7, t8, t9]))
-    }
-
-    /// One digit q, the low 52 bits of the lowest column. Adding q p is to take q away and to add q (p + 1), in which
-    /// p + 1 = 2^44·2^52 + 2^36·2^156 + (2^48 - 2^16)·2^208.
-    #[inline(always)]
-    fn reduce_digit(self, t: [L::Vector; 6]) -> [L::Vector; 5] {
-        let ([t0, t1, t2, t3, t4, t5], l) = (t, self.0);
-        let (first, third, fourth) = (l.splat(1 << 44), l.splat(1 << 36), l.splat((1 << 48) - (1 << 16)));
-        let t1 = l.add(t1, l.shift_right::<52>(t0));
-        [
-            l.add_product_low(t1, t0, first),
-            l.add_product_high(t2, t0, first),
-            l.add_product_low(t3, t0, third),
-            l.add_product_low(l.add_product_high(t4, t0, third), t0, fourth),
-            l.add_product_high(t5, t0, fourth),
-        ]
+    pub(super) fn multiply_less_squares(
+        self,
+        (a, b): (Factor<L::Vector>, Factor<L::Vector>),
+        c: Factor<L::Vector>,
+    ) -> Loose<L::Vector> {
+        Loose(limbs::multiply_less_squares(self.0, (a.0, b.0), c.0))
     }
 }
 
@@ -255,7 +169,7 @@ impl<L: Lanes> Field<L> {
         ])
     }
 
-    /// Brings any number within ±2^12 p to between 1 and 2, by taking off as many p as its top bits say, less one.
+    /// Brings any number within ±2^10 p to between 1 and 2.1, by taking off as many p as its top bits say, less one.
     #[inline(always)]
     pub(super) fn fold(self, a: Loose<L::Vector>) -> Loose<L::Vector> {
         let (Loose([a0, a1, a2, a3, a4]), l) = (a, self.0);
@@ -277,7 +191,7 @@ impl<L: Lanes> Field<L> {
         let a1 = l.add(a1, l.shift_right::<52>(a0));
         let a2 = l.add(a2, l.shift_right::<52>(a1));
         let a3 = l.add(a3, l.shift_right::<52>(a2));
-        [a0, a1, a2, a3, l.add(a4, l.shift_right::<52>(a3))]
+        [a0, a1, a2, a3, l.whole(l.add(a4, l.shift_right::<52>(a3)))]
     }
 
     /// Of a number that is not negative and below 16.
@@ -337,14 +251,14 @@ impl<L: Lanes> Field<L> {
         Element([l.and(a, mask), l.and(b, mask), l.and(c, mask), l.and(d, mask), e])
     }
 
-    /// `2 p - a` where the mask says so, of a number below 2.
+    /// `3 p - a` where the mask says so, of a number below 3.
     #[inline(always)]
     pub(super) fn negate_element_if(self, mask: L::Mask, a: Element<L::Vector>) -> Element<L::Vector> {
-        let negative = self.lift::<2>(self.subtract(self.constant([0; 5]), a));
+        let negative = self.lift::<3>(self.subtract(self.constant([0; 5]), a));
         self.select(mask, self.element(negative), a)
     }
 
-    /// Into Montgomery's form: below 2, of any number below 2^260.
+    /// Into Montgomery's form: below 2, of any number below 16.
     #[inline(always)]
     pub(super) fn enter(self, plain: Element<L::Vector>) -> Element<L::Vector> {
         self.element(self.multiply(plain, self.constant(R_SQUARED)))
@@ -376,7 +290,7 @@ impl<L: Lanes> Field<L> {
     }
 
     /// `1/a`, by Fermat: `a` to the power of p - 2 = ffffffff 00000001 00000000 00000000 00000000 ffffffff ffffffff fffffffd.
-    /// 0 has 0. Of a number below 2, below 2.
+    /// 0 has 0. Of a number below 2.1, below 2.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn invert(self, a: Element<L::Vector>) -> Element<L::Vector> {
         let times = |a, b| self.element(self.multiply(a, b));

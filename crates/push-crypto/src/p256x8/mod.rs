@@ -1,9 +1,9 @@
-//! Key pairs and agreements on P-256, eight or sixteen at a time.
+//! Key pairs and agreements on P-256, eight at a time.
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `lanes` | vectors of numbers: AVX-512 IFMA, plain ones, and two as one |
-//! | `field` | numbers modulo p, their limbs and the bounds of those |
+//! | `lanes` | vectors of numbers: AVX-512 IFMA, and plain ones |
+//! | `field`, `limbs` | numbers modulo p, their limbs and the bounds of those; their products |
 //! | `point` | the formulas of the curve |
 //! | `scalar` | secret scalars and their digits |
 //! | `multiples` | a peer's odd multiples; inverting many numbers at once |
@@ -22,8 +22,8 @@
 //! all lanes that is computed when it is first needed. All z of a batch are inverted together, twice: those of the tables, so
 //! that additions are mixed ones, and those of the results.
 //!
-//! Two vectors are computed as one ([`lanes::Twin`]) where there is work for two: the multiplier has a latency of four cycles
-//! and would stand still half of the time.
+//! A vector is computed by itself: the multiplier has a latency of four cycles, but formulas have enough products that do
+//! not wait for each other, and two vectors side by side were measured to be slower, for want of registers.
 //!
 //! # Why it is constant time
 //!
@@ -47,11 +47,14 @@ mod batch;
 mod field;
 mod generator;
 mod lanes;
+mod limbs;
 mod multiples;
 mod point;
 mod scalar;
 #[cfg(feature = "kernel-testing")]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use agreement::agree_many;

@@ -5,25 +5,21 @@ use alloc::vec::Vec;
 use super::batch::{self, Request};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Ifma;
-use super::lanes::{Lanes, Portable, Twin};
+use super::lanes::{Lanes, Portable};
 
 pub use super::batch::Refusal;
 
 /// What the kernel runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
-    /// Eight lanes of AVX-512 IFMA.
+    /// AVX-512 IFMA.
     Ifma,
-    /// Sixteen.
-    IfmaTwin,
-    /// Eight lanes of plain numbers.
+    /// Plain numbers.
     Portable,
-    /// Sixteen.
-    PortableTwin,
 }
 
 /// All of them.
-pub const KERNELS: [Kernel; 4] = [Kernel::Ifma, Kernel::IfmaTwin, Kernel::Portable, Kernel::PortableTwin];
+pub const KERNELS: [Kernel; 2] = [Kernel::Ifma, Kernel::Portable];
 
 /// x and y of a point, big-endian.
 pub type Coordinates = [[u8; 32]; 2];
@@ -38,12 +34,9 @@ impl Kernel {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Ifma => Ifma::detect().map(|lanes| agree(lanes, requests)),
-            #[cfg(target_arch = "x86_64")]
-            Self::IfmaTwin => Ifma::detect().map(|lanes| agree(Twin(lanes), requests)),
             Self::Portable => Some(agree(Portable, requests)),
-            Self::PortableTwin => Some(agree(Twin(Portable), requests)),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Ifma | Self::IfmaTwin => None,
+            Self::Ifma => None,
         }
     }
 }

@@ -131,7 +131,7 @@ fn check(requests: &[(Coordinates, [u8; 32])]) {
         assert_eq!(outcomes, wanted, "{kernel:?}");
         Some(kernel)
     });
-    assert!(ran.count() >= 2);
+    assert!(ran.count() >= 1);
 }
 
 /// What a provider makes of it.

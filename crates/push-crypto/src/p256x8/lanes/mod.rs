@@ -9,7 +9,6 @@
 mod ifma;
 #[cfg(any(test, feature = "kernel-testing"))]
 mod portable;
-mod twin;
 
 use zeroize::Zeroize;
 
@@ -17,7 +16,6 @@ use zeroize::Zeroize;
 pub(super) use ifma::Ifma;
 #[cfg(any(test, feature = "kernel-testing"))]
 pub(super) use portable::Portable;
-pub(super) use twin::Twin;
 
 /// How the arithmetic is done.
 pub(super) trait Lanes: Copy {
@@ -56,6 +54,12 @@ pub(super) trait Lanes: Copy {
     fn add_product_low(self, sum: Self::Vector, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `sum` and the high 52 bits of that product of 104.
     fn add_product_high(self, sum: Self::Vector, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// The limb itself, which is known to be from 0 to 2^52 - 1: for lanes that can check it.
+    #[inline(always)]
+    fn whole(self, limb: Self::Vector) -> Self::Vector {
+        limb
+    }
 
     fn equal(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     fn and_mask(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
