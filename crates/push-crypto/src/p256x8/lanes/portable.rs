@@ -136,11 +136,11 @@ fn both(a: Eight, b: Eight, operation: impl Fn(u64, u64) -> u64) -> Eight {
     Eight([o(a, i), o(b, j), o(c, k), o(d, l), o(e, m), o(f, n), o(g, p), o(h, q)])
 }
 
-/// All ones or none.
+/// All ones or none. The compiler must not see which, or it makes a branch of what is chosen by it.
 fn equal(a: u64, b: u64) -> u64 {
     let differ = a ^ b;
     // The highest bit is set if and only if they differ.
-    ((differ | differ.wrapping_neg()) >> 63).wrapping_sub(1)
+    core::hint::black_box(((differ | differ.wrapping_neg()) >> 63).wrapping_sub(1))
 }
 
 fn product(a: u64, b: u64) -> u128 {
