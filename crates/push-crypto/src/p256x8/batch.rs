@@ -44,13 +44,13 @@ pub enum Refusal {
 /// The outcomes in order. What is refused fails in its lane alone.
 pub(super) fn agree<L: Lanes>(lanes: L, requests: &[Request<'_>]) -> Vec<Result<Outcome, Refusal>> {
     let table = Table::of(lanes);
-    let mut vectors = Vec::new();
-    let mut accepted = Vec::new();
-    for requests in requests.chunks(L::Stored::LANES) {
-        let mut vector = Vector::<L::Stored>::default();
+    let count = requests.len().div_ceil(L::Stored::LANES);
+    // They stay where they are, so that nothing is left behind of what is put into them.
+    let mut vectors: Vec<_> = (0..count).map(|_| Vector::<L::Stored>::default()).collect();
+    let mut accepted = Vec::with_capacity(requests.len());
+    for (vector, requests) in vectors.iter_mut().zip(requests.chunks(L::Stored::LANES)) {
         accepted.extend(requests.iter().enumerate().map(|(lane, request)| vector.set(lane, request)));
-        lanes.enter(Prepare(&mut vector));
-        vectors.push(vector);
+        lanes.enter(Prepare(vector));
     }
     invert(lanes, vectors.iter_mut().map(|vector| &mut vector.multiples.z).collect());
     for vector in &mut vectors {

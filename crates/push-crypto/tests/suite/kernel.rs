@@ -1,5 +1,9 @@
 //! The vector kernel, on lanes of every kind, against both providers.
 
+use std::env;
+use std::process::Command;
+use std::sync::Mutex;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use push_crypto::kernel_testing::{Coordinates, KERNELS, Kernel, Outcome, Refusal};
@@ -85,6 +89,37 @@ fn any_number_of_agreements() {
             publics.dedup();
             assert_eq!(publics.len(), count);
         }
+    }
+}
+
+/// Eight scalars are one draw where the kernel is used, and eight where it is not.
+#[test]
+fn scalars_are_drawn_together() {
+    static DRAWS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    struct Records;
+    impl SecureRandom for Records {
+        fn fill(&self, out: &mut [u8]) -> Result<(), RandomError> {
+            DRAWS.lock().unwrap().push(out.len());
+            portable().fill(out)
+        }
+    }
+    let peers: Vec<_> = (1..=8).map(|times| key(&multiple(times))).collect();
+    let mut out = [const { Err(AgreementError::NoPeer) }; 8];
+    rustcrypto::provider_with(&Records).agree_many(&peers, &mut out);
+    assert!(out.iter().all(Result::is_ok));
+    let used = Kernel::Ifma.agree(&[]).is_some() && env::var_os(SWITCH).is_none();
+    assert_eq!(*DRAWS.lock().unwrap(), if used { vec![256] } else { vec![32; 8] });
+}
+
+/// The same tests where the kernel is switched off.
+#[test]
+fn nothing_changes_without_the_kernel() {
+    for test in ["any_number_of_agreements", "fewer_lanes_than_peers", "scalars_are_drawn_together"] {
+        let mut tests = Command::new(env::current_exe().unwrap());
+        tests.args(["--exact", &format!("kernel::{test}")]).env(SWITCH, "off");
+        let output = tests.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
     }
 }
 
@@ -231,6 +266,9 @@ fn octets(peer: &Coordinates) -> Vec<u8> {
 fn key(peer: &Coordinates) -> PublicKey {
     PublicKey::from_bytes(&octets(peer)).unwrap()
 }
+
+/// What switches the kernel off.
+const SWITCH: &str = "WEBPUSH_VECTOR_KERNEL";
 
 /// n.
 const ORDER: [u8; 32] = *b"\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xbc\xe6\xfa\xad\xa7\x17\x9e\x84\xf3\xb9\xca\xc2\xfc\x63\x25\x51";
