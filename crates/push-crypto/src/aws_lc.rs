@@ -60,6 +60,17 @@ impl StaticKey for Kept<PrivateKey> {
         let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());
         agreement::agree(&self.0, peer, AgreementError::Library, shared_secret)
     }
+
+    /// By the vector kernel, if the processor has it.
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    fn agree_many(
+        &self,
+        peers: &[PublicKey],
+        random: &dyn SecureRandom,
+        out: &mut [Result<Agreed, AgreementError>],
+    ) {
+        crate::p256x8::agree_many(self, peers, random, out);
+    }
 }
 
 fn shared_secret(octets: &[u8]) -> Result<SharedSecret, AgreementError> {

@@ -52,6 +52,26 @@ impl PublicKey {
         Self::from_bytes(&base64::decode_strict(text.as_bytes()).ok_or(KeyError::Base64)?)
     }
 
+    /// The coordinates, big-endian.
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    pub(crate) fn coordinates(&self) -> [[u8; 32]; 2] {
+        let mut coordinates = [[0; 32]; 2];
+        coordinates
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(self.0.iter().skip(1))
+            .for_each(|(to, from)| *to = *from);
+        coordinates
+    }
+
+    /// The point that our own arithmetic came to.
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    pub(crate) fn computed(coordinates: &[[u8; 32]; 2]) -> Self {
+        let mut octets = [0x04; PUBLIC_KEY_LEN];
+        octets.iter_mut().skip(1).zip(coordinates.as_flattened()).for_each(|(to, from)| *to = *from);
+        Self(octets)
+    }
+
     /// The point: 0x04, x, y.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; PUBLIC_KEY_LEN] {
@@ -214,4 +234,4 @@ impl fmt::Display for KeyError {
 impl core::error::Error for KeyError {}
 
 /// An honest source is out of range once in 2^32; four in a row means that it is broken.
-const SCALAR_ATTEMPTS: usize = 4;
+pub(crate) const SCALAR_ATTEMPTS: usize = 4;

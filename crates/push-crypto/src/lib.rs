@@ -43,14 +43,20 @@
 //! | `aesgcm` | the content coding of the drafts, for old user agents |
 //! | `aws-lc` (default) | `aws_lc::provider()`, the fast one; needs std |
 //! | `os-random` | `rustcrypto::provider()`, the portable one with the operating system's randomness |
+//! | `kernel-testing` | nothing that is meant for use: the vector kernel by itself, for tests and measurements |
 //! | `serde` | `Serialize` and `Deserialize` for [`Subscription`] |
-//! | `std` (default) | tables that make the portable provider about twice as fast; [`UnixTime`] of a `SystemTime` |
+//! | `std` (default) | tables that make the portable provider about twice as fast; a vector kernel; [`UnixTime`] of a `SystemTime` |
+//!
+//! On an x86-64 processor with AVX-512 IFMA both providers make many agreements at once ([`Provider::agree_many`], which is
+//! behind [`message::encrypt_batch`]) by a vector kernel of ours, if `std` is on. The environment variable
+//! `WEBPUSH_VECTOR_KERNEL=off`, which is read once, turns it off: everything is the same then, and takes longer.
 //!
 //! Without any of them the crate is `no_std` with `alloc`, and `rustcrypto::provider_with` takes the caller's random
 //! source. Ids such as `8291-4-1` name rows of `docs/requirements.json`: standard, section, number.
 
 #![no_std]
-#![forbid(unsafe_code)]
+// But for one file, which talks to the vector unit and says why: `.ci/unsafe`.
+#![deny(unsafe_code)]
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -67,6 +73,8 @@ mod digest;
 mod field;
 mod key;
 pub mod message;
+#[cfg(any(all(feature = "std", target_arch = "x86_64"), feature = "kernel-testing"))]
+mod p256x8;
 pub mod provider;
 mod receiver;
 pub mod record;
@@ -76,6 +84,10 @@ mod subscription;
 mod time;
 mod url;
 pub mod vapid;
+
+#[cfg(feature = "kernel-testing")]
+#[doc(hidden)]
+pub use p256x8::testing as kernel_testing;
 
 pub use digest::sha256;
 pub use key::{KeyError, KeyPair, PUBLIC_KEY_LEN, PublicKey, SECRET_KEY_LEN, SecretKey};

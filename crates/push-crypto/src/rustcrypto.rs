@@ -63,6 +63,17 @@ impl StaticKey for Kept<p256::SecretKey> {
         let octets = shared.raw_secret_bytes().as_slice().try_into().map_err(|_| AgreementError::Library)?;
         Ok(SharedSecret::new(octets))
     }
+
+    /// By the vector kernel, if the processor has it.
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    fn agree_many(
+        &self,
+        peers: &[PublicKey],
+        random: &dyn SecureRandom,
+        out: &mut [Result<Agreed, AgreementError>],
+    ) {
+        crate::p256x8::agree_many(self, peers, random, out);
+    }
 }
 
 impl HmacSha256 for Portable {

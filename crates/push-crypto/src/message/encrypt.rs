@@ -325,5 +325,5 @@ impl fmt::Display for EncryptError {
 
 impl core::error::Error for EncryptError {}
 
-/// Messages that are made together: as many as the widest kernel has lanes.
-const LANES: usize = 8;
+/// Messages that are made together: so many that what a kernel does once for all of them is a small part.
+const LANES: usize = 64;

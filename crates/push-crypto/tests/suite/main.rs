@@ -11,6 +11,8 @@ mod credentials;
 #[cfg(test)]
 mod declarative;
 #[cfg(test)]
+mod kernel;
+#[cfg(test)]
 mod message;
 #[cfg(test)]
 mod properties;
