@@ -50,16 +50,6 @@ impl Agreement for AwsLc {
         let key = PrivateKey::from_private_key(&ECDH_P256, secret.expose());
         Ok(Box::new(Kept(key.map_err(|_| AgreementError::Library)?)))
     }
-}
-
-/// A key that the library has parsed, and wipes on drop.
-struct Kept<K>(K);
-
-impl StaticKey for Kept<PrivateKey> {
-    fn agree(&self, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
-        let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());
-        agreement::agree(&self.0, peer, AgreementError::Library, shared_secret)
-    }
 
     /// By the vector kernel, if the processor has it.
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -70,6 +60,16 @@ impl StaticKey for Kept<PrivateKey> {
         out: &mut [Result<Agreed, AgreementError>],
     ) {
         crate::p256x8::agree_many(self, peers, random, out);
+    }
+}
+
+/// A key that the library has parsed, and wipes on drop.
+struct Kept<K>(K);
+
+impl StaticKey for Kept<PrivateKey> {
+    fn agree(&self, peer: &PublicKey) -> Result<SharedSecret, AgreementError> {
+        let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_bytes());
+        agreement::agree(&self.0, peer, AgreementError::Library, shared_secret)
     }
 }
 

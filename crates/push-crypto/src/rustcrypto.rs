@@ -51,6 +51,17 @@ impl Agreement for Portable {
         let key = p256::SecretKey::from_slice(secret.expose()).map_err(|_| AgreementError::Library)?;
         Ok(Box::new(Kept(key)))
     }
+
+    /// By the vector kernel, if the processor has it.
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    fn agree_many(
+        &self,
+        peers: &[PublicKey],
+        random: &dyn SecureRandom,
+        out: &mut [Result<Agreed, AgreementError>],
+    ) {
+        crate::p256x8::agree_many(self, peers, random, out);
+    }
 }
 
 /// A key that the library has parsed; what is secret of it wipes itself on drop.
@@ -62,17 +73,6 @@ impl StaticKey for Kept<p256::SecretKey> {
         let shared = self.0.diffie_hellman(&peer);
         let octets = shared.raw_secret_bytes().as_slice().try_into().map_err(|_| AgreementError::Library)?;
         Ok(SharedSecret::new(octets))
-    }
-
-    /// By the vector kernel, if the processor has it.
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    fn agree_many(
-        &self,
-        peers: &[PublicKey],
-        random: &dyn SecureRandom,
-        out: &mut [Result<Agreed, AgreementError>],
-    ) {
-        crate::p256x8::agree_many(self, peers, random, out);
     }
 }
 
