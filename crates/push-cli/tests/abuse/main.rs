@@ -66,7 +66,7 @@ async fn slow_readers() {
 /// Bodies that never end, as many as memory is for: more are 503, and are taken again when those have gone.
 #[tokio::test]
 async fn slow_writers() {
-    let mut place = Place::new("--shed-octets 4194304 --shards 1").await;
+    let place = Place::new("--shed-octets 4194304 --shards 1").await;
     let push = block("POST", &place.bystander.own.push, &[("ttl", "60")]);
     let spare = Subscription::make(&place.bystander.peer).await;
     let post = async || {
