@@ -132,6 +132,13 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
         .map_err(|error| Error::file("create", to, why(&error)))
 }
 
+/// Removes a file, durably.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path)
+        .and_then(|()| sync_folder(folder_of(path)))
+        .map_err(|error| Error::file("remove", path, why(&error)))
+}
+
 /// The content of a file that has at most `octets_max`; wiped when dropped.
 pub(crate) fn read_secret(path: &Path, octets_max: u64) -> Result<Zeroizing<Vec<u8>>> {
     let failed = |error: &io::Error| Error::file("read", path, why(error));

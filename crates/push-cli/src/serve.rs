@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -25,7 +24,7 @@ use crate::{
     error::{Error, Result},
     files, firefox, metrics, output,
     reload::{Hangup, Reloadable},
-    sealing,
+    sealing::{self, Found},
     settings::Told,
     sockets::{Bound, Place},
     supervisor::Supervisor,
@@ -165,21 +164,17 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
 
 /// The store and the key that belongs to it.
 fn open_store(config: &Config) -> Result<(Embedded, Keyring)> {
-    let path = store_path(&config.data);
-    sealing::prepare(&config.data, store_exists(&config.data))?;
-    // Even if the data folder was made by somebody who lets others in.
-    files::create_private_folder(&path)?;
-    let store = Embedded::open(&path, config.bounds.quotas()).map_err(|error| refused(&error))?;
+    let path = sealing::store_path(&config.data);
+    let store = match sealing::prepare(&config.data)? {
+        Found::Service => Embedded::open_existing(&path, config.bounds.quotas()),
+        Found::Nothing | Found::Unfinished => {
+            // Even if the data folder was made by somebody who lets others in.
+            files::create_private_folder(&path)?;
+            Embedded::open(&path, config.bounds.quotas())
+        }
+    };
+    let store = store.map_err(|error| refused(&error))?;
     Ok((store, sealing::settle(&config.data)?))
-}
-
-/// Whether there is a store in this data folder.
-pub(crate) fn store_exists(data: &Path) -> bool {
-    store_path(data).join("FORMAT").exists()
-}
-
-fn store_path(data: &Path) -> PathBuf {
-    data.join("store")
 }
 
 /// Why a store cannot be opened, and what to do.
@@ -192,9 +187,13 @@ pub(crate) fn refused(error: &OpenError) -> Error {
     match (error, error.failure()) {
         (_, Failure::Full) => failed.hint("make room on the disk of the data folder"),
         (_, Failure::ReadOnly) => failed.hint("let this user write to the data folder, all of it"),
-        (OpenError::NotAStore(_) | OpenError::Corrupt(_) | OpenError::Engine(_), _) => {
-            failed.hint("restore the data folder, key and all, from a backup, or use another folder")
-        }
+        (
+            OpenError::NotAStore(_)
+            | OpenError::Corrupt(_)
+            | OpenError::DataMissing(_)
+            | OpenError::Engine(_),
+            _,
+        ) => failed.hint("restore the data folder, key and all, from a backup, or use another folder"),
         _ => failed,
     }
 }

@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, process::Command};
 
-use support::{Folder, Running, assert_fails, run, stdout, webpush};
+use support::{Folder, Running, Service, assert_fails, run, stdout, webpush};
 
 /// `webpush serve` that reads this file.
 fn serve(folder: &Folder, config: &str) -> Command {
@@ -137,11 +137,19 @@ fn check_finds_what_would_stop_a_start() {
         elsewhere.env("WEBPUSH_DATA", "/proc/self/webpush");
         assert_fails(&check(elsewhere), 1, &["cannot write to the folder"]);
     }
-    fs::create_dir_all(folder.path("data/store")).unwrap();
-    fs::write(folder.path("data/store/FORMAT"), "x").unwrap();
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+    let (sealing, format) = (folder.path("data/sealing.key"), folder.path("data/store/FORMAT"));
+    fs::rename(&sealing, folder.path("aside")).unwrap();
     assert_fails(&check(tls(&key)), 1, &["sealing.key is missing"]);
-    fs::write(folder.path("data/sealing.key"), "x").unwrap();
+    fs::rename(folder.path("aside"), &sealing).unwrap();
+    fs::write(&sealing, "x").unwrap();
     assert_fails(&check(tls(&key)), 1, &["cannot use the sealing key"]);
+    fs::write(&format, "x").unwrap();
+    assert_fails(&check(tls(&key)), 1, &["neither empty nor a webpush store", "backup"]);
+    fs::write(&format, "webpush-store 999\n").unwrap();
+    assert_fails(&check(tls(&key)), 1, &["has format 999"]);
+    fs::create_dir(folder.path("data/restore.draft")).unwrap();
+    assert_fails(&check(tls(&key)), 1, &["was not finished", "restore again"]);
 }
 
 /// It changes nothing, and is no matter to a service that runs.
@@ -172,7 +180,7 @@ fn firefox_is_told_where_to_connect() {
         let words = ["serve", "--data", &data, "--listen", "127.0.0.1:0"].into_iter();
         let mut command = webpush(words.chain(flags.split(' ')));
         command.stderr(std::process::Stdio::piped());
-        let mut service = support::Service::ready(command);
+        let mut service = Service::ready(command);
         let mut said = service.process.stderr();
         service.process.signal("TERM");
         assert_eq!(service.process.exit_code(), Some(0));

@@ -69,7 +69,8 @@ fn open(data: &Path) -> Result<Snapshot> {
     if data.exists() {
         files::check_owner(data)?;
     }
-    Snapshot::open(data.join("store")).map_err(|error| {
+    sealing::check_is_service(data)?;
+    Snapshot::open(sealing::store_path(data)).map_err(|error| {
         if !matches!(error, OpenError::InUse(_)) {
             return serve::refused(&error);
         }

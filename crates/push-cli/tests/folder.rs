@@ -1,0 +1,90 @@
+//! The data folder: what is lost is missed, and nothing is made in its place.
+#![allow(clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+
+mod support;
+
+use std::{fs, process::Output};
+
+use support::{Folder, Service, assert_fails, run, stderr};
+
+/// `webpush serve` on this folder, with these further words.
+fn serve(data: &str, more: &[&str]) -> Output {
+    let words = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--dev", "--cleartext"];
+    run(words.into_iter().chain(more.iter().copied()))
+}
+
+/// Each command that needs a service in its folder, and `serve`.
+fn each_command(folder: &Folder) -> [Output; 4] {
+    let (data, to) = (folder.text("data"), folder.text("a.backup"));
+    [
+        serve(&data, &[]),
+        serve(&data, &["--check"]),
+        run(["backup", "--data", &data, "--to", &to]),
+        run(["rotate-key", "--data", &data]),
+    ]
+}
+
+/// G1: a service without its data would answer 404 to every URL, and its senders would give up for ever.
+#[test]
+fn a_store_without_its_data_is_missed() {
+    let folder = Folder::new();
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+    let backup = folder.file("a.backup", "a good one");
+    let lost = folder.path("data/store/data");
+    fs::rename(&lost, folder.path("elsewhere")).unwrap();
+    for refused in each_command(&folder) {
+        assert_fails(&refused, 1, &["corrupt", "store/data is missing", "from a backup"]);
+        assert!(!lost.exists(), "nothing was made");
+    }
+    // Such as where a disk is to be mounted.
+    fs::create_dir(&lost).unwrap();
+    for refused in each_command(&folder) {
+        assert_fails(&refused, 1, &["corrupt", "store/data is missing", "from a backup"]);
+    }
+    assert_eq!(fs::read_to_string(backup).unwrap(), "a good one");
+    fs::remove_dir(&lost).unwrap();
+    fs::rename(folder.path("elsewhere"), &lost).unwrap();
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+}
+
+/// A first start that was cut short looks the same, but for the key: no URL was handed out.
+#[test]
+fn a_first_start_that_was_cut_short_goes_on() {
+    let folder = Folder::new();
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+    fs::rename(folder.path("data/sealing.key"), folder.path("data/sealing.key.new")).unwrap();
+    fs::remove_dir_all(folder.path("data/store/data")).unwrap();
+    let data = folder.text("data");
+    let checked = serve(&data, &["--check"]);
+    let backed_up = run(["backup", "--data", &data, "--to", &folder.text("a.backup")]);
+    let rotated = run(["rotate-key", "--data", &data]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    for refused in [backed_up, rotated] {
+        assert_fails(&refused, 1, &["there is no push service in", "its first start was not finished"]);
+    }
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+    assert!(folder.path("data/sealing.key").exists() && !folder.path("data/sealing.key.new").exists());
+}
+
+/// Nothing is damaged there: it is the wrong place.
+#[test]
+fn a_wrong_folder_is_told_from_a_damaged_one() {
+    let folder = Folder::new();
+    let (data, to) = (folder.text("data"), folder.text("a.backup"));
+    let commands = || [run(["backup", "--data", &data, "--to", &to]), run(["rotate-key", "--data", &data])];
+    let refused = |says: &[&str]| {
+        for refused in commands() {
+            assert_fails(&refused, 1, says);
+            assert!(!stderr(&refused).contains("damaged") && !folder.path("a.backup").exists());
+        }
+    };
+    refused(&["there is no push service in", "is --data right"]);
+    assert!(!folder.path("data").exists(), "nothing was made");
+    fs::create_dir(folder.path("data")).unwrap();
+    refused(&["there is no push service in", "is --data right"]);
+    fs::create_dir(folder.path("data/store")).unwrap();
+    refused(&["there is no push service in", "is --data right"]);
+    folder.file("data/sealing.key", "x");
+    refused(&["a sealing key", "without its store"]);
+    assert_eq!(fs::read_dir(folder.path("data/store")).unwrap().count(), 0, "nothing was made");
+}
