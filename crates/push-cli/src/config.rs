@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Config {
     /// The data folder.
     pub(crate) data: PathBuf,
+    /// Whether there must be a service in it already.
+    pub(crate) data_must_exist: bool,
     /// Where the world finds the service; `None` for localhost at whatever port it gets.
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) listen: Vec<Place>,
@@ -75,6 +77,7 @@ impl ServeArgs {
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Ok(Config {
             data: self.data,
+            data_must_exist: self.data_must_exist,
             public_url: self.public_url,
             listen: self.listen,
             socket_mode: self.socket_mode,

@@ -41,6 +41,12 @@ pub(crate) enum Found {
 /// Looks at a data folder, and changes nothing. Refuses a store that has lost its data or its key, a key without its store,
 /// and what a restore has not finished.
 pub(crate) fn find(data: &Path) -> Result<Found> {
+    match fs::metadata(data) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(Error::file("use", data, "it is not a folder")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(Error::file("use the folder", data, files::why(&error))),
+    }
     if is_half_restored(data) {
         return Err(Error::failed(format!("a restore into {} was not finished", data.display()))
             .hint("wait until it is; if it was cut short, empty the folder and restore again"));
@@ -91,16 +97,12 @@ pub(crate) fn check_is_service(data: &Path) -> Result<()> {
     }
 }
 
-/// Before the store is opened: what was found, and a draft of a key where nothing was.
-pub(crate) fn prepare(data: &Path) -> Result<Found> {
-    let found = find(data)?;
-    if found == Found::Nothing {
-        let mut keyring = Keyring::generate(&push_crypto::aws_lc::provider())
-            .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
-        keyring.note_made(backup::now());
-        files::write_private(&draft_path(data), keyring.to_text().expose().as_bytes())?;
-    }
-    Ok(found)
+/// Where nothing was found, and before the store is made: drafts the key.
+pub(crate) fn draft(data: &Path) -> Result<()> {
+    let mut keyring = Keyring::generate(&push_crypto::aws_lc::provider())
+        .map_err(|error| Error::failed(format!("cannot make a sealing key: {error}")))?;
+    keyring.note_made(backup::now());
+    files::write_private(&draft_path(data), keyring.to_text().expose().as_bytes())
 }
 
 /// After the store was opened, so that this process has the folder for itself: the key.
@@ -187,10 +189,13 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_read_ever_after() {
         let data = tempfile::tempdir().unwrap();
-        assert_eq!(prepare(data.path()).unwrap(), Found::Nothing);
+        assert_eq!(find(data.path()).unwrap(), Found::Nothing);
+        draft(data.path()).unwrap();
         make_store(data.path());
         let first = settle(data.path()).unwrap();
-        assert_eq!(prepare(data.path()).unwrap(), Found::Service);
+        assert_eq!(find(data.path()).unwrap(), Found::Service);
+        // By one that came too late.
+        draft(data.path()).unwrap();
         let again = settle(data.path()).unwrap();
         assert_eq!(first.to_text().expose(), again.to_text().expose());
     }
@@ -198,14 +203,15 @@ mod tests {
     #[test]
     fn a_first_start_that_was_cut_short_goes_on() {
         let data = tempfile::tempdir().unwrap();
-        prepare(data.path()).unwrap();
+        draft(data.path()).unwrap();
         // Killed before the store was made: drafted again. Killed after, or in between: the draft is the key.
-        assert_eq!(prepare(data.path()).unwrap(), Found::Nothing);
+        assert_eq!(find(data.path()).unwrap(), Found::Nothing);
+        draft(data.path()).unwrap();
         make_store(data.path());
         fs::rename(store_path(data.path()).join("data"), data.path().join("data")).unwrap();
-        assert_eq!(prepare(data.path()).unwrap(), Found::Unfinished);
+        assert_eq!(find(data.path()).unwrap(), Found::Unfinished);
         fs::rename(data.path().join("data"), store_path(data.path()).join("data")).unwrap();
-        assert_eq!(prepare(data.path()).unwrap(), Found::Unfinished);
+        assert_eq!(find(data.path()).unwrap(), Found::Unfinished);
         settle(data.path()).unwrap();
         assert!(!draft_path(data.path()).exists());
     }
@@ -214,21 +220,21 @@ mod tests {
     fn nothing_is_made_while_a_backup_is_restored() {
         let data = tempfile::tempdir().unwrap();
         let draft = restoring(data.path()).unwrap();
-        let refused = prepare(data.path()).unwrap_err().to_string();
+        let refused = find(data.path()).unwrap_err().to_string();
         assert!(refused.contains("not finished") && restoring(data.path()).is_err(), "{refused}");
         drop(draft);
-        prepare(data.path()).unwrap();
+        assert_eq!(find(data.path()).unwrap(), Found::Nothing);
     }
 
     #[test]
     fn key_and_store_belong_together() {
         let data = tempfile::tempdir().unwrap();
         make_store(data.path());
-        let lost = prepare(data.path()).unwrap_err().to_string();
+        let lost = find(data.path()).unwrap_err().to_string();
         assert!(lost.contains("is missing") && lost.contains("backup"), "{lost}");
         fs::remove_dir_all(store_path(data.path())).unwrap();
         fs::write(key_path(data.path()), "x").unwrap();
-        let lone = prepare(data.path()).unwrap_err().to_string();
+        let lone = find(data.path()).unwrap_err().to_string();
         assert!(lone.contains("without its store"), "{lone}");
         assert!(settle(data.path()).unwrap_err().to_string().contains("cannot use the sealing key"));
     }

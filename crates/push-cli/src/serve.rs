@@ -33,13 +33,14 @@ use crate::{
 
 /// Serves until a signal says that it is enough.
 pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
+    let found = check_data(&config)?;
     files::create_private_folder(&config.data)?;
     let places = config.listen.iter().map(|place| Bound::bind(place, config.socket_mode));
     let (bound, listeners): (Vec<_>, Vec<_>) = places.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let metrics = config.metrics.map(metrics_listener).transpose()?;
     let public_url = public_url(&config, bound.iter().map(|bound| &bound.place))?;
     let tls = server_tls(&config, &public_url)?;
-    let (store, keyring) = open_store(&config)?;
+    let (store, keyring) = open_store(&config, found)?;
     let store = Arc::new(store);
     #[cfg(unix)]
     let for_backups = Arc::clone(&store);
@@ -162,19 +163,40 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
     }
 }
 
+/// What is in the data folder. Refuses what a start cannot use, and a folder without a service if there must be one.
+/// Changes nothing.
+pub(crate) fn check_data(config: &Config) -> Result<Found> {
+    let found = sealing::check(&config.data)?;
+    if config.data_must_exist && found != Found::Service {
+        let none = format!("there is no push service in {}", config.data.display());
+        return Err(Error::failed(format!("{none}, and --data-must-exist says that there must be")).hint(
+            "is --data right, and the disk mounted? To make a new service there, start it once without \
+             --data-must-exist",
+        ));
+    }
+    Ok(found)
+}
+
 /// The store and the key that belongs to it.
-fn open_store(config: &Config) -> Result<(Embedded, Keyring)> {
-    let path = sealing::store_path(&config.data);
-    let store = match sealing::prepare(&config.data)? {
-        Found::Service => Embedded::open_existing(&path, config.bounds.quotas()),
-        Found::Nothing | Found::Unfinished => {
-            // Even if the data folder was made by somebody who lets others in.
-            files::create_private_folder(&path)?;
-            Embedded::open(&path, config.bounds.quotas())
-        }
-    };
-    let store = store.map_err(|error| refused(&error))?;
-    Ok((store, sealing::settle(&config.data)?))
+fn open_store(config: &Config, found: Found) -> Result<(Embedded, Keyring)> {
+    let Config { data, .. } = config;
+    let (path, quotas) = (sealing::store_path(data), config.bounds.quotas());
+    if found == Found::Service {
+        let store = Embedded::open_existing(&path, quotas).map_err(|error| refused(&error))?;
+        return Ok((store, sealing::settle(data)?));
+    }
+    if found == Found::Nothing {
+        sealing::draft(data)?;
+    }
+    // Even if the data folder was made by somebody who lets others in.
+    files::create_private_folder(&path)?;
+    let store = Embedded::open(&path, quotas).map_err(|error| refused(&error))?;
+    let keyring = sealing::settle(data)?;
+    output::note(&format!(
+        "{} is new: made a store and a sealing key; no URL of an earlier service is valid here",
+        data.display()
+    ));
+    Ok((store, keyring))
 }
 
 /// Why a store cannot be opened, and what to do.

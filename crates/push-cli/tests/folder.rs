@@ -5,7 +5,7 @@ mod support;
 
 use std::{fs, process::Output};
 
-use support::{Folder, Service, assert_fails, run, stderr};
+use support::{Folder, Service, assert_fails, run, stderr, webpush};
 
 /// `webpush serve` on this folder, with these further words.
 fn serve(data: &str, more: &[&str]) -> Output {
@@ -64,6 +64,38 @@ fn a_first_start_that_was_cut_short_goes_on() {
     }
     drop(Service::start_cleartext(&folder.path("data"), ""));
     assert!(folder.path("data/sealing.key").exists() && !folder.path("data/sealing.key.new").exists());
+}
+
+/// A folder without a service may be where a disk was to be mounted: that is said, whatever is logged, and refused if it
+/// was said that there must be one.
+#[test]
+fn a_new_folder_is_told_or_refused() {
+    let folder = Folder::new();
+    let data = folder.text("data");
+    for more in [&["--data-must-exist"][..], &["--data-must-exist", "--check"]] {
+        assert_fails(
+            &serve(&data, more),
+            1,
+            &["there is no push service in", "mounted", "start it once without"],
+        );
+        assert!(!folder.path("data").exists(), "nothing was made");
+    }
+    let new = format!("{data} is new: ");
+    let says_that_it_is_new = |is: bool| {
+        let checked = serve(&data, &["--check", "--log", "off"]);
+        assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+        assert_eq!(stderr(&checked).contains(&new), is, "{}", stderr(&checked));
+        let log = folder.path("log");
+        let words = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--dev", "--log", "off"];
+        let mut command = webpush(words);
+        command.stderr(fs::File::create(&log).unwrap()).env("WEBPUSH_DATA_MUST_EXIST", (!is).to_string());
+        drop(Service::ready(command));
+        let said = fs::read_to_string(log).unwrap();
+        assert_eq!(said.contains(&new), is, "{said}");
+        assert_eq!(said.contains("no URL of an earlier service is valid here"), is, "{said}");
+    };
+    says_that_it_is_new(true);
+    says_that_it_is_new(false);
 }
 
 /// Nothing is damaged there: it is the wrong place.
