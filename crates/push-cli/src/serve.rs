@@ -33,6 +33,13 @@ use crate::{
 
 /// Serves until a signal says that it is enough.
 pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    // Before all that takes time: until it is noted, this signal ends the process.
+    let mut hangup = {
+        let _runtime = runtime.enter();
+        Hangup::new()?
+    };
     let found = check_data(&config)?;
     files::create_private_folder(&config.data)?;
     let places = config.listen.iter().map(|place| Bound::bind(place, config.socket_mode));
@@ -44,20 +51,10 @@ pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
     let store = Arc::new(store);
     #[cfg(unix)]
     let for_backups = Arc::clone(&store);
-    let parts = push_tokio::Config {
-        door: door(&config, keyring, public_url.clone()),
-        store: Arc::clone(&store) as _,
-        seed: seed()?,
-        shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
-        service: config.bounds.service(),
-        limits: config.bounds.carrier(),
-        autopush: autopush::Config { broadcasts: config.broadcasts.clone(), ..autopush::Config::default() },
-    };
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    let parts = parts(&config, door(&config, keyring, public_url.clone()), Arc::clone(&store))?;
     runtime.block_on(async {
         // Before anybody is told that it is ready: a signal that comes right then must not be lost.
-        let (mut signals, mut hangup) = (Signals::new()?, Hangup::new()?);
+        let mut signals = Signals::new()?;
         let operators = tls.clone().filter(|_| matches!(config.transport, Transport::Tls { .. }));
         let listen = |(listener, of): (_, &Bound)| {
             // What comes by a path comes from this machine.
@@ -97,6 +94,19 @@ pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
             () = service.server.drain(service.drain) => Ok(()),
             () = signals.next() => Err(Error::failed("ended by a second signal before everything was finished")),
         }
+    })
+}
+
+/// What the server is made of.
+fn parts(config: &Config, door: Door, store: Arc<Embedded>) -> Result<push_tokio::Config> {
+    Ok(push_tokio::Config {
+        door,
+        store,
+        seed: seed()?,
+        shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
+        service: config.bounds.service(),
+        limits: config.bounds.carrier(),
+        autopush: autopush::Config { broadcasts: config.broadcasts.clone(), ..autopush::Config::default() },
     })
 }
 
