@@ -65,6 +65,10 @@ impl ServeArgs {
     /// They contradict each other, or leave open what nobody should guess.
     pub(crate) fn config(self) -> Result<Config> {
         let transport = self.transport()?;
+        if self.listen.is_empty() {
+            return Err(Error::usage("there is nowhere to listen")
+                .hint("give --listen, or leave `listen` out of the file: then it is 127.0.0.1:8443"));
+        }
         if transport == Transport::DevCleartext
             && let Some(place) = self.listen.iter().find(|place| is_public(place))
         {

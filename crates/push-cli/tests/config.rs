@@ -76,6 +76,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_place() {
         ("log = 'loud'\n", &["webpush.toml:1:7:", "possible values: off, error"]),
         ("config = 'x'\n", &["webpush.toml:1:1: unknown key `config`"]),
         ("dev = true\n[bounds]\nagent-idle = '1h'\n", &["--agent-idle is shorter than a day"]),
+        ("dev = true\nlisten = []\n", &["nowhere to listen", "127.0.0.1:8443"]),
     ] {
         assert_fails(&serve(&folder, config).output().unwrap(), 2, says);
     }
@@ -95,6 +96,8 @@ fn the_file_takes_what_the_flag_takes_and_refuses_it_in_the_same_words() {
         ("", "public-url", "push.example"),
         ("[bounds]\n", "message-burst", "0"),
         ("[bounds]\n", "agent-octets", "-1"),
+        // Everybody would be sent away; for its neighbour it means no bound.
+        ("[bounds]\n", "connections", "0"),
     ] {
         let flag = format!("--{name}={value}");
         let by_flag = run(["serve", "--dev", &flag]);
