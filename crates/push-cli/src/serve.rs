@@ -213,8 +213,10 @@ fn open_store(config: &Config, found: Found) -> Result<(Embedded, Keyring)> {
 pub(crate) fn refused(error: &OpenError) -> Error {
     let failed = Error::failed(error.to_string());
     if matches!(error, OpenError::InUse(_)) {
-        return failed
-            .hint("only one `webpush serve` can use a data folder: end the other, or use another --data");
+        return failed.hint(
+            "only one process can use a data folder: `webpush serve`, or for a while `webpush rotate-key`, or \
+             `webpush backup` of a service that is stopped. Wait for it or end it, or use another --data",
+        );
     }
     match (error, error.failure()) {
         (_, Failure::Full) => failed.hint("make room on the disk of the data folder"),

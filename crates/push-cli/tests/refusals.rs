@@ -91,7 +91,8 @@ fn a_folder_that_cannot_be_used_is_named() {
 fn a_store_in_use_is_left_alone() {
     let folder = Folder::new();
     let _service = Service::start_cleartext(&folder.path("data"), "");
-    assert_fails(&serve(&folder.text("data"), &[]), 1, &["in use by another process", "--data"]);
+    let says = ["in use by another process", "`webpush rotate-key`", "`webpush backup`", "--data"];
+    assert_fails(&serve(&folder.text("data"), &[]), 1, &says);
 }
 
 #[test]
