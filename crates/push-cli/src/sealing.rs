@@ -78,11 +78,21 @@ pub(crate) fn find(data: &Path) -> Result<Found> {
 /// Whether a start would find what it needs, and what. Changes nothing.
 pub(crate) fn check(data: &Path) -> Result<Found> {
     let found = find(data)?;
-    match found {
-        Found::Service => read(data).map(drop)?,
-        Found::Unfinished => read_from(&draft_path(data)).map(drop)?,
-        Found::Nothing => {}
+    let key = match found {
+        Found::Service => key_path(data),
+        Found::Unfinished => draft_path(data),
+        Found::Nothing => return Ok(found),
+    };
+    if let Some(mode) = files::mode_beyond_owner(&key)? {
+        let open =
+            format!("others than its owner may use the sealing key {} (mode {mode:03o})", key.display());
+        return Err(Error::failed(open).hint(format!(
+            "chmod 600 {}; whoever has read it can make every URL of the service: then see docs/operations.md, \
+             changing the sealing key",
+            key.display()
+        )));
     }
+    read_from(&key)?;
     Ok(found)
 }
 

@@ -176,6 +176,7 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
 /// What is in the data folder. Refuses what a start cannot use, and a folder without a service if there must be one.
 /// Changes nothing.
 pub(crate) fn check_data(config: &Config) -> Result<Found> {
+    files::check_owner_if_root(&config.data)?;
     let found = sealing::check(&config.data)?;
     if config.data_must_exist && found != Found::Service {
         let none = format!("there is no push service in {}", config.data.display());

@@ -272,6 +272,13 @@ fn a_folder_of_another_user_is_left_alone() {
     ] {
         assert_fails(&run(words.iter().copied()), 1, &["it belongs to user", "as the user"]);
     }
+    // Only root can write there and keep the service's user out.
+    for more in [&[][..], &["--check"]].into_iter().filter(|_| given) {
+        let words = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--dev", "--cleartext"];
+        let words = words.into_iter().chain(more.iter().copied());
+        assert_fails(&run(words), 1, &["it belongs to user", "as the user"]);
+    }
+    assert!(!given || fs::read_dir(&data).unwrap().next().is_none(), "nothing was made");
     assert!(!folder.path("b").exists());
 }
 

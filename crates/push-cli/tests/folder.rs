@@ -98,6 +98,57 @@ fn a_new_folder_is_told_or_refused() {
     says_that_it_is_new(false);
 }
 
+/// Whoever has the sealing key can make every URL of the service.
+#[cfg(unix)]
+#[test]
+fn a_sealing_key_that_others_may_read_is_refused() {
+    let folder = Folder::new();
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+    let (data, key) = (folder.text("data"), folder.path("data/sealing.key"));
+    for mode in [0o640, 0o604, 0o620, 0o666] {
+        chmod(&key, mode);
+        for more in [&[][..], &["--check"]] {
+            let says = ["sealing.key", &format!("mode {mode:o}"), "chmod 600", "changing the sealing key"];
+            assert_fails(&serve(&data, more), 1, &says);
+        }
+    }
+    chmod(&key, 0o400);
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+}
+
+/// Its files may be shared by those who renew it, but not by all.
+#[cfg(unix)]
+#[test]
+fn a_certificates_key_that_all_may_read_is_warned_of() {
+    let folder = Folder::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let chain = folder.file("chain.pem", made.cert.pem());
+    let key = folder.file("key.pem", made.signing_key.serialize_pem());
+    let data = folder.text("data");
+    for (mode, warned) in [(0o600, false), (0o640, false), (0o644, true)] {
+        chmod(&folder.path("key.pem"), mode);
+        let words =
+            ["serve", "--public-url", "https://localhost", "--listen", "127.0.0.1:0", "--data", &data];
+        let words = words.into_iter().chain(["--tls-cert", &chain, "--tls-key", &key]);
+        let log = folder.path("log");
+        let mut command = webpush(words.clone());
+        command.stderr(fs::File::create(&log).unwrap());
+        drop(Service::ready(command));
+        let checked = run(words.chain(["--check"]));
+        assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+        for said in [&fs::read_to_string(log).unwrap(), stderr(&checked)] {
+            let warning = format!("every user of this machine may use the key {key} (mode {mode:o})");
+            assert_eq!(said.contains(&warning), warned, "{said}");
+        }
+    }
+}
+
+#[cfg(unix)]
+fn chmod(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
 /// Nothing is damaged there: it is the wrong place.
 #[test]
 fn a_wrong_folder_is_told_from_a_damaged_one() {

@@ -12,7 +12,7 @@ mod support;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     process::{ChildStderr, Stdio},
     sync::Arc,
 };
@@ -89,6 +89,7 @@ fn renew(folder: &Folder) -> String {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     folder.file("chain.pem", made.cert.pem());
     folder.file("key.pem", made.signing_key.serialize_pem());
+    fs::set_permissions(folder.path("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
     made.cert.pem()
 }
 
