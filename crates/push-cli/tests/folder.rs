@@ -47,6 +47,25 @@ fn a_store_without_its_data_is_missed() {
     drop(Service::start_cleartext(&folder.path("data"), ""));
 }
 
+/// Each service notes the time when it starts, so there is no backup of nothing that could replace a good one.
+#[test]
+fn a_store_that_holds_nothing_is_not_backed_up() {
+    let folder = Folder::new();
+    let mut service = Service::start_cleartext(&folder.path("data"), "");
+    service.process.signal("TERM");
+    assert_eq!(service.process.exit_code(), Some(0));
+    let (data, file) = (folder.text("data"), folder.text("a.backup"));
+    let backed_up = || run(["backup", "--data", &data, "--to", &file]);
+    let made = backed_up();
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let good = fs::read(&file).unwrap();
+
+    fs::remove_dir_all(folder.path("data/store")).unwrap();
+    drop(push_store::engine::FjallEngine::open(folder.path("data/store")).unwrap());
+    assert_fails(&backed_up(), 1, &["holds nothing", "from an older backup"]);
+    assert_eq!(fs::read(&file).unwrap(), good);
+}
+
 /// A first start that was cut short looks the same, but for the key: no URL was handed out.
 #[test]
 fn a_first_start_that_was_cut_short_goes_on() {
