@@ -406,6 +406,10 @@ pub(crate) struct ServeArgs {
     /// The folder for everything that must outlive a restart; made if it does not exist
     #[arg(long, value_name = "DIR", default_value = "webpush-data", env = "WEBPUSH_DATA")]
     pub(crate) data: PathBuf,
+    /// Refuse to start where there is no push service yet, instead of making one: for every start but the first, so that a
+    /// disk that is not mounted is missed
+    #[arg(long, env = "WEBPUSH_DATA_MUST_EXIST", value_parser = FalseyValueParser::new())]
+    pub(crate) data_must_exist: bool,
     /// Where the world finds this service, for example https://push.example.org; with --dev by default
     /// https://localhost:PORT
     #[arg(long, value_name = "URL", value_parser = public_url, env = "WEBPUSH_PUBLIC_URL")]

@@ -1,6 +1,9 @@
 //! How much a push service takes on, and for how long: what an operator may want otherwise.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 use clap::Args as ClapArgs;
 use push_proto::service::{self, Rate};
@@ -118,8 +121,8 @@ pub(crate) struct Bounds {
 #[derive(Clone, Debug, PartialEq, Eq, ClapArgs)]
 struct Carrier {
     /// Connections of each thread; one more is closed
-    #[arg(long, value_name = "N", default_value_t = carrier().connections, env = "WEBPUSH_CONNECTIONS")]
-    connections: usize,
+    #[arg(long, value_name = "N", default_value_t = connections(), env = "WEBPUSH_CONNECTIONS")]
+    connections: NonZeroUsize,
     /// Connections of one address (with TLS; without, an address is a proxy's); one more is closed. 0 for no bound
     #[arg(
         long,
@@ -246,7 +249,7 @@ impl Bounds {
         let Carrier { address_rate, address_burst, address_agent_rate, address_agent_burst, .. } =
             self.carrier;
         Limits {
-            connections,
+            connections: connections.get(),
             address_connections,
             address_requests: Rate::new(address_rate, address_burst.get()),
             address_agents: Rate::new(address_agent_rate, address_agent_burst.get()),
@@ -265,6 +268,10 @@ fn limits() -> service::Limits {
 
 fn carrier() -> Limits {
     Limits::default()
+}
+
+fn connections() -> NonZeroUsize {
+    NonZeroUsize::new(carrier().connections).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn per_second(rate: Option<Rate>) -> u32 {

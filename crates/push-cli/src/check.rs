@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 use crate::{
     config::{Config, Transport},
     error::{Error, Result},
-    files, firefox, output, sealing, serve,
+    files, firefox, output,
+    sealing::Found,
+    serve,
     settings::{By, Told},
     sockets::Place,
     tls,
@@ -14,7 +16,7 @@ use crate::{
 /// Says what would be served, and by whose word.
 pub(crate) fn run(config: &Config, told: &[Told]) -> Result<()> {
     let transport = transport(config)?;
-    check_data(&config.data)?;
+    check_data(config)?;
     for Told { key, by, values } in told.iter().filter(|told| told.by != By::Default) {
         let values: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
         output::line(&output::harmless(&format!("{key} = {} ({by})", values.join(", "))))?;
@@ -45,7 +47,8 @@ fn transport(config: &Config) -> Result<String> {
 }
 
 /// A data folder that is in use by a service passes: whoever has changed the configuration checks it before the restart.
-fn check_data(data: &Path) -> Result<()> {
+fn check_data(config: &Config) -> Result<()> {
+    let data = &config.data;
     // A folder that is not there yet is made in the next one that is.
     let there = data.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.exists());
     let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -55,5 +58,11 @@ fn check_data(data: &Path) -> Result<()> {
     }
     tempfile::tempfile_in(there)
         .map_err(|error| Error::file("write to the folder", there, files::why(&error)))?;
-    sealing::check(data, serve::store_exists(data))
+    if serve::check_data(config)? != Found::Service {
+        output::note(&format!(
+            "{} is new: a start makes a store and a sealing key; no URL of an earlier service is valid here",
+            data.display()
+        ));
+    }
+    Ok(())
 }

@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Config {
     /// The data folder.
     pub(crate) data: PathBuf,
+    /// Whether there must be a service in it already.
+    pub(crate) data_must_exist: bool,
     /// Where the world finds the service; `None` for localhost at whatever port it gets.
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) listen: Vec<Place>,
@@ -63,6 +65,10 @@ impl ServeArgs {
     /// They contradict each other, or leave open what nobody should guess.
     pub(crate) fn config(self) -> Result<Config> {
         let transport = self.transport()?;
+        if self.listen.is_empty() {
+            return Err(Error::usage("there is nowhere to listen")
+                .hint("give --listen, or leave `listen` out of the file: then it is 127.0.0.1:8443"));
+        }
         if transport == Transport::DevCleartext
             && let Some(place) = self.listen.iter().find(|place| is_public(place))
         {
@@ -75,6 +81,7 @@ impl ServeArgs {
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Ok(Config {
             data: self.data,
+            data_must_exist: self.data_must_exist,
             public_url: self.public_url,
             listen: self.listen,
             socket_mode: self.socket_mode,

@@ -41,6 +41,28 @@ pub(crate) fn check_owner(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// As [`check_owner`], for root only: whom else the system lets write into a folder of somebody else works on with what it
+/// wrote. A folder that does not exist is nobody's.
+pub(crate) fn check_owner_if_root(folder: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() && folder.exists() {
+        return check_owner(folder);
+    }
+    Ok(())
+}
+
+/// The mode of a file, if it lets others than its owner do anything.
+pub(crate) fn mode_beyond_owner(path: &Path) -> Result<Option<u32>> {
+    #[cfg(unix)]
+    {
+        let found = fs::metadata(path).map_err(|error| Error::file("look at", path, why(&error)))?;
+        let mode = std::os::unix::fs::MetadataExt::mode(&found) & 0o777;
+        Ok(Some(mode).filter(|mode| mode & 0o077 != 0))
+    }
+    #[cfg(not(unix))]
+    Ok(None)
+}
+
 /// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there
 /// is the old one or the new one. What is not a regular file is left alone.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
@@ -130,6 +152,13 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to)
         .and_then(|()| sync_folder(folder_of(to)))
         .map_err(|error| Error::file("create", to, why(&error)))
+}
+
+/// Removes a file, durably.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path)
+        .and_then(|()| sync_folder(folder_of(path)))
+        .map_err(|error| Error::file("remove", path, why(&error)))
 }
 
 /// The content of a file that has at most `octets_max`; wiped when dropped.

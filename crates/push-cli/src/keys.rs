@@ -34,8 +34,9 @@ pub(crate) fn rotate(args: &RotateKeyArgs) -> Result<()> {
     if args.data.exists() {
         files::check_owner(&args.data)?;
     }
+    sealing::check_is_service(&args.data)?;
     // Locked until this returns.
-    let snapshot = Snapshot::open(args.data.join("store")).map_err(|error| refused(&error))?;
+    let snapshot = Snapshot::open(sealing::store_path(&args.data)).map_err(|error| refused(&error))?;
     let mut keyring = sealing::read(&args.data)?;
     match args.retire {
         Some(id) => retire(args, &snapshot, &mut keyring, KeyId::from_u8(id)),

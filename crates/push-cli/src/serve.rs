@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -25,7 +24,7 @@ use crate::{
     error::{Error, Result},
     files, firefox, metrics, output,
     reload::{Hangup, Reloadable},
-    sealing,
+    sealing::{self, Found},
     settings::Told,
     sockets::{Bound, Place},
     supervisor::Supervisor,
@@ -34,30 +33,28 @@ use crate::{
 
 /// Serves until a signal says that it is enough.
 pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    // Before all that takes time: until it is noted, this signal ends the process.
+    let mut hangup = {
+        let _runtime = runtime.enter();
+        Hangup::new()?
+    };
+    let found = check_data(&config)?;
     files::create_private_folder(&config.data)?;
     let places = config.listen.iter().map(|place| Bound::bind(place, config.socket_mode));
     let (bound, listeners): (Vec<_>, Vec<_>) = places.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let metrics = config.metrics.map(metrics_listener).transpose()?;
     let public_url = public_url(&config, bound.iter().map(|bound| &bound.place))?;
     let tls = server_tls(&config, &public_url)?;
-    let (store, keyring) = open_store(&config)?;
+    let (store, keyring) = open_store(&config, found)?;
     let store = Arc::new(store);
     #[cfg(unix)]
     let for_backups = Arc::clone(&store);
-    let parts = push_tokio::Config {
-        door: door(&config, keyring, public_url.clone()),
-        store: Arc::clone(&store) as _,
-        seed: seed()?,
-        shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
-        service: config.bounds.service(),
-        limits: config.bounds.carrier(),
-        autopush: autopush::Config { broadcasts: config.broadcasts.clone(), ..autopush::Config::default() },
-    };
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    let parts = parts(&config, door(&config, keyring, public_url.clone()), Arc::clone(&store))?;
     runtime.block_on(async {
         // Before anybody is told that it is ready: a signal that comes right then must not be lost.
-        let (mut signals, mut hangup) = (Signals::new()?, Hangup::new()?);
+        let mut signals = Signals::new()?;
         let operators = tls.clone().filter(|_| matches!(config.transport, Transport::Tls { .. }));
         let listen = |(listener, of): (_, &Bound)| {
             // What comes by a path comes from this machine.
@@ -97,6 +94,19 @@ pub(crate) fn run(config: Config, told: Vec<Told>) -> Result<()> {
             () = service.server.drain(service.drain) => Ok(()),
             () = signals.next() => Err(Error::failed("ended by a second signal before everything was finished")),
         }
+    })
+}
+
+/// What the server is made of.
+fn parts(config: &Config, door: Door, store: Arc<Embedded>) -> Result<push_tokio::Config> {
+    Ok(push_tokio::Config {
+        door,
+        store,
+        seed: seed()?,
+        shards: u16::try_from(config.shards.get()).unwrap_or(u16::MAX),
+        service: config.bounds.service(),
+        limits: config.bounds.carrier(),
+        autopush: autopush::Config { broadcasts: config.broadcasts.clone(), ..autopush::Config::default() },
     })
 }
 
@@ -163,38 +173,62 @@ fn server_tls(config: &Config, public_url: &PublicUrl) -> Result<Option<ServerTl
     }
 }
 
+/// What is in the data folder. Refuses what a start cannot use, and a folder without a service if there must be one.
+/// Changes nothing.
+pub(crate) fn check_data(config: &Config) -> Result<Found> {
+    files::check_owner_if_root(&config.data)?;
+    let found = sealing::check(&config.data)?;
+    if config.data_must_exist && found != Found::Service {
+        let none = format!("there is no push service in {}", config.data.display());
+        return Err(Error::failed(format!("{none}, and --data-must-exist says that there must be")).hint(
+            "is --data right, and the disk mounted? To make a new service there, start it once without \
+             --data-must-exist",
+        ));
+    }
+    Ok(found)
+}
+
 /// The store and the key that belongs to it.
-fn open_store(config: &Config) -> Result<(Embedded, Keyring)> {
-    let path = store_path(&config.data);
-    sealing::prepare(&config.data, store_exists(&config.data))?;
+fn open_store(config: &Config, found: Found) -> Result<(Embedded, Keyring)> {
+    let Config { data, .. } = config;
+    let (path, quotas) = (sealing::store_path(data), config.bounds.quotas());
+    if found == Found::Service {
+        let store = Embedded::open_existing(&path, quotas).map_err(|error| refused(&error))?;
+        return Ok((store, sealing::settle(data)?));
+    }
+    if found == Found::Nothing {
+        sealing::draft(data)?;
+    }
     // Even if the data folder was made by somebody who lets others in.
     files::create_private_folder(&path)?;
-    let store = Embedded::open(&path, config.bounds.quotas()).map_err(|error| refused(&error))?;
-    Ok((store, sealing::settle(&config.data)?))
-}
-
-/// Whether there is a store in this data folder.
-pub(crate) fn store_exists(data: &Path) -> bool {
-    store_path(data).join("FORMAT").exists()
-}
-
-fn store_path(data: &Path) -> PathBuf {
-    data.join("store")
+    let store = Embedded::open(&path, quotas).map_err(|error| refused(&error))?;
+    let keyring = sealing::settle(data)?;
+    output::note(&format!(
+        "{} is new: made a store and a sealing key; no URL of an earlier service is valid here",
+        data.display()
+    ));
+    Ok((store, keyring))
 }
 
 /// Why a store cannot be opened, and what to do.
 pub(crate) fn refused(error: &OpenError) -> Error {
     let failed = Error::failed(error.to_string());
     if matches!(error, OpenError::InUse(_)) {
-        return failed
-            .hint("only one `webpush serve` can use a data folder: end the other, or use another --data");
+        return failed.hint(
+            "only one process can use a data folder: `webpush serve`, or for a while `webpush rotate-key`, or \
+             `webpush backup` of a service that is stopped. Wait for it or end it, or use another --data",
+        );
     }
     match (error, error.failure()) {
         (_, Failure::Full) => failed.hint("make room on the disk of the data folder"),
         (_, Failure::ReadOnly) => failed.hint("let this user write to the data folder, all of it"),
-        (OpenError::NotAStore(_) | OpenError::Corrupt(_) | OpenError::Engine(_), _) => {
-            failed.hint("restore the data folder, key and all, from a backup, or use another folder")
-        }
+        (
+            OpenError::NotAStore(_)
+            | OpenError::Corrupt(_)
+            | OpenError::DataMissing(_)
+            | OpenError::Engine(_),
+            _,
+        ) => failed.hint("restore the data folder, key and all, from a backup, or use another folder"),
         _ => failed,
     }
 }

@@ -31,12 +31,26 @@ impl FromStr for Place {
         match text.strip_prefix(UNIX) {
             Some("") => Err(format!("{UNIX} is followed by a path, such as {UNIX}/run/webpush/push.sock")),
             Some(_) if !cfg!(unix) => Err("there are no Unix sockets on this system".to_owned()),
-            Some(path) => Ok(Self::Path(path.into())),
+            Some(path) => {
+                check_length(path)?;
+                Ok(Self::Path(path.into()))
+            }
             None => text.parse().map(Self::Address).map_err(|_| {
                 format!("an address is written as 127.0.0.1:8443 or [::1]:8443, a socket as {UNIX}/path")
             }),
         }
     }
+}
+
+/// Refuses what the system has no room for in the name of a socket.
+fn check_length(path: &str) -> std::result::Result<(), String> {
+    #[cfg(unix)]
+    if let Err(error) = std::os::unix::net::SocketAddr::from_pathname(path) {
+        return Err(format!(
+            "this path cannot name a socket: {error}; choose a short one, such as below /run"
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Display for Place {

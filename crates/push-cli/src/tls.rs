@@ -21,6 +21,13 @@ fn read<T>(
 ) -> Result<T> {
     let chain = files::read_secret(certificate, PEM_OCTETS_MAX)?;
     let secret = files::read_secret(key, PEM_OCTETS_MAX)?;
+    // A group of its own may be meant to.
+    if let Some(mode) = files::mode_beyond_owner(key)?.filter(|mode| mode & 0o007 != 0) {
+        tracing::warn!(
+            "every user of this machine may use the key {} (mode {mode:03o}): chmod 640 or 600 keeps them out",
+            key.display()
+        );
+    }
     and_use(&chain, &secret).map_err(|error| {
         Error::failed(format!("cannot use {} with {}: {error}", certificate.display(), key.display())).hint(
             "--tls-cert is the chain in PEM, our own certificate first; --tls-key its unencrypted key in PEM",

@@ -227,7 +227,7 @@ async fn a_backup_that_is_not_whole_is_refused() {
 #[tokio::test]
 async fn folders_that_are_not_right_are_refused() {
     let folder = Folder::new();
-    assert_fails(&backup(&folder, &folder.text("b")), 1, &["neither empty nor a webpush store"]);
+    assert_fails(&backup(&folder, &folder.text("b")), 1, &["there is no push service in", "--data"]);
     assert!(!folder.path("data").exists() && !folder.path("b").exists(), "nothing was made");
     let service = Service::start_cleartext(&folder.path("data"), "");
     assert_works(&backup(&folder, &folder.text("b")));
@@ -252,7 +252,7 @@ async fn folders_that_are_not_right_are_refused() {
     assert_fails(&backup(&folder, &folder.text("no/such/folder")), 1, &["no such file or folder"]);
     drop((service, pipe));
     fs::rename(folder.path("data/sealing.key"), folder.path("key")).unwrap();
-    assert_fails(&backup(&folder, &folder.text("c")), 1, &["sealing.key", "no such file"]);
+    assert_fails(&backup(&folder, &folder.text("c")), 1, &["sealing.key is missing", "backup"]);
     assert!(!folder.path("c").exists());
 }
 
@@ -272,6 +272,13 @@ fn a_folder_of_another_user_is_left_alone() {
     ] {
         assert_fails(&run(words.iter().copied()), 1, &["it belongs to user", "as the user"]);
     }
+    // Only root can write there and keep the service's user out.
+    for more in [&[][..], &["--check"]].into_iter().filter(|_| given) {
+        let words = ["serve", "--data", &data, "--listen", "127.0.0.1:0", "--dev", "--cleartext"];
+        let words = words.into_iter().chain(more.iter().copied());
+        assert_fails(&run(words), 1, &["it belongs to user", "as the user"]);
+    }
+    assert!(!given || fs::read_dir(&data).unwrap().next().is_none(), "nothing was made");
     assert!(!folder.path("b").exists());
 }
 

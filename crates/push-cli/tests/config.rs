@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, process::Command};
 
-use support::{Folder, Running, assert_fails, run, stdout, webpush};
+use support::{Folder, Running, Service, assert_fails, run, stdout, webpush};
 
 /// `webpush serve` that reads this file.
 fn serve(folder: &Folder, config: &str) -> Command {
@@ -76,6 +76,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_place() {
         ("log = 'loud'\n", &["webpush.toml:1:7:", "possible values: off, error"]),
         ("config = 'x'\n", &["webpush.toml:1:1: unknown key `config`"]),
         ("dev = true\n[bounds]\nagent-idle = '1h'\n", &["--agent-idle is shorter than a day"]),
+        ("dev = true\nlisten = []\n", &["nowhere to listen", "127.0.0.1:8443"]),
     ] {
         assert_fails(&serve(&folder, config).output().unwrap(), 2, says);
     }
@@ -95,6 +96,8 @@ fn the_file_takes_what_the_flag_takes_and_refuses_it_in_the_same_words() {
         ("", "public-url", "push.example"),
         ("[bounds]\n", "message-burst", "0"),
         ("[bounds]\n", "agent-octets", "-1"),
+        // Everybody would be sent away; for its neighbour it means no bound.
+        ("[bounds]\n", "connections", "0"),
     ] {
         let flag = format!("--{name}={value}");
         let by_flag = run(["serve", "--dev", &flag]);
@@ -137,11 +140,19 @@ fn check_finds_what_would_stop_a_start() {
         elsewhere.env("WEBPUSH_DATA", "/proc/self/webpush");
         assert_fails(&check(elsewhere), 1, &["cannot write to the folder"]);
     }
-    fs::create_dir_all(folder.path("data/store")).unwrap();
-    fs::write(folder.path("data/store/FORMAT"), "x").unwrap();
+    drop(Service::start_cleartext(&folder.path("data"), ""));
+    let (sealing, format) = (folder.path("data/sealing.key"), folder.path("data/store/FORMAT"));
+    fs::rename(&sealing, folder.path("aside")).unwrap();
     assert_fails(&check(tls(&key)), 1, &["sealing.key is missing"]);
-    fs::write(folder.path("data/sealing.key"), "x").unwrap();
+    fs::rename(folder.path("aside"), &sealing).unwrap();
+    fs::write(&sealing, "x").unwrap();
     assert_fails(&check(tls(&key)), 1, &["cannot use the sealing key"]);
+    fs::write(&format, "x").unwrap();
+    assert_fails(&check(tls(&key)), 1, &["neither empty nor a webpush store", "backup"]);
+    fs::write(&format, "webpush-store 999\n").unwrap();
+    assert_fails(&check(tls(&key)), 1, &["has format 999"]);
+    fs::create_dir(folder.path("data/restore.draft")).unwrap();
+    assert_fails(&check(tls(&key)), 1, &["was not finished", "restore again"]);
 }
 
 /// It changes nothing, and is no matter to a service that runs.
@@ -172,7 +183,7 @@ fn firefox_is_told_where_to_connect() {
         let words = ["serve", "--data", &data, "--listen", "127.0.0.1:0"].into_iter();
         let mut command = webpush(words.chain(flags.split(' ')));
         command.stderr(std::process::Stdio::piped());
-        let mut service = support::Service::ready(command);
+        let mut service = Service::ready(command);
         let mut said = service.process.stderr();
         service.process.signal("TERM");
         assert_eq!(service.process.exit_code(), Some(0));

@@ -157,6 +157,6 @@ async fn a_key_that_nobody_needs_goes_without_force() {
 fn a_folder_without_a_service_has_no_keys() {
     let folder = Folder::new();
     assert_fails(&run(["keys", "--data", &folder.text("data")]), 1, &["sealing.key", "no such file"]);
-    assert_fails(&rotate(&folder, &[]), 1, &["neither empty nor a webpush store"]);
+    assert_fails(&rotate(&folder, &[]), 1, &["there is no push service in", "--data"]);
     assert!(!folder.path("data").exists(), "nothing was made");
 }

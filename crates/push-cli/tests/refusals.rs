@@ -91,7 +91,8 @@ fn a_folder_that_cannot_be_used_is_named() {
 fn a_store_in_use_is_left_alone() {
     let folder = Folder::new();
     let _service = Service::start_cleartext(&folder.path("data"), "");
-    assert_fails(&serve(&folder.text("data"), &[]), 1, &["in use by another process", "--data"]);
+    let says = ["in use by another process", "`webpush rotate-key`", "`webpush backup`", "--data"];
+    assert_fails(&serve(&folder.text("data"), &[]), 1, &says);
 }
 
 #[test]
@@ -104,9 +105,10 @@ fn key_and_store_are_missed_if_they_are_gone() {
 
     let key = data.join("sealing.key");
     let text = fs::read(&key).unwrap();
-    fs::remove_file(&key).unwrap();
+    fs::rename(&key, data.join("aside")).unwrap();
     assert_fails(&serve(&folder.text("data"), &[]), 1, &["sealing.key is missing", "backup"]);
 
+    fs::rename(data.join("aside"), &key).unwrap();
     fs::write(&key, "something else").unwrap();
     assert_fails(&serve(&folder.text("data"), &[]), 1, &["cannot use the sealing key", "not a keyring"]);
 

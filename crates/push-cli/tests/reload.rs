@@ -11,8 +11,8 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    os::unix::net::UnixDatagram,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     process::{ChildStderr, Stdio},
     sync::Arc,
 };
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::Method;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use support::{
-    Folder, Service,
+    Folder, Running, Service,
     http2::{Peer, link},
     webpush,
 };
@@ -89,6 +89,7 @@ fn renew(folder: &Folder) -> String {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     folder.file("chain.pem", made.cert.pem());
     folder.file("key.pem", made.signing_key.serialize_pem());
+    fs::set_permissions(folder.path("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
     made.cert.pem()
 }
 
@@ -186,6 +187,30 @@ async fn what_takes_a_restart_is_named_as_long_as_it_is_not_what_it_was() {
     told.config = told.config.replace("shards = 3", "shards = 2");
     assert!(!told.reload("", "reloaded").contains(" WARN "));
     subscribe(&told.connect(&certificate).await.unwrap()).await;
+}
+
+/// Whoever has just written the new certificate does not know whether the service is ready.
+#[test]
+fn a_signal_before_it_is_ready_is_not_lost() {
+    let folder = Folder::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (chain, key) = (folder.pipe("chain.pem"), folder.file("key.pem", made.signing_key.serialize_pem()));
+    let mut command = webpush(["serve", "--public-url", "https://localhost", "--listen", "127.0.0.1:0"]);
+    command.args(["--log", "info", "--data", &folder.text("data")]);
+    command.args(["--tls-cert", &chain, "--tls-key", &key]).stderr(Stdio::piped());
+    let mut process = Running::start(command);
+    let mut log = process.stderr();
+    // It waits for its certificate, and then for that which it was told to read again.
+    let mut first = fs::File::create(&chain).unwrap();
+    process.signal("HUP");
+    first.write_all(made.cert.pem().as_bytes()).unwrap();
+    drop(first);
+    assert!(process.line().starts_with("listening on "));
+    fs::write(&chain, made.cert.pem()).unwrap();
+    let mut lines = String::new();
+    while !lines.contains(" INFO webpush::reload: reloaded") {
+        assert_ne!(log.read_line(&mut lines).unwrap(), 0, "it ended: {lines}");
+    }
 }
 
 /// All or nothing: a file with a mistake changes nothing.

@@ -157,7 +157,9 @@ async fn a_proxy_on_this_machine_is_believed_if_it_is_trusted() {
 
 #[test]
 fn wrong_use_is_refused_with_a_way_out() {
+    let long = format!("--listen unix:/tmp/{}", "x".repeat(120));
     for (words, says) in [
+        (long.as_str(), "this path cannot name a socket"),
         ("--listen unix:", "is followed by a path"),
         ("--listen /run/push.sock", "a socket as unix:/path"),
         ("--socket-mode rw", "660"),

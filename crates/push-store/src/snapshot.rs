@@ -67,7 +67,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// Why not: [`OpenError::NotAStore`] if there is none, [`OpenError::InUse`] if a service has it.
+    /// Why not: [`OpenError::NotAStore`] if there is none, [`OpenError::DataMissing`] if it lost its data,
+    /// [`OpenError::InUse`] if a service has it.
     #[cfg(feature = "fjall")]
     pub fn open(path: impl AsRef<std::path::Path>) -> Result<Self, OpenError> {
         let engine = FjallEngine::open_existing(path)?;

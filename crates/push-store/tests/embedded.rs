@@ -29,7 +29,9 @@ use push_store::{
     Client, Embedded, Fault, OpenError, Quotas, Store,
     conformance::bench::{Bench, DEVICE, Draft, NOW, RECEIPTS, agent, keys, open, record, subscription},
     embedded::{Corrupt, Damage, Writer},
-    engine::{Engine, EngineError, FjallEngine, Keyspace, Mishap, SimulatedDisk, Span, Visit, Write},
+    engine::{
+        Engine, EngineError, FjallEngine, Keyspace, Mishap, Presence, SimulatedDisk, Span, Visit, Write,
+    },
 };
 
 fn bench(engine: impl Engine) -> Bench {
@@ -419,6 +421,37 @@ fn a_store_that_was_half_made_is_made() {
         drop(FjallEngine::open(half.path()).unwrap_or_else(|error| panic!("{left:?}: {error}")));
         assert!(!half.path().join("data.draft").exists() && half.path().join("data/version").exists());
     }
+}
+
+/// What has lost its data is never made anew by who knows that it was whole, nor by anybody if only a part is left.
+#[test]
+fn a_store_without_its_data_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, data) = (folder.path().join("store"), folder.path().join("store/data"));
+    let existing = || FjallEngine::open_existing(&store).err();
+    assert!(matches!(existing(), Some(OpenError::NotAStore(_))));
+    assert!(!store.exists(), "nothing was made");
+    assert!(matches!(FjallEngine::presence(&store), Ok(Presence::Nothing)));
+    drop(FjallEngine::open(&store).unwrap());
+    assert!(matches!(FjallEngine::presence(&store), Ok(Presence::Whole)));
+    assert!(existing().is_none());
+
+    fs::rename(&data, folder.path().join("elsewhere")).unwrap();
+    assert!(matches!(FjallEngine::presence(&store), Ok(Presence::Unfinished)));
+    let missing = existing().unwrap();
+    assert!(matches!(&missing, OpenError::DataMissing(path) if *path == data), "{missing}");
+    assert!(missing.to_string().contains("store/data is missing"), "{missing}");
+    assert!(!data.exists(), "nothing was made");
+    // Such as where a disk is to be mounted.
+    fs::create_dir(&data).unwrap();
+    for opened in [existing(), FjallEngine::open(&store).err()] {
+        assert!(matches!(opened, Some(OpenError::DataMissing(_))), "{opened:?}");
+    }
+    assert!(fs::read_dir(&data).unwrap().next().is_none(), "nothing was made");
+
+    fs::remove_dir(&data).unwrap();
+    fs::rename(folder.path().join("elsewhere"), &data).unwrap();
+    assert!(existing().is_none());
 }
 
 #[test]

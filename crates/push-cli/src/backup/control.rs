@@ -241,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_for_nothing_or_takes_nothing_is_cut_off() {
         let data = tempfile::tempdir().unwrap();
-        sealing::prepare(data.path(), false).unwrap();
+        sealing::draft(data.path()).unwrap();
         sealing::settle(data.path()).unwrap();
         let [request, stall] = [Duration::from_millis(20); 2];
         let store = Arc::new(large());

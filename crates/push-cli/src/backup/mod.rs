@@ -57,11 +57,17 @@ fn take(data: &Path, to: &mut File, path: &Path) -> Result<u64> {
     }
     let snapshot = open(data)?;
     let keyring = sealing::read(data)?;
-    write(&snapshot, &keyring, to).map_err(|error| match error {
+    let records = write(&snapshot, &keyring, to).map_err(|error| match error {
         Unwritten::Store(fault) => Error::failed(format!("cannot read the store: {fault}"))
             .hint("it is damaged: stop the service, and restore the data folder from an older backup"),
         Unwritten::To(error) => Error::file("write", path, files::why(&error)),
-    })
+    })?;
+    if records == 0 {
+        let none = format!("the store in {} holds nothing, not even when its service ran", data.display());
+        return Err(Error::failed(none)
+            .hint("it has lost its data: restore the folder from an older backup, which was not replaced"));
+    }
+    Ok(records)
 }
 
 /// The store of a folder in which no service runs.
@@ -69,7 +75,8 @@ fn open(data: &Path) -> Result<Snapshot> {
     if data.exists() {
         files::check_owner(data)?;
     }
-    Snapshot::open(data.join("store")).map_err(|error| {
+    sealing::check_is_service(data)?;
+    Snapshot::open(sealing::store_path(data)).map_err(|error| {
         if !matches!(error, OpenError::InUse(_)) {
             return serve::refused(&error);
         }

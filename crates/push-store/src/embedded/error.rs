@@ -9,6 +9,8 @@ use crate::engine::{EngineError, Failure, Keyspace};
 pub enum OpenError {
     /// A record that opening needs is damaged.
     Corrupt(Corrupt),
+    /// There is a store without its data, at this path: it was not finished, or lost it.
+    DataMissing(PathBuf),
     /// The engine cannot open its data.
     Engine(EngineError),
     /// Another process (or another store of this one) uses the folder.
@@ -35,7 +37,7 @@ impl OpenError {
     #[must_use]
     pub fn failure(&self) -> Failure {
         match self {
-            Self::Corrupt(_) => Failure::Damaged,
+            Self::Corrupt(_) | Self::DataMissing(_) => Failure::Damaged,
             Self::Engine(error) => error.failure(),
             Self::NotWritable(_, error) => Failure::of(error.kind()),
             Self::InUse(_) | Self::NewerFormat { .. } | Self::NotAStore(_) | Self::Closed => Failure::Other,
@@ -56,6 +58,9 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Corrupt(corrupt) => write!(f, "cannot open the store: {corrupt}"),
+            Self::DataMissing(data) => {
+                write!(f, "the store is corrupt: {} is missing, or a part of it", data.display())
+            }
             Self::Engine(error) => write!(f, "cannot open the store: {error}"),
             Self::InUse(path) => write!(f, "{} is in use by another process", path.display()),
             Self::NewerFormat { path, found, supported } => {
@@ -77,7 +82,11 @@ impl error::Error for OpenError {
             Self::Corrupt(corrupt) => Some(corrupt),
             Self::Engine(error) => Some(error),
             Self::NotWritable(_, error) => Some(&**error),
-            Self::InUse(_) | Self::NewerFormat { .. } | Self::NotAStore(_) | Self::Closed => None,
+            Self::DataMissing(_)
+            | Self::InUse(_)
+            | Self::NewerFormat { .. }
+            | Self::NotAStore(_)
+            | Self::Closed => None,
         }
     }
 }

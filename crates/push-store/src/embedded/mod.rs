@@ -107,6 +107,16 @@ impl Embedded {
         Self::over(crate::engine::FjallEngine::open(path)?, quotas)
     }
 
+    /// Opens the store in the folder at `path`, and makes none: for who knows that there was one.
+    ///
+    /// # Errors
+    ///
+    /// Why not, precisely; [`OpenError::NotAStore`] if there is none, [`OpenError::DataMissing`] if it lost its data.
+    #[cfg(feature = "fjall")]
+    pub fn open_existing(path: impl AsRef<std::path::Path>, quotas: Quotas) -> Result<Self, OpenError> {
+        Self::over(crate::engine::FjallEngine::open_existing(path)?, quotas)
+    }
+
     /// The store over another engine.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use fjall::{
 };
 
 use super::{
-    Engine, EngineError, EngineSnapshot, Keyspace, Span, Visit, Write,
+    Engine, EngineError, EngineSnapshot, Keyspace, Presence, Span, Visit, Write,
     folder::{Folder, sync_folder},
     journal,
 };
@@ -46,7 +46,8 @@ struct Opened {
 }
 
 impl FjallEngine {
-    /// Opens the folder at `path`, or makes it.
+    /// Opens the folder at `path`, or makes it, also one whose making was cut short. That looks like a store that lost
+    /// its data: whoever knows that it was whole opens it by [`FjallEngine::open_existing`].
     ///
     /// # Errors
     ///
@@ -54,6 +55,10 @@ impl FjallEngine {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let folder = Folder::open(path.as_ref())?;
         make(&folder)?;
+        Self::over(folder)
+    }
+
+    fn over(folder: Folder) -> Result<Self, OpenError> {
         let open = Some(Arc::new(Opened::within(&folder)?));
         Ok(Self { folder, open })
     }
@@ -65,21 +70,30 @@ impl FjallEngine {
     /// Why not, precisely.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        if Folder::is_store(path)? {
+        if Folder::presence(path)? != Presence::Nothing {
             let exists = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(OpenError::NotWritable(path.to_owned(), exists.into()));
         }
         Self::open(path)
     }
 
-    /// Opens the folder at `path` if there is a store in it.
+    /// Opens the folder at `path` if there is a whole store in it, and makes nothing.
     ///
     /// # Errors
     ///
-    /// Why not, precisely; [`OpenError::NotAStore`] if there is none, and nothing is made.
+    /// Why not, precisely; [`OpenError::NotAStore`] if there is none, [`OpenError::DataMissing`] if there is a part of one.
     pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        if Folder::is_store(path)? { Self::open(path) } else { Err(OpenError::NotAStore(path.to_owned())) }
+        Self::over(Folder::open_existing(path.as_ref())?)
+    }
+
+    /// What there is at `path`, as far as its parts show; nothing is opened, and nothing changed. Somebody may be using it.
+    ///
+    /// # Errors
+    ///
+    /// It is something else ([`OpenError::NotAStore`]), a store of a newer version, one that is not whole
+    /// ([`OpenError::DataMissing`]), or cannot be looked at.
+    pub fn presence(path: impl AsRef<Path>) -> Result<Presence, OpenError> {
+        Folder::presence(path.as_ref())
     }
 
     fn open_ref(&self, during: &'static str) -> Result<&Opened, EngineError> {
@@ -214,7 +228,7 @@ impl Opened {
 /// Makes the engine's part of a new folder: fjall does not open what a crash left of its making, nor make it anew.
 fn make(folder: &Folder) -> Result<(), OpenError> {
     let refuse = |error: io::Error| OpenError::NotWritable(folder.path().to_owned(), error.into());
-    if let Some(draft) = folder.data_draft().map_err(refuse)? {
+    if let Some(draft) = folder.data_draft()? {
         drop(Opened::at(&draft, folder)?);
         folder.adopt_data(&draft).map_err(refuse)?;
     }

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::Presence;
 use crate::OpenError;
 
 /// A folder that is ours, in the newest format, for as long as this lives.
@@ -26,6 +27,33 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let refuse = |source: io::Error| OpenError::NotWritable(path.to_owned(), source.into());
         fs::create_dir_all(path).map_err(refuse)?;
+        let folder = Self::lock(path)?;
+        match format(path)? {
+            None => sync_names(path).and_then(|()| folder.write_format()).map_err(refuse)?,
+            Some(format) => folder.upgrade(format)?,
+        }
+        Ok(folder)
+    }
+
+    /// The same, of a folder with a whole store in it; no other is changed.
+    pub(super) fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        let whole = || match Self::presence(path)? {
+            Presence::Whole => Ok(()),
+            Presence::Unfinished => Err(OpenError::DataMissing(path.join(DATA_FOLDER))),
+            Presence::Nothing => Err(OpenError::NotAStore(path.to_owned())),
+        };
+        whole()?;
+        let folder = Self::lock(path)?;
+        // By now it may be gone.
+        whole()?;
+        if let Some(format) = format(path)? {
+            folder.upgrade(format)?;
+        }
+        Ok(folder)
+    }
+
+    fn lock(path: &Path) -> Result<Self, OpenError> {
+        let refuse = |source: io::Error| OpenError::NotWritable(path.to_owned(), source.into());
         let mut options = OpenOptions::new();
         let lock =
             options.create(true).truncate(false).write(true).open(path.join(LOCK_FILE)).map_err(refuse)?;
@@ -33,18 +61,24 @@ impl Folder {
             TryLockError::WouldBlock => OpenError::InUse(path.to_owned()),
             TryLockError::Error(source) => refuse(source),
         })?;
-        let folder = Self { path: path.to_owned(), lock };
-        match folder.format()? {
-            None => sync_names(path).and_then(|()| folder.write_format()).map_err(refuse)?,
-            Some(format) => folder.upgrade(format)?,
-        }
-        Ok(folder)
+        Ok(Self { path: path.to_owned(), lock })
     }
 
-    /// Whether there is a store at this path, of whatever format.
-    pub(super) fn is_store(path: &Path) -> Result<bool, OpenError> {
-        let there = path.join(FORMAT_FILE).try_exists();
-        there.map_err(|source| OpenError::NotWritable(path.to_owned(), source.into()))
+    /// What there is at this path, as far as its parts show.
+    pub(super) fn presence(path: &Path) -> Result<Presence, OpenError> {
+        let refuse = |source: io::Error| OpenError::NotWritable(path.to_owned(), source.into());
+        if !path.try_exists().map_err(refuse)? {
+            return Ok(Presence::Nothing);
+        }
+        let data = path.join(DATA_FOLDER);
+        match format(path)? {
+            None => Ok(Presence::Nothing),
+            Some(newer) if newer > FORMAT => Err(newer_format(path, newer)),
+            Some(_) if data.join(DATA_MARKER).try_exists().map_err(refuse)? => Ok(Presence::Whole),
+            // It is put in place whole.
+            Some(_) if data.try_exists().map_err(refuse)? => Err(OpenError::DataMissing(data)),
+            Some(_) => Ok(Presence::Unfinished),
+        }
     }
 
     /// Whether this very folder is still at its path, with the engine's in it.
@@ -87,13 +121,15 @@ impl Folder {
     }
 
     /// Where the engine's part is to be made; `None` if it has been. What a crash left of its making goes.
-    pub(super) fn data_draft(&self) -> io::Result<Option<PathBuf>> {
-        if self.data().try_exists()? {
+    pub(super) fn data_draft(&self) -> Result<Option<PathBuf>, OpenError> {
+        if Self::presence(&self.path)? == Presence::Whole {
             return Ok(None);
         }
         let draft = self.path.join(DATA_DRAFT);
         match fs::remove_dir_all(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(OpenError::NotWritable(self.path.clone(), error.into()))
+            }
             _gone => Ok(Some(draft)),
         }
     }
@@ -102,28 +138,6 @@ impl Folder {
     pub(super) fn adopt_data(&self, draft: &Path) -> io::Result<()> {
         fs::rename(draft, self.data())?;
         sync_folder(&self.path)
-    }
-
-    /// The format of what is there, `None` for nothing.
-    fn format(&self) -> Result<Option<u32>, OpenError> {
-        let unreadable = |source: io::Error| OpenError::NotWritable(self.path.clone(), source.into());
-        let text = match fs::read(self.path.join(FORMAT_FILE)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                for entry in fs::read_dir(&self.path).map_err(unreadable)? {
-                    let name = entry.map_err(unreadable)?.file_name();
-                    if name != LOCK_FILE && name != FORMAT_DRAFT {
-                        return Err(OpenError::NotAStore(self.path.clone()));
-                    }
-                }
-                return Ok(None);
-            }
-            Err(error) => return Err(unreadable(error)),
-        };
-        let digits = text.strip_prefix(FORMAT_NAME.as_bytes()).map(<[u8]>::trim_ascii);
-        let format =
-            digits.and_then(|digits| str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
-        format.map(Some).ok_or_else(|| OpenError::NotAStore(self.path.clone()))
     }
 
     /// Step by step from an older format; each step leaves a folder that the next one can be resumed from.
@@ -137,8 +151,7 @@ impl Folder {
                 self.write_format().map_err(refuse)
             }
             // An upgrade from `n` goes here as an arm `n`: change the data, write the number, go on with `n + 1`.
-            0 => Err(OpenError::NotAStore(self.path.clone())),
-            newer => Err(OpenError::NewerFormat { path: self.path.clone(), found: newer, supported: FORMAT }),
+            newer => Err(newer_format(&self.path, newer)),
         }
     }
 
@@ -151,6 +164,32 @@ impl Folder {
         fs::rename(&draft, self.path.join(FORMAT_FILE))?;
         sync_folder(&self.path)
     }
+}
+
+/// The format of what is at this path, `None` for nothing.
+fn format(path: &Path) -> Result<Option<u32>, OpenError> {
+    let unreadable = |source: io::Error| OpenError::NotWritable(path.to_owned(), source.into());
+    let text = match fs::read(path.join(FORMAT_FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            for entry in fs::read_dir(path).map_err(unreadable)? {
+                let name = entry.map_err(unreadable)?.file_name();
+                if name != LOCK_FILE && name != FORMAT_DRAFT {
+                    return Err(OpenError::NotAStore(path.to_owned()));
+                }
+            }
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    let digits = text.strip_prefix(FORMAT_NAME.as_bytes()).map(<[u8]>::trim_ascii);
+    let format = digits.and_then(|digits| str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
+    // The first was 1.
+    format.filter(|format| *format > 0).map(Some).ok_or_else(|| OpenError::NotAStore(path.to_owned()))
+}
+
+fn newer_format(path: &Path, found: u32) -> OpenError {
+    OpenError::NewerFormat { path: path.to_owned(), found, supported: FORMAT }
 }
 
 /// A new folder stays, and so do those above it: whoever made them may not have synced their names. Up to where the

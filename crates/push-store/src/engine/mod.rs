@@ -130,6 +130,18 @@ impl Keyspace {
     }
 }
 
+/// What there is at the path of a store.
+#[cfg(feature = "fjall")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// No store, nor anything else.
+    Nothing,
+    /// One whose making was cut short, or which has lost its data: they look the same.
+    Unfinished,
+    /// All parts of one.
+    Whole,
+}
+
 /// A range of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
