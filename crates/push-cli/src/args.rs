@@ -99,6 +99,12 @@ pub(crate) struct DoctorArgs {
     /// Trust the certificates in this PEM file instead of those of the system
     #[arg(long, value_name = "PEM")]
     pub(crate) ca: Option<PathBuf>,
+    /// Where below the public URL the service has its WebSocket, if its `websocket-path` says so
+    #[arg(long, value_name = "PATH", value_parser = websocket::path, conflicts_with = "no_websocket")]
+    pub(crate) websocket_path: Option<WebSocketAt>,
+    /// The service lets nobody connect by WebSocket: do not try
+    #[arg(long)]
+    pub(crate) no_websocket: bool,
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,

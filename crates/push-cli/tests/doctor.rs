@@ -85,6 +85,40 @@ fn all_is_well_without_tls_and_below_a_prefix() {
     assert!(hops(&walked).iter().all(|(_, state)| state == "ok"), "{}", stdout(&walked));
 }
 
+/// What was told of a hop, as one line.
+fn told<'a>(output: &'a Output, hop: &str) -> &'a str {
+    let told = stdout(output).lines().find(|line| line.contains(&format!("\"hop\":\"{hop}\"")));
+    told.unwrap_or_else(|| panic!("no hop {hop}: {}", stdout(output)))
+}
+
+#[test]
+fn the_websocket_is_where_the_service_has_it() {
+    for (of_service, flags, state, says) in [
+        ("--websocket-path push/ws", "--websocket-path /push/ws", "ok", "101 by"),
+        ("--websocket-path push/ws", "", "warning", "name it with --websocket-path"),
+        ("--websocket-path push/ws", "--websocket-path push", "broken", "see its websocket-path"),
+        ("--no-websocket", "", "warning", "say --no-websocket"),
+        ("--no-websocket", "--websocket-path push/ws", "broken", "see its websocket-path"),
+    ] {
+        let folder = Folder::new();
+        let service = Service::start(&folder.path("data"), &format!("--dev --cleartext {of_service}"));
+        let words = ["doctor", &service.public_url, "--json"].into_iter().chain(flags.split_whitespace());
+        let walked = run(words);
+        let broken = i32::from(state == "broken");
+        assert_eq!(walked.status.code(), Some(broken), "{of_service} {flags}: {}", stdout(&walked));
+        assert_eq!(state_of(&walked, "WebSocket"), state, "{of_service} {flags}: {}", stdout(&walked));
+        assert!(told(&walked, "WebSocket").contains(says), "{of_service} {flags}: {}", stdout(&walked));
+        let register = if state == "ok" { "ok" } else { "" };
+        assert_eq!(state_of(&walked, "register"), register, "{of_service} {flags}");
+    }
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev --cleartext --no-websocket");
+    let walked = run(["doctor", &service.public_url, "--json", "--no-websocket"]);
+    assert_eq!(walked.status.code(), Some(0), "{}", stdout(&walked));
+    let well: Vec<_> = ALL[..9].iter().map(|hop| ((*hop).to_owned(), "ok".to_owned())).collect();
+    assert_eq!(hops(&walked), well);
+}
+
 #[test]
 fn certificates_in_words() {
     let (folder, other) = (Folder::new(), Folder::new());
@@ -228,8 +262,7 @@ fn assert_websocket_broken(habit: Habit, hop: &str, says: &[&str]) {
     let (url, _service) = behind(&folder, habit);
     let walked = run(["doctor", &url, "--json"]);
     assert_fails(&walked, 1, &["one hop is broken"]);
-    let told = stdout(&walked).lines().find(|line| line.contains(&format!("\"hop\":\"{hop}\"")));
-    let told = told.unwrap_or_else(|| panic!("no hop {hop}: {}", stdout(&walked)));
+    let told = told(&walked, hop);
     assert_eq!(state_of(&walked, hop), "broken", "{}", stdout(&walked));
     for words in says {
         assert!(told.contains(words), "{words:?} is not in {told}");

@@ -44,13 +44,14 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
         tokio::select! {
             biased;
             () = signals.next() => Err(Error::failed("interrupted")),
-            walked = walk(&mut report, &way, &args.url) => walked,
+            walked = walk(&mut report, &way, args) => walked,
         }
     })?;
     report.end()
 }
 
-async fn walk(report: &mut Report, way: &Way, url: &PublicUrl) -> Result<()> {
+async fn walk(report: &mut Report, way: &Way, args: &DoctorArgs) -> Result<()> {
+    let url = &args.url;
     if report.hop("connect", connect(way).await)?.is_none() {
         return Ok(());
     }
@@ -63,7 +64,7 @@ async fn walk(report: &mut Report, way: &Way, url: &PublicUrl) -> Result<()> {
         report.hop("receipts", receipts(way, &sent).await)?;
     }
     report.hop("unsubscribe", unsubscribe(way, &subscription).await)?;
-    websocket::walk(report, way, url).await
+    if args.no_websocket { Ok(()) } else { websocket::walk(report, way, args).await }
 }
 
 /// What the service gave.

@@ -20,22 +20,39 @@ use super::{
     report::{Report, Walked},
     way::{Answer, Hop, Offer, PROXY, Transport, Trouble, Way, in_time},
 };
-use crate::{error::Result, files};
+use crate::{args::DoctorArgs, error::Result, files};
 
 /// Walks it, with a user agent of its own that ends its subscription.
-pub(super) async fn walk(report: &mut Report, way: &Way, url: &PublicUrl) -> Result<()> {
-    let Some(socket) = report.hop("WebSocket", opened(way, url).await)? else { return Ok(()) };
-    let Some(agent) = report.hop("register", registered(socket, url).await)? else { return Ok(()) };
+pub(super) async fn walk(report: &mut Report, way: &Way, args: &DoctorArgs) -> Result<()> {
+    let door = &Door::of(args);
+    let Some(socket) = report.hop("WebSocket", opened(way, door).await)?.flatten() else { return Ok(()) };
+    let Some(agent) = report.hop("register", registered(socket, &args.url).await)? else { return Ok(()) };
     let (agent, notified) = notified(way, agent).await;
     if report.hop("notification", notified)?.is_none() {
         // Nobody waits for an answer: what swallowed the notification swallows that too.
-        let _as_far_as_possible = given_up(way, url, agent).await;
+        let _as_far_as_possible = given_up(way, door, agent).await;
         return Ok(());
     }
-    if let Some(agent) = report.hop("reconnect", reconnected(way, url, agent).await)? {
+    if let Some(agent) = report.hop("reconnect", reconnected(way, door, agent).await)? {
         report.hop("unregister", unregistered(agent).await)?;
     }
     Ok(())
+}
+
+/// Where user agents connect by WebSocket.
+struct Door {
+    url: String,
+    /// Whether that was told, and is not where services have it by default.
+    is_told: bool,
+}
+
+impl Door {
+    fn of(args: &DoctorArgs) -> Self {
+        let url = args.websocket_path.clone().unwrap_or_default().url(&args.url);
+        // TLS is there already.
+        let url = url.split_once("://").map_or_else(String::new, |(_, rest)| format!("ws://{rest}"));
+        Self { url, is_told: args.websocket_path.is_some() }
+    }
 }
 
 /// An open WebSocket.
@@ -50,17 +67,20 @@ struct UserAgent {
 
 impl Socket {
     /// By the upgrade of HTTP/1.1, which every user agent can fall back to.
-    async fn open(way: &Way, url: &PublicUrl) -> Hop<(Self, String)> {
+    async fn open(way: &Way, door: &Door) -> Hop<(Self, String)> {
+        let (socket, said) = Self::attempt(way, door).await?;
+        socket.map(|socket| (socket, said)).map_err(|error| unopened(&error))
+    }
+
+    /// What comes of asking for one.
+    async fn attempt(way: &Way, door: &Door) -> Hop<(std::result::Result<Self, WsError>, String)> {
         let line = way.connect(Offer::Http1).await?;
-        let url = url.to_string();
-        // TLS is there already.
-        let door = url.split_once("://").map_or_else(String::new, |(_, rest)| format!("ws://{rest}/"));
         let config = WebSocketConfig::default()
             .max_message_size(Some(FRAME_OCTETS_MAX))
             .max_frame_size(Some(FRAME_OCTETS_MAX));
-        let opening = client_async_with_config(door, line.transport, Some(config));
-        let (socket, _) = in_time("no WebSocket opens", opening).await?.map_err(|error| unopened(&error))?;
-        Ok((Self(socket), line.said))
+        let opening = client_async_with_config(&door.url, line.transport, Some(config));
+        let opened = in_time("no WebSocket opens", opening).await?;
+        Ok((opened.map(|(socket, _)| Self(socket)), line.said))
     }
 
     async fn say(&mut self, frame: &Value) -> Hop<()> {
@@ -153,14 +173,32 @@ impl Socket {
     }
 }
 
-async fn opened(way: &Way, url: &PublicUrl) -> Hop<Walked<Socket>> {
-    let (socket, said) = Socket::open(way, url).await?;
+/// None where the service has none by default: it may have one elsewhere, or want none.
+async fn opened(way: &Way, door: &Door) -> Hop<Walked<Option<Socket>>> {
+    let (answer, said) = Socket::attempt(way, door).await?;
+    let socket = match answer {
+        Ok(socket) => socket,
+        Err(WsError::Http(response)) if !door.is_told && is_nowhere(&response) => {
+            return Ok(Walked::new(None, "404: the service has no WebSocket here").but(ELSEWHERE));
+        }
+        Err(error) => return Err(unopened(&error)),
+    };
     let also = match extended_connect(way).await {
         Some(true) => "; HTTP/2 offers it too (RFC 8441)",
         Some(false) => "; HTTP/2 does not offer it (RFC 8441), and user agents need not mind",
         None => "",
     };
-    Ok(Walked::new(socket, format!("101 by {said}{also}")))
+    Ok(Walked::new(Some(socket), format!("101 by {said}{also}")))
+}
+
+/// Whether the service itself says that there is nothing at this path.
+fn is_nowhere(response: &http::Response<Option<Vec<u8>>>) -> bool {
+    response.status() == StatusCode::NOT_FOUND && answer(response).problem().is_some()
+}
+
+fn answer(response: &http::Response<Option<Vec<u8>>>) -> Answer {
+    let body = response.body().as_deref().unwrap_or_default().to_vec().into();
+    Answer { status: response.status(), headers: response.headers().clone(), body }
 }
 
 /// Whether a WebSocket could be had by HTTP/2 (RFC 8441 §3); nothing where HTTP/2 is not agreed on.
@@ -213,10 +251,10 @@ async fn notified(way: &Way, mut agent: UserAgent) -> (UserAgent, Hop<Walked<()>
 }
 
 /// The same user agent by another connection: what it acknowledged does not come again, and the next message does.
-async fn reconnected(way: &Way, url: &PublicUrl, agent: UserAgent) -> Hop<Walked<UserAgent>> {
+async fn reconnected(way: &Way, door: &Door, agent: UserAgent) -> Hop<Walked<UserAgent>> {
     let UserAgent { socket, uaid, push } = agent;
     drop(socket);
-    let (mut socket, _) = Socket::open(way, url).await?;
+    let (mut socket, _) = Socket::open(way, door).await?;
     if socket.hello(Some(&uaid)).await? != uaid {
         return Err(Trouble::new(
             "the service does not know its user agent any more, so browsers lose all their subscriptions",
@@ -244,10 +282,10 @@ async fn unregistered(mut agent: UserAgent) -> Hop<Walked<()>> {
 }
 
 /// Ends the subscription by another connection, since the first may be broken. Whether that worked it does not hear.
-async fn given_up(way: &Way, url: &PublicUrl, agent: UserAgent) -> Hop<()> {
+async fn given_up(way: &Way, door: &Door, agent: UserAgent) -> Hop<()> {
     let UserAgent { socket, uaid, .. } = agent;
     drop(socket);
-    let (mut socket, _) = Socket::open(way, url).await?;
+    let (mut socket, _) = Socket::open(way, door).await?;
     socket.hello(Some(&uaid)).await?;
     socket.say(&unregister()).await?;
     socket.end().await
@@ -274,18 +312,19 @@ fn unopened(error: &WsError) -> Trouble {
         return Trouble::new(what, UPGRADE);
     };
     let status = response.status();
-    let body = response.body().as_deref().unwrap_or_default().to_vec().into();
-    let answer = Answer { status, headers: response.headers().clone(), body };
+    let answer = answer(response);
     let Trouble { what, hint } = refused("no WebSocket opens", &answer);
     let by_service = answer.problem().is_some();
     let hint = match status {
         // It was asked for something else than this program asked for.
         StatusCode::UPGRADE_REQUIRED | StatusCode::BAD_REQUEST => UPGRADE.to_owned(),
         StatusCode::NOT_FOUND if by_service => {
-            "the service has no WebSocket there: let the proxy pass paths on as they are".to_owned()
+            "the service has no WebSocket there: see its websocket-path, and let the proxy pass paths on as they are"
+                .to_owned()
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            "let the proxy pass the path on that is the public URL with a slash behind".to_owned()
+            "let the proxy pass the path of the WebSocket on: the public URL with a slash behind, or websocket-path"
+                .to_owned()
         }
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
             if !by_service =>
@@ -331,4 +370,6 @@ const NOTIFICATION: Duration = Duration::from_secs(5);
 const FRAME_OCTETS_MAX: usize = 64 * 1024;
 const UPGRADE: &str = "let the proxy ask by HTTP/1.1 and pass Upgrade and Connection on (nginx: proxy_http_version 1.1; \
     proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)";
+const ELSEWHERE: &str = "if it has websocket-path, name it with --websocket-path; with no-websocket say --no-websocket. \
+    If it has neither, let the proxy pass paths on as they are";
 const CUT: &str = "see what stands between, and how long it lets a WebSocket live";
