@@ -90,8 +90,9 @@ Examples:
   webpush doctor https://localhost:8443 --ca webpush-data/dev/ca.pem --json
 
 Each hop has a line: ok, warning or broken, and what to do. With --json the lines are
-{\"hop\":..,\"state\":..,\"said\":..,\"do\":..}. It subscribes, sends itself two messages, and ends its
-subscription. Exit code 0 means that no hop is broken.")]
+{\"hop\":..,\"state\":..,\"said\":..,\"do\":..}. It subscribes, sends itself two messages, and ends what
+it made, and does the same by WebSocket, where the name of a user agent stays until it has been idle
+for the service's agent-idle. Exit code 0 means that no hop is broken.")]
 pub(crate) struct DoctorArgs {
     /// The push service, as `webpush serve` prints it
     #[arg(value_name = "URL", value_parser = service_url)]

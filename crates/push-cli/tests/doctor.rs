@@ -16,7 +16,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{Folder, Service, assert_fails, run, stderr, stdout};
+use support::{Folder, Running, Service, assert_fails, run, stderr, stdout, webpush};
 
 /// Hop and state of each line.
 fn hops(output: &Output) -> Vec<(String, String)> {
@@ -117,6 +117,71 @@ fn the_websocket_is_where_the_service_has_it() {
     assert_eq!(walked.status.code(), Some(0), "{}", stdout(&walked));
     let well: Vec<_> = ALL[..9].iter().map(|hop| ((*hop).to_owned(), "ok".to_owned())).collect();
     assert_eq!(hops(&walked), well);
+}
+
+/// What the service still had of a walk when it was stopped.
+#[track_caller]
+fn left(folder: &Folder, mut service: Service) -> String {
+    service.process.signal("TERM");
+    assert_eq!(service.process.exit_code(), Some(0));
+    let data = folder.text("data");
+    assert!(run(["rotate-key", "--data", &data]).status.success());
+    let retired = run(["rotate-key", "--data", &data, "--retire", "0", "--force"]);
+    assert!(retired.status.success(), "{}", stderr(&retired));
+    let (_, left) = stdout(&retired).split_once("next start on: ").unwrap();
+    left.trim_end().to_owned()
+}
+
+const NOTHING: &str =
+    "user agents: 0, subscriptions: 0, receipt subscriptions: 0, messages and receipts that wait: 0";
+/// A user agent by WebSocket has no end in its protocol.
+const A_NAME: &str =
+    "user agents: 1, subscriptions: 0, receipt subscriptions: 0, messages and receipts that wait: 0";
+
+/// A walk by the hour uses nothing up, and holds no key.
+#[test]
+fn what_a_walk_made_is_ended() {
+    for (flags, stays) in [(&["--no-websocket"][..], NOTHING), (&[], A_NAME)] {
+        let folder = Folder::new();
+        let service = Service::start(&folder.path("data"), "--dev --cleartext");
+        let words = ["doctor", &service.public_url, "--json"].into_iter().chain(flags.iter().copied());
+        let walked = run(words);
+        assert_eq!(walked.status.code(), Some(0), "{}", stdout(&walked));
+        let says_so = !flags.is_empty() || told(&walked, "unregister").contains("agent-idle");
+        assert!(says_so, "{}", stdout(&walked));
+        assert_eq!(left(&folder, service), stays);
+    }
+    // It is asked by another name than its own.
+    let folder = Folder::new();
+    let service = Service::start_cleartext(&folder.path("data"), "");
+    let walked = run(["doctor", &format!("http://{}", service.address), "--json"]);
+    let expected = ["ok", "ok", "broken", "ok"].map(str::to_owned);
+    let states: Vec<_> = hops(&walked).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, expected, "{}", stdout(&walked));
+    assert_eq!(left(&folder, service), NOTHING);
+}
+
+#[test]
+fn what_an_interrupted_walk_made_is_ended() {
+    for (habit, after, signal, stays) in
+        [(Habit::Buffers, "send", "INT", NOTHING), (Habit::HoldsNotifications, "register", "TERM", A_NAME)]
+    {
+        let folder = Folder::new();
+        let (url, service) = behind(&folder, habit);
+        let mut walk = Running::start(webpush(["doctor", &url, "--json"]));
+        let said = format!("\"hop\":\"{after}\"");
+        while let line = walk.line()
+            && !line.contains(&said)
+        {
+            assert!(!line.is_empty(), "it ended before {after}");
+        }
+        walk.signal(signal);
+        assert_eq!(walk.exit_code(), Some(1));
+        // A message may have been on its way, and ends with its TTL.
+        let (stays, _) = stays.rsplit_once(", ").unwrap();
+        let left = left(&folder, service);
+        assert!(left.starts_with(stays), "{after}: {left}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    made::{Made, STAYS},
     parse, refused,
     report::{Report, Walked},
     way::{Answer, Hop, Offer, PROXY, Transport, Trouble, Way, in_time},
@@ -23,20 +24,42 @@ use super::{
 use crate::{args::DoctorArgs, error::Result, files};
 
 /// Walks it, with a user agent of its own that ends its subscription.
-pub(super) async fn walk(report: &mut Report, way: &Way, args: &DoctorArgs) -> Result<()> {
+pub(super) async fn walk(report: &mut Report, made: &mut Made, way: &Way, args: &DoctorArgs) -> Result<()> {
     let door = &Door::of(args);
     let Some(socket) = report.hop("WebSocket", opened(way, door).await)?.flatten() else { return Ok(()) };
-    let Some(agent) = report.hop("register", registered(socket, &args.url).await)? else { return Ok(()) };
-    let (agent, notified) = notified(way, agent).await;
-    if report.hop("notification", notified)?.is_none() {
-        // Nobody waits for an answer: what swallowed the notification swallows that too.
-        let _as_far_as_possible = given_up(way, door, agent).await;
-        return Ok(());
-    }
-    if let Some(agent) = report.hop("reconnect", reconnected(way, door, agent).await)? {
-        report.hop("unregister", unregistered(agent).await)?;
+    let agent = report.hop("register", registered(socket, &args.url, made).await)?;
+    let notified = match agent {
+        Some(agent) => report.hop("notification", notified(way, agent).await)?,
+        None => None,
+    };
+    let agent = match notified {
+        Some(agent) => report.hop("reconnect", reconnected(way, door, agent).await)?,
+        None => None,
+    };
+    if let Some(agent) = agent {
+        report.hop("unregister", unregistered(agent, made).await)?;
+    } else if made.uaid.is_some() {
+        // What swallowed the rest may swallow that too, which is no other fault.
+        let ended = end(way, args, made).await;
+        let ended = ended.or_else(|Trouble { what, .. }| Ok(Walked::new((), what).but(STAYS)));
+        report.hop("unregister", ended)?;
     }
     Ok(())
+}
+
+/// Ends the subscription of the user agent that has one, if any, by another connection: the first may be broken. Cancel safe.
+pub(super) async fn end(way: &Way, args: &DoctorArgs, made: &mut Made) -> Hop<Walked<()>> {
+    let Some(uaid) = made.uaid.as_deref() else { return Ok(Walked::new((), "nothing")) };
+    let ended = given_up(way, &Door::of(args), uaid).await;
+    made.uaid = None;
+    ended.map(|()| Walked::new((), UNREGISTERED))
+}
+
+async fn given_up(way: &Way, door: &Door, uaid: &str) -> Hop<()> {
+    let (mut socket, _) = Socket::open(way, door).await?;
+    socket.hello(Some(uaid)).await?;
+    socket.ask(&unregister(), "unregister").await?;
+    socket.end().await
 }
 
 /// Where user agents connect by WebSocket.
@@ -144,6 +167,13 @@ impl Socket {
         Ok(text(&reply, "uaid").to_owned())
     }
 
+    /// Acknowledges a notification, and sees to it that this was read.
+    async fn acknowledge(&mut self, version: &str) -> Hop<()> {
+        let updates = json!([{"channelID": CHANNEL, "version": version, "code": 100}]);
+        self.say(&json!({"messageType": "ack", "updates": updates})).await?;
+        self.ask(&json!({}), "").await.map(drop)
+    }
+
     async fn end(mut self) -> Hop<()> {
         let end = self.0.close(None);
         in_time("the WebSocket does not end", end).await?.map_err(|error| broken(&error))
@@ -215,9 +245,10 @@ async fn extended_connect(way: &Way) -> Option<bool> {
     asked.await.ok().flatten()
 }
 
-async fn registered(mut socket: Socket, url: &PublicUrl) -> Hop<Walked<UserAgent>> {
+async fn registered(mut socket: Socket, url: &PublicUrl, made: &mut Made) -> Hop<Walked<UserAgent>> {
     let uaid = socket.hello(None).await?;
     let register = json!({"messageType": "register", "channelID": CHANNEL});
+    made.uaid = Some(uaid.clone());
     let reply = socket.ask(&register, "register").await?;
     let push = parse(text(&reply, "pushEndpoint"))?;
     if !push.as_str().starts_with(&format!("{url}/")) {
@@ -228,26 +259,17 @@ async fn registered(mut socket: Socket, url: &PublicUrl) -> Hop<Walked<UserAgent
 }
 
 /// A message that comes at once, and is acknowledged.
-async fn notified(way: &Way, mut agent: UserAgent) -> (UserAgent, Hop<Walked<()>>) {
-    let hop = async {
-        send(way, &agent.push, FIRST).await?;
-        let began = Tokio.now().mono;
-        let (version, body) = agent.socket.notification().await?;
-        if body != FIRST {
-            return Err(Trouble::new("the notification is not what was sent", PROXY));
-        }
-        let took = Tokio.now().mono.since(began);
-        let updates = json!([{"channelID": CHANNEL, "version": version, "code": 100}]);
-        agent.socket.say(&json!({"messageType": "ack", "updates": updates})).await?;
-        // So the acknowledgement was read, too.
-        agent.socket.ask(&json!({}), "").await?;
-        Ok(Walked::new(
-            (),
-            format!("the message came {} ms after its 201, and is acknowledged", took.as_millis()),
-        ))
-    };
-    let hop = hop.await;
-    (agent, hop)
+async fn notified(way: &Way, mut agent: UserAgent) -> Hop<Walked<UserAgent>> {
+    send(way, &agent.push, FIRST).await?;
+    let began = Tokio.now().mono;
+    let (version, body) = agent.socket.notification().await?;
+    if body != FIRST {
+        return Err(Trouble::new("the notification is not what was sent", PROXY));
+    }
+    let took = Tokio.now().mono.since(began);
+    agent.socket.acknowledge(&version).await?;
+    let said = format!("the message came {} ms after its 201, and is acknowledged", took.as_millis());
+    Ok(Walked::new(agent, said))
 }
 
 /// The same user agent by another connection: what it acknowledged does not come again, and the next message does.
@@ -262,33 +284,25 @@ async fn reconnected(way: &Way, door: &Door, agent: UserAgent) -> Hop<Walked<Use
         ));
     }
     send(way, &push, SECOND).await?;
-    let (_, body) = socket.notification().await?;
+    let (version, body) = socket.notification().await?;
     if body == FIRST {
         return Err(Trouble::new("a message that was acknowledged comes again", "see the service's log"));
     }
     if body != SECOND {
         return Err(Trouble::new("the notification is not what was sent", PROXY));
     }
+    socket.acknowledge(&version).await?;
     Ok(Walked::new(
         UserAgent { socket, uaid, push },
         "as the same user agent: nothing comes again, the next message does",
     ))
 }
 
-async fn unregistered(mut agent: UserAgent) -> Hop<Walked<()>> {
+async fn unregistered(mut agent: UserAgent, made: &mut Made) -> Hop<Walked<()>> {
     agent.socket.ask(&unregister(), "unregister").await?;
+    made.uaid = None;
     agent.socket.end().await?;
-    Ok(Walked::new((), "200: nothing is left of this walk"))
-}
-
-/// Ends the subscription by another connection, since the first may be broken. Whether that worked it does not hear.
-async fn given_up(way: &Way, door: &Door, agent: UserAgent) -> Hop<()> {
-    let UserAgent { socket, uaid, .. } = agent;
-    drop(socket);
-    let (mut socket, _) = Socket::open(way, door).await?;
-    socket.hello(Some(&uaid)).await?;
-    socket.say(&unregister()).await?;
-    socket.end().await
+    Ok(Walked::new((), UNREGISTERED))
 }
 
 fn unregister() -> Value {
@@ -360,6 +374,9 @@ fn text<'a>(frame: &'a Value, member: &str) -> &'a str {
     frame.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The protocol has no end of a user agent.
+const UNREGISTERED: &str = "200: nothing is subscribed any more; the name of this user agent stays until it has been idle for \
+    agent-idle (90 days by default)";
 /// Of a user agent that has nothing else, any will do.
 const CHANNEL: &str = "00000000-0000-4000-8000-000000000000";
 const FIRST: &[u8] = b"webpush doctor, by WebSocket";
