@@ -44,24 +44,16 @@ pub(crate) fn check_owner(folder: &Path) -> Result<()> {
 /// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there
 /// is the old one or the new one. What is not a regular file is left alone.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    replace_private(path, |file| {
-        file.write_all(content).map_err(|error| Error::file("write", path, why(&error)))
-    })
-}
-
-/// The same, by one that `write` writes; if that fails, the old one stays.
-pub(crate) fn replace_private<T>(path: &Path, write: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
     check_replaceable(path)?;
     let folder = folder_of(path);
     let failed = |error: &io::Error| Error::file("write", path, why(error));
     // A temporary file has mode 0600 from its creation on.
     let mut file =
         tempfile::Builder::new().prefix(".webpush-").tempfile_in(folder).map_err(|e| failed(&e))?;
-    let written = write(file.as_file_mut())?;
+    file.write_all(content).map_err(|e| failed(&e))?;
     file.as_file().sync_all().map_err(|e| failed(&e))?;
     file.persist(path).map_err(|error| failed(&error.error))?;
-    sync_folder(folder).map_err(|e| failed(&e))?;
-    Ok(written)
+    sync_folder(folder).map_err(|e| failed(&e))
 }
 
 /// Refuses a path at which there is anything but a regular file: replaced, a pipe, a device or a link would be gone.

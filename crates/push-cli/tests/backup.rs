@@ -13,7 +13,10 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{Read as _, Write as _},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener, UnixStream},
+    },
     path::Path,
     process::{Command, Output, Stdio},
     sync::{
@@ -25,7 +28,7 @@ use std::{
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use support::{
-    Folder, Service, assert_fails,
+    Folder, Running, Service, assert_fails,
     http2::{Agent, Peer},
     run, run_with_input, stderr, webpush,
 };
@@ -304,6 +307,44 @@ async fn a_disk_that_is_full() {
         fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_works(&restore(&file, &restored));
+}
+
+/// The keys are in it from the first octet on: nothing of a backup that was given up stays, and what a killed one left the
+/// next one replaces.
+#[test]
+fn no_half_of_a_backup_stays() {
+    let folder = Folder::new();
+    let (data, file) = (folder.text("data"), folder.file("b", "the one before"));
+    let partial = folder.path(".b.partial");
+    fs::create_dir(&data).unwrap();
+    // A service whose disk hangs.
+    let service = UnixListener::bind(folder.path("data/control.sock")).unwrap();
+    let begin = || {
+        let process = Running::start(webpush(["backup", "--data", &data, "--to", &file]));
+        let mut asked = service.accept().unwrap().0;
+        asked.read_exact(&mut [0; 9]).unwrap();
+        asked.write_all(b"ok\nwebpush-backup").unwrap();
+        (process, asked)
+    };
+    for signal in ["INT", "TERM"] {
+        let (mut process, _asked) = begin();
+        assert_eq!(fs::metadata(&partial).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_fails(&backup(&folder, &file), 1, &["another backup to this file is under way"]);
+        process.signal(signal);
+        assert_eq!(process.exit_code(), Some(1));
+        assert!(!partial.exists());
+    }
+    let (mut process, asked) = begin();
+    process.kill();
+    assert!(partial.exists());
+    assert_eq!(fs::read(&file).unwrap(), b"the one before");
+    drop((asked, service));
+    fs::remove_dir_all(&data).unwrap();
+
+    let _service = Service::start_cleartext(Path::new(&data), "");
+    assert_works(&backup(&folder, &file));
+    assert!(!partial.exists());
+    assert_works(&restore(&file, &folder.text("restored")));
 }
 
 /// One at a time, since each keeps what ends meanwhile on the disk; and whoever goes away makes room.
