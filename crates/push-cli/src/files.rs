@@ -18,7 +18,15 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists {
-            return Error::file("use", path, "it is not a folder");
+            return match fs::read_link(path) {
+                Ok(to) => Error::file(
+                    "use",
+                    path,
+                    format_args!("it is a symbolic link to {}, where no folder is", to.display()),
+                )
+                .hint("name the folder that is to be, or make it"),
+                Err(_) => Error::file("use", path, "it is not a folder"),
+            };
         }
         Error::file("create the folder", path, why(&error))
     })

@@ -182,13 +182,14 @@ async fn a_backup_without_a_service() {
 
     let (by_pipe, by_file) = (folder.text("by-pipe"), folder.text("by-file"));
     assert_works(&run_with_input(["restore", "--from", "/dev/stdin", "--data", &by_pipe], &piped.stdout));
-    // A folder that is there, and empty.
-    fs::create_dir(&by_file).unwrap();
+    // A folder that is there, and empty: the root of a new file system.
+    fs::create_dir_all(folder.path("by-file/lost+found")).unwrap();
     assert_works(&restore(&file, &by_file));
     for data in [by_pipe, by_file] {
         let names: BTreeSet<_> = fs::read_dir(&data)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "lost+found")
             .collect();
         assert_eq!(names, BTreeSet::from(["sealing.key", "store"].map(str::to_owned)));
         let service = Service::start_cleartext(Path::new(&data), "");
@@ -241,6 +242,12 @@ async fn folders_that_are_not_right_are_refused() {
         &["not empty", "a folder that is empty"],
     );
     assert_fails(&restore(&folder.text("b"), &folder.text("b")), 1, &["not a folder"]);
+    std::os::unix::fs::symlink("nowhere", folder.path("link")).unwrap();
+    assert_fails(
+        &restore(&folder.text("b"), &folder.text("link")),
+        1,
+        &["it is a symbolic link to nowhere, where no folder is"],
+    );
     fs::create_dir_all(folder.path("half/restore.draft")).unwrap();
     assert_fails(
         &restore(&folder.text("b"), &folder.text("half")),

@@ -193,7 +193,9 @@ fn prepare(data: &Path) -> Result<bool> {
     let made = !data.try_exists().map_err(|e| failed(&e))?;
     files::create_private_folder(data)?;
     files::check_owner(data)?;
-    match fs::read_dir(data).map_err(|e| failed(&e))?.next() {
+    let mut entries = fs::read_dir(data).map_err(|e| failed(&e))?;
+    // A new file system is not empty: it has that.
+    match entries.find(|entry| !matches!(entry, Ok(entry) if entry.file_name() == "lost+found")) {
         None => Ok(made),
         Some(_) => {
             let refused =
