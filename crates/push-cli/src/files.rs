@@ -36,14 +36,18 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
 pub(crate) fn check_owner(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     {
+        use std::os::unix::fs::MetadataExt as _;
         let found =
             fs::metadata(folder).map_err(|error| Error::file("use the folder", folder, why(&error)))?;
-        let owner = std::os::unix::fs::MetadataExt::uid(&found);
+        let (owner, group) = (found.uid(), found.gid());
         if owner != rustix::process::geteuid().as_raw() {
+            // The capability is for what is before it: systemd keeps the folders of its dynamic users behind one of root's.
             return Err(Error::file("use the folder", folder, format_args!("it belongs to user {owner}"))
-                .hint(
-                    "run this as the user that the service runs as: what another writes it could not use",
-                ));
+                .hint(format!(
+                    "run this as the user that the service runs as: what another writes it could not use. Root can, by\n  \
+                     setpriv --reuid={owner} --regid={group} --clear-groups --inh-caps=+dac_read_search \
+                     --ambient-caps=+dac_read_search webpush .."
+                )));
         }
     }
     Ok(())

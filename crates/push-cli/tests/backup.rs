@@ -280,9 +280,42 @@ fn a_folder_of_another_user_is_left_alone() {
         &["rotate-key", "--data", &data],
         &["restore", "--from", &folder.file("any", ""), "--data", &data],
     ] {
-        assert_fails(&run(words.iter().copied()), 1, &["it belongs to user", "as the user"]);
+        let refused = run(words.iter().copied());
+        assert_fails(&refused, 1, &["it belongs to user", "as the user", "setpriv --reuid="]);
     }
     assert!(!folder.path("b").exists());
+}
+
+/// What the hint says that root can do, with a folder where systemd has it: behind one that only root may enter.
+#[cfg(target_os = "linux")]
+#[test]
+fn root_can_do_it_as_the_user_of_the_service() {
+    let folder = Folder::new();
+    let (private, data) = (folder.path("private"), folder.text("private/data"));
+    fs::create_dir(&private).unwrap();
+    let owner = 61_234;
+    let mut service = Service::start_cleartext(Path::new(&data), "");
+    service.process.signal("TERM");
+    assert_eq!(service.process.exit_code(), Some(0));
+    if !Command::new("chown").args(["-R", &format!("{owner}:{owner}"), &data]).status().unwrap().success() {
+        eprintln!(
+            "not root: only root can give a folder away, and only root is told to take its owner's place"
+        );
+        return;
+    }
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    // The binary, too, is behind what only root may enter.
+    let refused = run(["rotate-key", "--data", &data]);
+    let hint = stderr(&refused).lines().find(|line| line.contains("setpriv ")).unwrap().trim();
+    let words = hint.strip_suffix(" webpush ..").unwrap().split(' ').skip(1);
+    let rotated = Command::new("setpriv")
+        .args(words)
+        .args([env!("CARGO_BIN_EXE_webpush"), "rotate-key", "--data", &data])
+        .output()
+        .unwrap();
+    assert_works(&rotated);
+    let key = fs::metadata(folder.path("private/data/sealing.key")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&key), owner);
 }
 
 /// There is no room: the backup before stays, and what was begun goes.
