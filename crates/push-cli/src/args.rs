@@ -460,7 +460,13 @@ pub(crate) struct ServeArgs {
     pub(crate) websocket_path: Option<WebSocketAt>,
     /// Let pages of this origin connect by WebSocket, and of no other; by default all may. User agents send none, or that of
     /// the service
-    #[arg(long, value_name = "ORIGIN", env = "WEBPUSH_WEBSOCKET_ORIGIN", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        value_parser = websocket::origin,
+        env = "WEBPUSH_WEBSOCKET_ORIGIN",
+        value_delimiter = ','
+    )]
     pub(crate) websocket_origin: Vec<String>,
     /// Nobody connects by WebSocket
     #[arg(long, env = "WEBPUSH_NO_WEBSOCKET", value_parser = FalseyValueParser::new())]
