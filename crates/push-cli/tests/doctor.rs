@@ -224,6 +224,36 @@ fn nobody_there_and_another_name() {
     assert!(stdout(&walked).contains("https://push.test") && stdout(&walked).contains("--public-url"));
 }
 
+#[test]
+fn without_tls_where_there_is_tls() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let walked = run(["doctor", &format!("http://{}", service.address), "--json"]);
+    assert_fails(&walked, 1, &["broken"]);
+    for hop in ["health", "subscribe"] {
+        let told = told(&walked, hop);
+        assert!(told.contains("this port speaks TLS") && told.contains("use https://"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_no_push_service_is_not_blamed_on_a_proxy_alone() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", other.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut client in other.incoming().flatten() {
+            let mut asked = [0; 4096];
+            if client.read(&mut asked).is_ok() {
+                drop(client.write_all(b"HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\n\r\n"));
+            }
+        }
+    });
+    let walked = run(["doctor", &url, "--json"]);
+    assert_fails(&walked, 1, &["one hop is broken"]);
+    let told = told(&walked, "subscribe");
+    assert!(told.contains("501") && told.contains("this may be no push service"), "{told}");
+}
+
 /// What a proxy does to what comes from the service.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Habit {

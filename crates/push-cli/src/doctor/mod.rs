@@ -149,7 +149,9 @@ async fn subscribe(way: &Way, url: &PublicUrl, made: &mut Made) -> Hop<Walked<Su
     let path = parse(&url.subscribe())?;
     let answer = way.ask(way.request(Method::POST, path.path_and_query(), &[], "")?).await?;
     if answer.status != StatusCode::CREATED {
-        return Err(refused("nobody can subscribe", &answer));
+        let Trouble { what, hint } = refused("nobody can subscribe", &answer);
+        let hint = if answer.problem().is_some() { hint } else { STRANGER.to_owned() };
+        return Err(Trouble::new(what, hint));
     }
     // The set is ended last: it is what the service keeps, with subscriptions or without.
     if let Ok(set) = link(&answer.headers, "urn:ietf:params:push:set") {
@@ -332,6 +334,8 @@ fn parse(url: &str) -> Hop<PushUrl> {
 const RECEIPT: &str = "urn:ietf:params:push:receipt";
 const FIRST: &[u8] = b"webpush doctor, by server push";
 const SECOND: &[u8] = b"webpush doctor, by event stream";
+const STRANGER: &str = "this may be no push service: see the URL, which is the public URL of the service. Else see what stands \
+    between and answers in its place, such as a proxy, and its log";
 const PUSH: &str =
     "user agents fall back to the event stream; for server push let nothing between take HTTP/2 apart";
 /// How much clocks may differ before credentials are refused.
