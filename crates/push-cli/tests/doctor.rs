@@ -236,22 +236,37 @@ fn without_tls_where_there_is_tls() {
     }
 }
 
-#[test]
-fn what_is_no_push_service_is_not_blamed_on_a_proxy_alone() {
-    let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", other.local_addr().unwrap());
+/// Somebody else's server. It answers so, but to TLS by an alert if it has a port for that.
+fn stranger(answer: &'static str, has_tls: bool) -> String {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
     thread::spawn(move || {
-        for mut client in other.incoming().flatten() {
+        for mut client in server.incoming().flatten() {
             let mut asked = [0; 4096];
-            if client.read(&mut asked).is_ok() {
-                drop(client.write_all(b"HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\n\r\n"));
-            }
+            let Ok(1..) = client.read(&mut asked) else { continue };
+            let is_tls = has_tls && asked[0] == 22;
+            let answer = if is_tls { &[21, 3, 3, 0, 2, 2, 40][..] } else { answer.as_bytes() };
+            drop(client.write_all(answer));
         }
     });
+    url
+}
+
+#[test]
+fn what_is_no_push_service_is_not_blamed_on_a_proxy_alone() {
+    let url = stranger("HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\n\r\n", false);
     let walked = run(["doctor", &url, "--json"]);
     assert_fails(&walked, 1, &["one hop is broken"]);
-    let told = told(&walked, "subscribe");
-    assert!(told.contains("501") && told.contains("this may be no push service"), "{told}");
+    let of_stranger = told(&walked, "subscribe");
+    assert!(
+        of_stranger.contains("501") && of_stranger.contains("this may be no push service"),
+        "{of_stranger}"
+    );
+
+    // As nginx answers where a request comes without the TLS of its port.
+    let url = stranger("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", true);
+    let walked = run(["doctor", &url, "--json"]);
+    assert!(told(&walked, "subscribe").contains("use https://"), "{}", stdout(&walked));
 }
 
 /// What a proxy does to what comes from the service.

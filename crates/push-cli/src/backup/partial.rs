@@ -45,9 +45,8 @@ impl Partial {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&at).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => under_way(&at),
-            _ => failed(&error),
+        let file = options.open(&at).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists { under_way(&at) } else { failed(&error) }
         })?;
         lock(&file, &at)?;
         // Whoever found it before it was locked has taken it for one that was left.

@@ -54,7 +54,8 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
             () = signals.next() => Err(Error::failed("ended by a second signal").hint(STAYS)),
             ended = end(&mut made, &way, args) => ended,
         };
-        walked.and(ended)
+        // What stays is the more important of two errors.
+        ended.and(walked)
     })?;
     report.end()
 }

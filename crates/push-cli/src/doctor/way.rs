@@ -153,13 +153,13 @@ impl Way {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(line.transport)).await.map_err(failed)?;
         drop(tokio::spawn(connection));
-        match in_time("a request gets no answer", sender.send_request(request)).await? {
-            Ok(response) => Ok(response),
-            Err(_) if self.roots.is_none() && self.speaks_tls().await => {
-                Err(Trouble::new("this port speaks TLS, and is asked without", "use https://"))
-            }
-            Err(error) => Err(failed(error)),
+        let answer = in_time("a request gets no answer", sender.send_request(request)).await?;
+        // Some servers say it in their own words.
+        let is_strange = answer.as_ref().map_or(true, |answer| answer.status() == StatusCode::BAD_REQUEST);
+        if is_strange && self.roots.is_none() && self.speaks_tls().await {
+            return Err(Trouble::new("this port speaks TLS, and is asked without", "use https://"));
         }
+        answer.map_err(failed)
     }
 
     /// Whether there is TLS where none is expected, whoever its certificate is for.
