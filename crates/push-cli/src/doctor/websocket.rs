@@ -57,7 +57,8 @@ pub(super) async fn end(way: &Way, args: &DoctorArgs, made: &mut Made) -> Hop<Wa
 
 async fn given_up(way: &Way, door: &Door, uaid: &str) -> Hop<()> {
     let (mut socket, _) = Socket::open(way, door).await?;
-    socket.hello(Some(uaid)).await?;
+    // At once: whatever holds answers up does not hold up what is asked for.
+    socket.say(&hello(Some(uaid))).await?;
     socket.ask(&unregister(), "unregister").await?;
     socket.end().await
 }
@@ -159,11 +160,7 @@ impl Socket {
 
     /// Introduces itself; gives its name.
     async fn hello(&mut self, uaid: Option<&str>) -> Hop<String> {
-        let mut hello = json!({"messageType": "hello", "use_webpush": true, "broadcasts": {}});
-        if let (Some(uaid), Some(hello)) = (uaid, hello.as_object_mut()) {
-            hello.insert("uaid".to_owned(), uaid.into());
-        }
-        let reply = self.ask(&hello, "hello").await?;
+        let reply = self.ask(&hello(uaid), "hello").await?;
         Ok(text(&reply, "uaid").to_owned())
     }
 
@@ -303,6 +300,14 @@ async fn unregistered(mut agent: UserAgent, made: &mut Made) -> Hop<Walked<()>> 
     made.uaid = None;
     agent.socket.end().await?;
     Ok(Walked::new((), UNREGISTERED))
+}
+
+fn hello(uaid: Option<&str>) -> Value {
+    let mut hello = json!({"messageType": "hello", "use_webpush": true, "broadcasts": {}});
+    if let (Some(uaid), Some(hello)) = (uaid, hello.as_object_mut()) {
+        hello.insert("uaid".to_owned(), uaid.into());
+    }
+    hello
 }
 
 fn unregister() -> Value {
