@@ -90,8 +90,9 @@ Examples:
   webpush doctor https://localhost:8443 --ca webpush-data/dev/ca.pem --json
 
 Each hop has a line: ok, warning or broken, and what to do. With --json the lines are
-{\"hop\":..,\"state\":..,\"said\":..,\"do\":..}. It subscribes, sends itself two messages, and ends its
-subscription. Exit code 0 means that no hop is broken.")]
+{\"hop\":..,\"state\":..,\"said\":..,\"do\":..}. It subscribes, sends itself two messages, and ends what
+it made, and does the same by WebSocket, where the name of a user agent stays until it has been idle
+for the service's agent-idle. Exit code 0 means that no hop is broken.")]
 pub(crate) struct DoctorArgs {
     /// The push service, as `webpush serve` prints it
     #[arg(value_name = "URL", value_parser = service_url)]
@@ -99,6 +100,12 @@ pub(crate) struct DoctorArgs {
     /// Trust the certificates in this PEM file instead of those of the system
     #[arg(long, value_name = "PEM")]
     pub(crate) ca: Option<PathBuf>,
+    /// Where below the public URL the service has its WebSocket, if its `websocket-path` says so
+    #[arg(long, value_name = "PATH", value_parser = websocket::path, conflicts_with = "no_websocket")]
+    pub(crate) websocket_path: Option<WebSocketAt>,
+    /// The service lets nobody connect by WebSocket: do not try
+    #[arg(long)]
+    pub(crate) no_websocket: bool,
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -457,7 +464,13 @@ pub(crate) struct ServeArgs {
     pub(crate) websocket_path: Option<WebSocketAt>,
     /// Let pages of this origin connect by WebSocket, and of no other; by default all may. User agents send none, or that of
     /// the service
-    #[arg(long, value_name = "ORIGIN", env = "WEBPUSH_WEBSOCKET_ORIGIN", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        value_parser = websocket::origin,
+        env = "WEBPUSH_WEBSOCKET_ORIGIN",
+        value_delimiter = ','
+    )]
     pub(crate) websocket_origin: Vec<String>,
     /// Nobody connects by WebSocket
     #[arg(long, env = "WEBPUSH_NO_WEBSOCKET", value_parser = FalseyValueParser::new())]

@@ -13,11 +13,15 @@ use crate::{
     tls,
 };
 
-/// Says what would be served, and by whose word.
-pub(crate) fn run(config: &Config, told: &[Told]) -> Result<()> {
+/// Says what would be served, and by whose word. What is said to no use is a mistake here.
+pub(crate) fn run(config: &Config, told: &[Told], useless: &[String]) -> Result<()> {
+    if !useless.is_empty() {
+        return Err(Error::usage(useless.join("\n  "))
+            .hint("unset it: `webpush serve --help` has the variables that there are"));
+    }
     let transport = transport(config)?;
     check_data(config)?;
-    for Told { key, by, values } in told.iter().filter(|told| told.by != By::Default) {
+    for Told { key, by, values, .. } in told.iter().filter(|told| told.by != By::Default) {
         let values: Vec<_> = values.iter().map(|value| value.to_string_lossy()).collect();
         output::line(&output::harmless(&format!("{key} = {} ({by})", values.join(", "))))?;
     }

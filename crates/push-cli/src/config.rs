@@ -145,12 +145,12 @@ fn check_public_url(url: Option<&PublicUrl>, transport: &Transport) -> Result<()
     };
     match (url.origin().is_https(), transport) {
         (true, Transport::DevCleartext) => {
-            Err(Error::usage(format!("the public URL {url} is https, but --cleartext serves http")))
+            Err(Error::usage(format!("--public-url {url} is https, but --cleartext serves http")))
         }
         (false, Transport::Tls { .. } | Transport::DevTls) => {
-            Err(Error::usage(format!("the public URL {url} is http, but this serves https")))
+            Err(Error::usage(format!("--public-url {url} is http, but this serves https")))
         }
-        (false, Transport::BehindProxy) => Err(Error::usage(format!("the public URL {url} is http"))
+        (false, Transport::BehindProxy) => Err(Error::usage(format!("--public-url {url} is http"))
             .hint("web push needs https (RFC 8030 §3): give the URL that the proxy serves")),
         (true, _) | (false, Transport::DevCleartext) => Ok(()),
     }

@@ -38,6 +38,16 @@ impl Error {
         self
     }
 
+    /// Whether it says something about this flag.
+    pub(crate) fn is_about(&self, flag: &str) -> bool {
+        self.what.split([' ', ',', ':']).any(|word| word == flag)
+    }
+
+    /// With the place in front that it is about.
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self { what: format!("{place}: {}", self.what), ..self }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self.kind {
             Kind::Failed => ExitCode::from(1),

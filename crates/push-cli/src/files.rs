@@ -18,7 +18,15 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists {
-            return Error::file("use", path, "it is not a folder");
+            return match fs::read_link(path) {
+                Ok(to) => Error::file(
+                    "use",
+                    path,
+                    format_args!("it is a symbolic link to {}, where no folder is", to.display()),
+                )
+                .hint("name the folder that is to be, or make it"),
+                Err(_) => Error::file("use", path, "it is not a folder"),
+            };
         }
         Error::file("create the folder", path, why(&error))
     })
@@ -28,14 +36,18 @@ pub(crate) fn create_private_folder(path: &Path) -> Result<()> {
 pub(crate) fn check_owner(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     {
+        use std::os::unix::fs::MetadataExt as _;
         let found =
             fs::metadata(folder).map_err(|error| Error::file("use the folder", folder, why(&error)))?;
-        let owner = std::os::unix::fs::MetadataExt::uid(&found);
+        let (owner, group) = (found.uid(), found.gid());
         if owner != rustix::process::geteuid().as_raw() {
+            // The capability is for what is before it: systemd keeps the folders of its dynamic users behind one of root's.
             return Err(Error::file("use the folder", folder, format_args!("it belongs to user {owner}"))
-                .hint(
-                    "run this as the user that the service runs as: what another writes it could not use",
-                ));
+                .hint(format!(
+                    "run this as the user that the service runs as: what another writes it could not use. Root can, by\n  \
+                     setpriv --reuid={owner} --regid={group} --clear-groups --inh-caps=+dac_read_search \
+                     --ambient-caps=+dac_read_search webpush .."
+                )));
         }
     }
     Ok(())
@@ -66,24 +78,16 @@ pub(crate) fn mode_beyond_owner(path: &Path) -> Result<Option<u32>> {
 /// Replaces a file by one with this content that only its owner can read. Durable when it returns; after a crash there
 /// is the old one or the new one. What is not a regular file is left alone.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    replace_private(path, |file| {
-        file.write_all(content).map_err(|error| Error::file("write", path, why(&error)))
-    })
-}
-
-/// The same, by one that `write` writes; if that fails, the old one stays.
-pub(crate) fn replace_private<T>(path: &Path, write: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
     check_replaceable(path)?;
     let folder = folder_of(path);
     let failed = |error: &io::Error| Error::file("write", path, why(error));
     // A temporary file has mode 0600 from its creation on.
     let mut file =
         tempfile::Builder::new().prefix(".webpush-").tempfile_in(folder).map_err(|e| failed(&e))?;
-    let written = write(file.as_file_mut())?;
+    file.write_all(content).map_err(|e| failed(&e))?;
     file.as_file().sync_all().map_err(|e| failed(&e))?;
     file.persist(path).map_err(|error| failed(&error.error))?;
-    sync_folder(folder).map_err(|e| failed(&e))?;
-    Ok(written)
+    sync_folder(folder).map_err(|e| failed(&e))
 }
 
 /// Refuses a path at which there is anything but a regular file: replaced, a pipe, a device or a link would be gone.

@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: Settings) -> error::Result<()> {
-    let Settings { args, told } = settings;
+    let Settings { args, told, useless } = settings;
     log::start(args.log)?;
     match args.command {
         Command::Backup(args) => backup::run(&args),
@@ -81,7 +81,14 @@ fn run(settings: Settings) -> error::Result<()> {
         Command::Restore(args) => backup::restore(&args),
         Command::RotateKey(args) => keys::rotate(&args),
         Command::Send(args) => send::run(args),
-        Command::Serve(args) if args.check => check::run(&args.config()?, &told),
-        Command::Serve(args) => serve::run(args.config()?, told),
+        Command::Serve(args) => {
+            let is_check = args.check;
+            let config = args.config().map_err(|error| settings::placed(error, &told))?;
+            if is_check {
+                return check::run(&config, &told, &useless);
+            }
+            useless.iter().for_each(|useless| tracing::warn!("{useless}"));
+            serve::run(config, told)
+        }
     }
 }

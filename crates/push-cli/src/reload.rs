@@ -101,7 +101,8 @@ fn read() -> Result<(Config, Vec<Told>)> {
     let Command::Serve(args) = settings.args.command else {
         return Err(Error::failed("this is no `webpush serve`"));
     };
-    Ok((args.config()?, settings.told))
+    let config = args.config().map_err(|error| settings::placed(error, &settings.told))?;
+    Ok((config, settings.told))
 }
 
 /// A line of a log is one line.

@@ -13,7 +13,10 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{Read as _, Write as _},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener, UnixStream},
+    },
     path::Path,
     process::{Command, Output, Stdio},
     sync::{
@@ -25,7 +28,7 @@ use std::{
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use support::{
-    Folder, Service, assert_fails,
+    Folder, Running, Service, assert_fails,
     http2::{Agent, Peer},
     run, run_with_input, stderr, webpush,
 };
@@ -179,13 +182,14 @@ async fn a_backup_without_a_service() {
 
     let (by_pipe, by_file) = (folder.text("by-pipe"), folder.text("by-file"));
     assert_works(&run_with_input(["restore", "--from", "/dev/stdin", "--data", &by_pipe], &piped.stdout));
-    // A folder that is there, and empty.
-    fs::create_dir(&by_file).unwrap();
+    // A folder that is there, and empty: the root of a new file system.
+    fs::create_dir_all(folder.path("by-file/lost+found")).unwrap();
     assert_works(&restore(&file, &by_file));
     for data in [by_pipe, by_file] {
         let names: BTreeSet<_> = fs::read_dir(&data)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "lost+found")
             .collect();
         assert_eq!(names, BTreeSet::from(["sealing.key", "store"].map(str::to_owned)));
         let service = Service::start_cleartext(Path::new(&data), "");
@@ -238,6 +242,12 @@ async fn folders_that_are_not_right_are_refused() {
         &["not empty", "a folder that is empty"],
     );
     assert_fails(&restore(&folder.text("b"), &folder.text("b")), 1, &["not a folder"]);
+    std::os::unix::fs::symlink("nowhere", folder.path("link")).unwrap();
+    assert_fails(
+        &restore(&folder.text("b"), &folder.text("link")),
+        1,
+        &["it is a symbolic link to nowhere, where no folder is"],
+    );
     fs::create_dir_all(folder.path("half/restore.draft")).unwrap();
     assert_fails(
         &restore(&folder.text("b"), &folder.text("half")),
@@ -270,7 +280,8 @@ fn a_folder_of_another_user_is_left_alone() {
         &["rotate-key", "--data", &data],
         &["restore", "--from", &folder.file("any", ""), "--data", &data],
     ] {
-        assert_fails(&run(words.iter().copied()), 1, &["it belongs to user", "as the user"]);
+        let refused = run(words.iter().copied());
+        assert_fails(&refused, 1, &["it belongs to user", "as the user", "setpriv --reuid="]);
     }
     // Only root can write there and keep the service's user out.
     for more in [&[][..], &["--check"]].into_iter().filter(|_| given) {
@@ -280,6 +291,38 @@ fn a_folder_of_another_user_is_left_alone() {
     }
     assert!(!given || fs::read_dir(&data).unwrap().next().is_none(), "nothing was made");
     assert!(!folder.path("b").exists());
+}
+
+/// What the hint says that root can do, with a folder where systemd has it: behind one that only root may enter.
+#[cfg(target_os = "linux")]
+#[test]
+fn root_can_do_it_as_the_user_of_the_service() {
+    let folder = Folder::new();
+    let (private, data) = (folder.path("private"), folder.text("private/data"));
+    fs::create_dir(&private).unwrap();
+    let owner = 61_234;
+    let mut service = Service::start_cleartext(Path::new(&data), "");
+    service.process.signal("TERM");
+    assert_eq!(service.process.exit_code(), Some(0));
+    if !Command::new("chown").args(["-R", &format!("{owner}:{owner}"), &data]).status().unwrap().success() {
+        eprintln!(
+            "not root: only root can give a folder away, and only root is told to take its owner's place"
+        );
+        return;
+    }
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    // The binary, too, is behind what only root may enter.
+    let refused = run(["rotate-key", "--data", &data]);
+    let hint = stderr(&refused).lines().find(|line| line.contains("setpriv ")).unwrap().trim();
+    let words = hint.strip_suffix(" webpush ..").unwrap().split(' ').skip(1);
+    let rotated = Command::new("setpriv")
+        .args(words)
+        .args([env!("CARGO_BIN_EXE_webpush"), "rotate-key", "--data", &data])
+        .output()
+        .unwrap();
+    assert_works(&rotated);
+    let key = fs::metadata(folder.path("private/data/sealing.key")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&key), owner);
 }
 
 /// There is no room: the backup before stays, and what was begun goes.
@@ -311,6 +354,44 @@ async fn a_disk_that_is_full() {
         fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_works(&restore(&file, &restored));
+}
+
+/// The keys are in it from the first octet on: nothing of a backup that was given up stays, and what a killed one left the
+/// next one replaces.
+#[test]
+fn no_half_of_a_backup_stays() {
+    let folder = Folder::new();
+    let (data, file) = (folder.text("data"), folder.file("b", "the one before"));
+    let partial = folder.path(".b.partial");
+    fs::create_dir(&data).unwrap();
+    // A service whose disk hangs.
+    let service = UnixListener::bind(folder.path("data/control.sock")).unwrap();
+    let begin = || {
+        let process = Running::start(webpush(["backup", "--data", &data, "--to", &file]));
+        let mut asked = service.accept().unwrap().0;
+        asked.read_exact(&mut [0; 9]).unwrap();
+        asked.write_all(b"ok\nwebpush-backup").unwrap();
+        (process, asked)
+    };
+    for signal in ["INT", "TERM"] {
+        let (mut process, _asked) = begin();
+        assert_eq!(fs::metadata(&partial).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_fails(&backup(&folder, &file), 1, &["another backup to this file is under way"]);
+        process.signal(signal);
+        assert_eq!(process.exit_code(), Some(1));
+        assert!(!partial.exists());
+    }
+    let (mut process, asked) = begin();
+    process.kill();
+    assert!(partial.exists());
+    assert_eq!(fs::read(&file).unwrap(), b"the one before");
+    drop((asked, service));
+    fs::remove_dir_all(&data).unwrap();
+
+    let _service = Service::start_cleartext(Path::new(&data), "");
+    assert_works(&backup(&folder, &file));
+    assert!(!partial.exists());
+    assert_works(&restore(&file, &folder.text("restored")));
 }
 
 /// One at a time, since each keeps what ends meanwhile on the disk; and whoever goes away makes room.

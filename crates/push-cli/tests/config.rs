@@ -75,12 +75,76 @@ fn what_is_wrong_in_the_file_is_told_with_its_place() {
         ("dev = 'yes'\n", &["webpush.toml:1:7:", "true or false"]),
         ("log = 'loud'\n", &["webpush.toml:1:7:", "possible values: off, error"]),
         ("config = 'x'\n", &["webpush.toml:1:1: unknown key `config`"]),
-        ("dev = true\n[bounds]\nagent-idle = '1h'\n", &["--agent-idle is shorter than a day"]),
         ("dev = true\nlisten = []\n", &["nowhere to listen", "127.0.0.1:8443"]),
+        (
+            "dev = true\n[bounds]\nagent-idle = '1h'\n",
+            &["webpush.toml:3:14: --agent-idle is shorter than a day"],
+        ),
+        (
+            "behind-proxy = true\n  dev = true\n",
+            &[
+                "webpush.toml:2:9, ",
+                "webpush.toml:1:16: --tls-cert, --dev and --behind-proxy exclude each other",
+            ],
+        ),
     ] {
         assert_fails(&serve(&folder, config).output().unwrap(), 2, says);
     }
     assert!(!folder.path("data").exists());
+}
+
+/// Who set a variable is not told of a flag alone.
+#[test]
+fn what_is_wrong_in_the_environment_is_told_with_its_variable() {
+    let folder = Folder::new();
+    for (name, value, says) in [
+        ("WEBPUSH_AGENTS", "many", "WEBPUSH_AGENTS: invalid value 'many' for '--agents <N>'"),
+        ("WEBPUSH_LOG", "loud", "WEBPUSH_LOG: invalid value 'loud' for '--log <LEVEL>'"),
+        ("WEBPUSH_AGENT_IDLE", "1h", "WEBPUSH_AGENT_IDLE: --agent-idle is shorter than a day"),
+        (
+            "WEBPUSH_PUBLIC_URL",
+            "http://a.example",
+            "WEBPUSH_PUBLIC_URL: --public-url http://a.example is http",
+        ),
+    ] {
+        let mut command = serve(&folder, "dev = true\n");
+        assert_fails(&command.env(name, value).output().unwrap(), 2, &[says]);
+    }
+    // A flag counts before the variable, and is at fault then.
+    let mut command = serve(&folder, "dev = true\n");
+    let refused = command.env("WEBPUSH_AGENTS", "1").args(["--agents=many"]).output().unwrap();
+    assert_fails(&refused, 2, &["error: invalid value 'many' for '--agents <N>'"]);
+}
+
+/// A typo, and a file of a secret where there is none.
+#[test]
+fn variables_that_mean_nothing_are_told() {
+    let folder = Folder::new();
+    for (name, says) in [
+        (
+            "WEBPUSH_PUBLIC_ULR",
+            "the variable WEBPUSH_PUBLIC_ULR means nothing; did you mean WEBPUSH_PUBLIC_URL?",
+        ),
+        (
+            "WEBPUSH_TLS_KEY_FILE",
+            "the variable WEBPUSH_TLS_KEY_FILE means nothing; did you mean WEBPUSH_TLS_KEY?",
+        ),
+    ] {
+        let checked = serve(&folder, FILE).arg("--check").env(name, "secretsecret").output().unwrap();
+        assert_fails(&checked, 2, &[says]);
+        let mut command = serve(&folder, FILE);
+        command.env(name, "secretsecret").stderr(std::process::Stdio::piped());
+        let mut service = Service::ready(command);
+        let mut said = service.process.stderr();
+        service.process.kill();
+        let said = std::io::read_to_string(&mut said).unwrap();
+        assert!(said.contains("WARN") && said.contains(says) && !said.contains("secretsecret"), "{said}");
+    }
+    // Of other commands, and what Kubernetes says of a service by this name.
+    let mut command = serve(&folder, FILE);
+    command.envs([("WEBPUSH_PROXY_FILE", "/nowhere"), ("WEBPUSH_KEY_FILE", "/nowhere")]);
+    command.envs([("WEBPUSH_SERVICE_HOST", "10.0.0.1"), ("WEBPUSH_PORT_443_TCP", "tcp://10.0.0.1:443")]);
+    checked(command);
 }
 
 /// One parser for each value: the file's error is the flag's.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use serde_json::Value;
-use support::{Folder, Service, assert_fails, run, stderr, stdout};
+use support::{Folder, Running, Service, assert_fails, run, stderr, stdout, webpush};
 
 /// Hop and state of each line.
 fn hops(output: &Output) -> Vec<(String, String)> {
@@ -85,6 +85,105 @@ fn all_is_well_without_tls_and_below_a_prefix() {
     assert!(hops(&walked).iter().all(|(_, state)| state == "ok"), "{}", stdout(&walked));
 }
 
+/// What was told of a hop, as one line.
+fn told<'a>(output: &'a Output, hop: &str) -> &'a str {
+    let told = stdout(output).lines().find(|line| line.contains(&format!("\"hop\":\"{hop}\"")));
+    told.unwrap_or_else(|| panic!("no hop {hop}: {}", stdout(output)))
+}
+
+#[test]
+fn the_websocket_is_where_the_service_has_it() {
+    for (of_service, flags, state, says) in [
+        ("--websocket-path push/ws", "--websocket-path /push/ws", "ok", "101 by"),
+        ("--websocket-path push/ws", "", "warning", "name it with --websocket-path"),
+        ("--websocket-path push/ws", "--websocket-path push", "broken", "see its websocket-path"),
+        ("--no-websocket", "", "warning", "say --no-websocket"),
+        ("--no-websocket", "--websocket-path push/ws", "broken", "see its websocket-path"),
+    ] {
+        let folder = Folder::new();
+        let service = Service::start(&folder.path("data"), &format!("--dev --cleartext {of_service}"));
+        let words = ["doctor", &service.public_url, "--json"].into_iter().chain(flags.split_whitespace());
+        let walked = run(words);
+        let broken = i32::from(state == "broken");
+        assert_eq!(walked.status.code(), Some(broken), "{of_service} {flags}: {}", stdout(&walked));
+        assert_eq!(state_of(&walked, "WebSocket"), state, "{of_service} {flags}: {}", stdout(&walked));
+        assert!(told(&walked, "WebSocket").contains(says), "{of_service} {flags}: {}", stdout(&walked));
+        let register = if state == "ok" { "ok" } else { "" };
+        assert_eq!(state_of(&walked, "register"), register, "{of_service} {flags}");
+    }
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev --cleartext --no-websocket");
+    let walked = run(["doctor", &service.public_url, "--json", "--no-websocket"]);
+    assert_eq!(walked.status.code(), Some(0), "{}", stdout(&walked));
+    let well: Vec<_> = ALL[..9].iter().map(|hop| ((*hop).to_owned(), "ok".to_owned())).collect();
+    assert_eq!(hops(&walked), well);
+}
+
+/// What the service still had of a walk when it was stopped.
+#[track_caller]
+fn left(folder: &Folder, mut service: Service) -> String {
+    service.process.signal("TERM");
+    assert_eq!(service.process.exit_code(), Some(0));
+    let data = folder.text("data");
+    assert!(run(["rotate-key", "--data", &data]).status.success());
+    let retired = run(["rotate-key", "--data", &data, "--retire", "0", "--force"]);
+    assert!(retired.status.success(), "{}", stderr(&retired));
+    let (_, left) = stdout(&retired).split_once("next start on: ").unwrap();
+    left.trim_end().to_owned()
+}
+
+const NOTHING: &str =
+    "user agents: 0, subscriptions: 0, receipt subscriptions: 0, messages and receipts that wait: 0";
+/// A user agent by WebSocket has no end in its protocol.
+const A_NAME: &str =
+    "user agents: 1, subscriptions: 0, receipt subscriptions: 0, messages and receipts that wait: 0";
+
+/// A walk by the hour uses nothing up, and holds no key.
+#[test]
+fn what_a_walk_made_is_ended() {
+    for (flags, stays) in [(&["--no-websocket"][..], NOTHING), (&[], A_NAME)] {
+        let folder = Folder::new();
+        let service = Service::start(&folder.path("data"), "--dev --cleartext");
+        let words = ["doctor", &service.public_url, "--json"].into_iter().chain(flags.iter().copied());
+        let walked = run(words);
+        assert_eq!(walked.status.code(), Some(0), "{}", stdout(&walked));
+        let says_so = !flags.is_empty() || told(&walked, "unregister").contains("agent-idle");
+        assert!(says_so, "{}", stdout(&walked));
+        assert_eq!(left(&folder, service), stays);
+    }
+    // It is asked by another name than its own.
+    let folder = Folder::new();
+    let service = Service::start_cleartext(&folder.path("data"), "");
+    let walked = run(["doctor", &format!("http://{}", service.address), "--json"]);
+    let expected = ["ok", "ok", "broken", "ok"].map(str::to_owned);
+    let states: Vec<_> = hops(&walked).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, expected, "{}", stdout(&walked));
+    assert_eq!(left(&folder, service), NOTHING);
+}
+
+#[test]
+fn what_an_interrupted_walk_made_is_ended() {
+    for (habit, after, signal, stays) in
+        [(Habit::Buffers, "send", "INT", NOTHING), (Habit::HoldsNotifications, "register", "TERM", A_NAME)]
+    {
+        let folder = Folder::new();
+        let (url, service) = behind(&folder, habit);
+        let mut walk = Running::start(webpush(["doctor", &url, "--json"]));
+        let said = format!("\"hop\":\"{after}\"");
+        while let line = walk.line()
+            && !line.contains(&said)
+        {
+            assert!(!line.is_empty(), "it ended before {after}");
+        }
+        walk.signal(signal);
+        assert_eq!(walk.exit_code(), Some(1));
+        // A message may have been on its way, and ends with its TTL.
+        let (stays, _) = stays.rsplit_once(", ").unwrap();
+        let left = left(&folder, service);
+        assert!(left.starts_with(stays), "{after}: {left}");
+    }
+}
+
 #[test]
 fn certificates_in_words() {
     let (folder, other) = (Folder::new(), Folder::new());
@@ -123,6 +222,51 @@ fn nobody_there_and_another_name() {
     assert_fails(&walked, 1, &[]);
     assert_eq!(state_of(&walked, "subscribe"), "broken");
     assert!(stdout(&walked).contains("https://push.test") && stdout(&walked).contains("--public-url"));
+}
+
+#[test]
+fn without_tls_where_there_is_tls() {
+    let folder = Folder::new();
+    let service = Service::start(&folder.path("data"), "--dev");
+    let walked = run(["doctor", &format!("http://{}", service.address), "--json"]);
+    assert_fails(&walked, 1, &["broken"]);
+    for hop in ["health", "subscribe"] {
+        let told = told(&walked, hop);
+        assert!(told.contains("this port speaks TLS") && told.contains("use https://"), "{told}");
+    }
+}
+
+/// Somebody else's server. It answers so, but to TLS by an alert if it has a port for that.
+fn stranger(answer: &'static str, has_tls: bool) -> String {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut client in server.incoming().flatten() {
+            let mut asked = [0; 4096];
+            let Ok(1..) = client.read(&mut asked) else { continue };
+            let is_tls = has_tls && asked[0] == 22;
+            let answer = if is_tls { &[21, 3, 3, 0, 2, 2, 40][..] } else { answer.as_bytes() };
+            drop(client.write_all(answer));
+        }
+    });
+    url
+}
+
+#[test]
+fn what_is_no_push_service_is_not_blamed_on_a_proxy_alone() {
+    let url = stranger("HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\n\r\n", false);
+    let walked = run(["doctor", &url, "--json"]);
+    assert_fails(&walked, 1, &["one hop is broken"]);
+    let of_stranger = told(&walked, "subscribe");
+    assert!(
+        of_stranger.contains("501") && of_stranger.contains("this may be no push service"),
+        "{of_stranger}"
+    );
+
+    // As nginx answers where a request comes without the TLS of its port.
+    let url = stranger("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", true);
+    let walked = run(["doctor", &url, "--json"]);
+    assert!(told(&walked, "subscribe").contains("use https://"), "{}", stdout(&walked));
 }
 
 /// What a proxy does to what comes from the service.
@@ -228,8 +372,7 @@ fn assert_websocket_broken(habit: Habit, hop: &str, says: &[&str]) {
     let (url, _service) = behind(&folder, habit);
     let walked = run(["doctor", &url, "--json"]);
     assert_fails(&walked, 1, &["one hop is broken"]);
-    let told = stdout(&walked).lines().find(|line| line.contains(&format!("\"hop\":\"{hop}\"")));
-    let told = told.unwrap_or_else(|| panic!("no hop {hop}: {}", stdout(&walked)));
+    let told = told(&walked, hop);
     assert_eq!(state_of(&walked, hop), "broken", "{}", stdout(&walked));
     for words in says {
         assert!(told.contains(words), "{words:?} is not in {told}");

@@ -155,6 +155,26 @@ async fn a_proxy_on_this_machine_is_believed_if_it_is_trusted() {
     }
 }
 
+/// Browsers write an origin in lower case, without the port that the scheme has by default.
+#[tokio::test]
+async fn an_origin_is_compared_as_browsers_write_it() {
+    let folder = Folder::new();
+    let flags = ["--listen", "127.0.0.1:0", "--websocket-origin", "HTTPS://Chat.example.org:443"];
+    let (_process, place) = serve(&folder.text("data"), &flags);
+    for (origin, status) in [("https://chat.example.org", "101"), ("https://other.example", "403")] {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut page = tokio::net::TcpStream::connect(&place).await.unwrap();
+        let head = format!(
+            "GET / HTTP/1.1\r\nhost: push.test\r\nconnection: upgrade\r\nupgrade: websocket\r\norigin: {origin}\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        );
+        page.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        page.read_exact(&mut answer).await.unwrap();
+        assert_eq!(str::from_utf8(&answer).unwrap(), format!("HTTP/1.1 {status}"), "{origin}");
+    }
+}
+
 #[test]
 fn wrong_use_is_refused_with_a_way_out() {
     let long = format!("--listen unix:/tmp/{}", "x".repeat(120));
@@ -165,7 +185,12 @@ fn wrong_use_is_refused_with_a_way_out() {
         ("--socket-mode rw", "660"),
         ("--trusted-proxy proxy.example", "neither an address"),
         ("--trusted-proxy 10.0.0.0/33", "neither an address"),
+        ("--trusted-proxy ::ffff:10.0.0.0/90", "neither an address"),
         ("--trusted-proxy unix,", "neither an address"),
+        ("--websocket-origin https://chat.example.org/", "with nothing behind: https://chat.example.org"),
+        ("--websocket-origin chat.example.org", "an origin is a scheme"),
+        ("--websocket-origin *", "pages of all may connect"),
+        ("--websocket-origin=", "an origin is a scheme"),
     ] {
         assert_fails(
             &run(["serve"].into_iter().chain(CLEARTEXT).chain(words.split_whitespace())),

@@ -10,9 +10,18 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// None if the address has fewer bits.
+    /// None if the address has fewer bits. An IPv4 address that is written as IPv6 is the IPv4 address, without the bits
+    /// before it; none if some of these do not count, since nothing that has another there is one.
     pub(crate) const fn new(address: IpAddr, bits: u32) -> Option<Self> {
-        if bits > width(address) { None } else { Some(Self { address, bits }) }
+        if bits > width(address) {
+            return None;
+        }
+        let IpAddr::V6(written) = address else { return Some(Self { address, bits }) };
+        match (written.to_ipv4_mapped(), bits.checked_sub(MAPPED_BITS)) {
+            (None, _) => Some(Self { address, bits }),
+            (Some(mapped), Some(bits)) => Some(Self { address: IpAddr::V4(mapped), bits }),
+            (Some(_), None) => None,
+        }
     }
 
     /// Whether the address is in it. An IPv4 address that is written as IPv6 is the IPv4 address.
@@ -46,6 +55,9 @@ impl FromStr for Network {
 /// Text that is neither an address nor a network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotANetwork;
+
+/// Those of `::ffff:0:0/96` (RFC 4291 §2.5.5.2).
+const MAPPED_BITS: u32 = 96;
 
 const fn width(address: IpAddr) -> u32 {
     if address.is_ipv4() { 32 } else { 128 }

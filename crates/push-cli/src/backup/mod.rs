@@ -4,11 +4,13 @@
 //! |---|---|
 //! | this one | the commands |
 //! | `archive` | the format of the file |
+//! | `partial` | a backup in the making |
 //! | `control` | how a service that runs is asked for it: a Unix socket in its data folder |
 
 mod archive;
 #[cfg(unix)]
 mod control;
+mod partial;
 
 use std::{
     fs::{self, File},
@@ -19,14 +21,19 @@ use std::{
 use push_crypto::{UnixTime, capability::Keyring};
 use push_store::{Fault, OpenError, Restoration, Snapshot};
 use push_tokio::{Runtime as _, Tokio};
+use tokio::runtime;
 
-use self::archive::{Reading, Unreadable, Writing};
 #[cfg(unix)]
 pub(crate) use self::control::Control;
+use self::{
+    archive::{Reading, Unreadable, Writing},
+    partial::Partial,
+};
 use crate::{
     args::{BackupArgs, RestoreArgs},
     error::{Error, Result},
-    files, output, sealing, serve,
+    files, output, sealing,
+    serve::{self, Signals},
 };
 
 /// Backs a data folder up, by the service that runs on it if there is one.
@@ -37,9 +44,27 @@ pub(crate) fn run(args: &BackupArgs) -> Result<()> {
         let records = take(&args.data, &mut stream, &args.to)?;
         return stream.flush().map_err(|e| failed(&e)).map(|()| told(records, &args.to));
     }
-    let records = files::replace_private(&args.to, |file| take(&args.data, file, &args.to))?;
-    told(records, &args.to);
-    Ok(())
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
+    let taken = runtime.block_on(into_file(args));
+    // Where it was interrupted a thread still takes what nobody wants any more.
+    runtime.shutdown_background();
+    taken.map(|records| told(records, &args.to))
+}
+
+/// A signal ends it, and leaves no half of it behind.
+async fn into_file(args: &BackupArgs) -> Result<u64> {
+    let mut signals = Signals::new()?;
+    let partial = Partial::begin(&args.to)?;
+    let (data, path, mut file) = (args.data.clone(), args.to.clone(), partial.file()?);
+    let taking = tokio::task::spawn_blocking(move || take(&data, &mut file, &path));
+    let records = tokio::select! {
+        biased;
+        () = signals.next() => Err(Error::failed("interrupted: there is no new backup")),
+        taken = taking => taken.map_err(|error| Error::failed(format!("no backup was taken: {error}")))?,
+    }?;
+    partial.put_in_place()?;
+    Ok(records)
 }
 
 fn told(records: u64, to: &Path) {
@@ -175,7 +200,9 @@ fn prepare(data: &Path) -> Result<bool> {
     let made = !data.try_exists().map_err(|e| failed(&e))?;
     files::create_private_folder(data)?;
     files::check_owner(data)?;
-    match fs::read_dir(data).map_err(|e| failed(&e))?.next() {
+    let mut entries = fs::read_dir(data).map_err(|e| failed(&e))?;
+    // A new file system is not empty: it has that.
+    match entries.find(|entry| !matches!(entry, Ok(entry) if entry.file_name() == "lost+found")) {
         None => Ok(made),
         Some(_) => {
             let refused =

@@ -1,5 +1,5 @@
 //! `webpush doctor`: walks the ways of a message through whatever stands between here and a service, and says of each hop
-//! whether it holds, what broke, and what to do. It makes a subscription for itself and ends it.
+//! whether it holds, what broke, and what to do. What it makes for itself it ends, on every way out.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -7,9 +7,11 @@
 //! | `way` | connections and requests, and what is wrong with them in words |
 //! | `carriers` | how messages of RFC 8030 come: server push and the event stream |
 //! | `websocket` | how Firefox and UnifiedPush distributors have them |
+//! | `made` | what the walk made at the service, until it is ended |
 //! | `report` | what was found |
 
 mod carriers;
+mod made;
 mod report;
 mod way;
 mod websocket;
@@ -24,6 +26,7 @@ use serde_json::Value;
 
 use self::{
     carriers::{Events, Pushed, Pushes},
+    made::{Made, STAYS},
     report::{Report, Walked},
     way::{Answer, Hop, Offer, PROXY, Trouble, Way, in_time},
 };
@@ -40,30 +43,57 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("cannot start: {error}")))?;
     runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        tokio::select! {
+        let (mut signals, mut made) = (Signals::new()?, Made::default());
+        let walked = tokio::select! {
             biased;
             () = signals.next() => Err(Error::failed("interrupted")),
-            walked = walk(&mut report, &way, &args.url) => walked,
-        }
+            walked = walk(&mut report, &mut made, &way, args) => walked,
+        };
+        let ended = tokio::select! {
+            biased;
+            () = signals.next() => Err(Error::failed("ended by a second signal").hint(STAYS)),
+            ended = end(&mut made, &way, args) => ended,
+        };
+        // What stays is the more important of two errors.
+        ended.and(walked)
     })?;
     report.end()
 }
 
-async fn walk(report: &mut Report, way: &Way, url: &PublicUrl) -> Result<()> {
+/// Ends what an interruption or an error left.
+async fn end(made: &mut Made, way: &Way, args: &DoctorArgs) -> Result<()> {
+    let ended = [made.end(way).await.map(drop), websocket::end(way, args, made).await.map(drop)];
+    ended.into_iter().collect::<Hop<()>>().map_err(|Trouble { what, .. }| Error::failed(what).hint(STAYS))
+}
+
+async fn walk(report: &mut Report, made: &mut Made, way: &Way, args: &DoctorArgs) -> Result<()> {
     if report.hop("connect", connect(way).await)?.is_none() {
         return Ok(());
     }
     report.hop("health", health(way).await)?;
-    let Some(subscription) = report.hop("subscribe", subscribe(way, url).await)? else { return Ok(()) };
-    let sent = by_push(report, way, &subscription).await?;
-    let also_sent = by_stream(report, way, &subscription).await?;
-    let sent: Vec<_> = sent.into_iter().chain(also_sent).collect();
-    if !sent.is_empty() && report.hop("acknowledge", acknowledge(way, &sent).await)?.is_some() {
-        report.hop("receipts", receipts(way, &sent).await)?;
+    let subscription = report.hop("subscribe", subscribe(way, &args.url, made).await)?;
+    if let Some(subscription) = &subscription {
+        carry(report, made, way, subscription).await?;
     }
-    report.hop("unsubscribe", unsubscribe(way, &subscription).await)?;
-    websocket::walk(report, way, url).await
+    if !made.is_ended() {
+        report.hop("unsubscribe", made.end(way).await)?;
+    }
+    if subscription.is_none() || args.no_websocket {
+        return Ok(());
+    }
+    websocket::walk(report, made, way, args).await
+}
+
+/// Messages by both ways of RFC 8030, and their receipts.
+async fn carry(report: &mut Report, made: &mut Made, way: &Way, subscription: &Subscription) -> Result<()> {
+    let sent = by_push(report, made, way, subscription).await?;
+    let also_sent = by_stream(report, made, way, subscription).await?;
+    let sent: Vec<_> = sent.into_iter().chain(also_sent).collect();
+    let Some(by) = &made.receipts else { return Ok(()) };
+    if report.hop("acknowledge", acknowledge(way, &sent).await)?.is_some() {
+        report.hop("receipts", receipts(way, by, &sent).await)?;
+    }
+    Ok(())
 }
 
 /// What the service gave.
@@ -75,7 +105,6 @@ struct Subscription {
 /// A message that was accepted.
 struct Sent {
     message: PushUrl,
-    receipts: PushUrl,
 }
 
 async fn connect(way: &Way) -> Hop<Walked<()>> {
@@ -117,13 +146,20 @@ fn clock(headers: &HeaderMap) -> Option<i64> {
     Some(i64::try_from(theirs).ok()?.saturating_sub(i64::try_from(ours).ok()?))
 }
 
-async fn subscribe(way: &Way, url: &PublicUrl) -> Hop<Walked<Subscription>> {
+async fn subscribe(way: &Way, url: &PublicUrl, made: &mut Made) -> Hop<Walked<Subscription>> {
     let path = parse(&url.subscribe())?;
     let answer = way.ask(way.request(Method::POST, path.path_and_query(), &[], "")?).await?;
     if answer.status != StatusCode::CREATED {
-        return Err(refused("nobody can subscribe", &answer));
+        let Trouble { what, hint } = refused("nobody can subscribe", &answer);
+        let hint = if answer.problem().is_some() { hint } else { STRANGER.to_owned() };
+        return Err(Trouble::new(what, hint));
+    }
+    // The set is ended last: it is what the service keeps, with subscriptions or without.
+    if let Ok(set) = link(&answer.headers, "urn:ietf:params:push:set") {
+        made.note(&set);
     }
     let resource = location(&answer.headers)?;
+    made.note(&resource);
     let push = link(&answer.headers, "urn:ietf:params:push")?;
     let prefix = format!("{url}/");
     if !resource.as_str().starts_with(&prefix) || !push.as_str().starts_with(&prefix) {
@@ -135,13 +171,18 @@ async fn subscribe(way: &Way, url: &PublicUrl) -> Hop<Walked<Subscription>> {
 }
 
 /// A message that should come by server push.
-async fn by_push(report: &mut Report, way: &Way, subscription: &Subscription) -> Result<Option<Sent>> {
+async fn by_push(
+    report: &mut Report,
+    made: &mut Made,
+    way: &Way,
+    subscription: &Subscription,
+) -> Result<Option<Sent>> {
     let monitor = match way.connect(Offer::Http2).await {
         Ok(line) if line.http2 => Pushes::open(line, subscription.resource.as_str()).await,
         Ok(_http1) => Err(Trouble::new("there is no HTTP/2 here", PUSH)),
         Err(trouble) => Err(Trouble::new(format!("there is no HTTP/2 here: {}", trouble.what), PUSH)),
     };
-    let Some(sent) = report.hop("send", send(way, subscription, FIRST).await)? else { return Ok(None) };
+    let Some(sent) = report.hop("send", send(way, subscription, made, FIRST).await)? else { return Ok(None) };
     let pushed = match monitor {
         Ok(monitor) => monitor.next().await,
         Err(trouble) => Err(trouble),
@@ -163,13 +204,18 @@ async fn by_push(report: &mut Report, way: &Way, subscription: &Subscription) ->
 }
 
 /// A message that should come by an event stream, at once.
-async fn by_stream(report: &mut Report, way: &Way, subscription: &Subscription) -> Result<Option<Sent>> {
+async fn by_stream(
+    report: &mut Report,
+    made: &mut Made,
+    way: &Way,
+    subscription: &Subscription,
+) -> Result<Option<Sent>> {
     let events = Events::open(way, subscription.resource.path_and_query()).await;
     let events = match events {
         Ok(events) => events,
         Err(trouble) => return report.hop::<()>("event stream", Err(trouble)).map(|_| None),
     };
-    let sent = match send(way, subscription, SECOND).await {
+    let sent = match send(way, subscription, made, SECOND).await {
         Ok(Walked { value, .. }) => value,
         Err(trouble) => return report.hop::<()>("send", Err(trouble)).map(|_| None),
     };
@@ -210,23 +256,24 @@ async fn streamed(mut events: Events, sent: &Sent) -> Hop<Walked<()>> {
     Ok(Walked::new((), format!("the message came {} ms after its 202", took.as_millis())))
 }
 
-async fn send(way: &Way, subscription: &Subscription, body: &[u8]) -> Hop<Walked<Sent>> {
+async fn send(way: &Way, subscription: &Subscription, made: &mut Made, body: &[u8]) -> Hop<Walked<Sent>> {
     let body = String::from_utf8_lossy(body);
-    let fields = [("ttl", "300"), ("content-encoding", "aes128gcm"), ("prefer", "respond-async")];
+    let mut fields = vec![("ttl", "300"), ("content-encoding", "aes128gcm"), ("prefer", "respond-async")];
+    // One receipt subscription is enough (RFC 8030 §5.1).
+    let reused = made.receipts.as_ref().map(|url| format!("<{}>; rel=\"{RECEIPT}\"", url.as_str()));
+    fields.extend(reused.iter().map(|link| ("link", link.as_str())));
     let request = way.request(Method::POST, subscription.push.path_and_query(), &fields, &body)?;
     let answer = way.ask(request).await?;
     if answer.status != StatusCode::ACCEPTED {
         return Err(refused("a message is not accepted with a receipt", &answer));
     }
-    let sent = Sent {
-        message: location(&answer.headers)?,
-        receipts: link(&answer.headers, "urn:ietf:params:push:receipt")?,
-    };
+    made.note_receipts(&link(&answer.headers, RECEIPT)?);
+    let sent = Sent { message: location(&answer.headers)? };
     Ok(Walked::new(sent, "202: accepted, and a receipt will come"))
 }
 
 async fn acknowledge(way: &Way, sent: &[Sent]) -> Hop<Walked<()>> {
-    for Sent { message, .. } in sent {
+    for Sent { message } in sent {
         let answer = way.ask(way.request(Method::DELETE, message.path_and_query(), &[], "")?).await?;
         if answer.status != StatusCode::NO_CONTENT {
             return Err(refused("a message cannot be acknowledged", &answer));
@@ -235,32 +282,24 @@ async fn acknowledge(way: &Way, sent: &[Sent]) -> Hop<Walked<()>> {
     Ok(Walked::new((), "204"))
 }
 
-async fn receipts(way: &Way, sent: &[Sent]) -> Hop<Walked<()>> {
-    for Sent { message, receipts } in sent {
-        let mut events = Events::open(way, receipts.path_and_query()).await?;
-        let event = in_time("no receipt comes", async {
-            loop {
-                let event = events.next().await?;
-                if event.text("message") == message.as_str() {
-                    return Ok(event);
-                }
+/// All of them come by one receipt subscription.
+async fn receipts(way: &Way, by: &PushUrl, sent: &[Sent]) -> Hop<Walked<()>> {
+    let mut events = Events::open(way, by.path_and_query()).await?;
+    let mut awaited: Vec<_> = sent.iter().map(|sent| sent.message.as_str()).collect();
+    in_time("not all receipts come", async {
+        while !awaited.is_empty() {
+            let event = events.next().await?;
+            if awaited.contains(&event.text("message"))
+                && event.data.get("status").and_then(Value::as_u64) != Some(204)
+            {
+                let what = "a receipt says that the message was not delivered, and it was";
+                return Err(Trouble::new(what, PROXY));
             }
-        })
-        .await??;
-        if event.data.get("status").and_then(Value::as_u64) != Some(204) {
-            return Err(Trouble::new("a receipt says that the message was not delivered, and it was", PROXY));
+            awaited.retain(|message| *message != event.text("message"));
         }
-    }
-    Ok(Walked::new((), "204: delivered"))
-}
-
-async fn unsubscribe(way: &Way, subscription: &Subscription) -> Hop<Walked<()>> {
-    let request = way.request(Method::DELETE, subscription.resource.path_and_query(), &[], "")?;
-    let answer = way.ask(request).await?;
-    if answer.status != StatusCode::NO_CONTENT {
-        return Err(refused("the subscription cannot be ended", &answer));
-    }
-    Ok(Walked::new((), "204: nothing is left of this walk"))
+        Ok(Walked::new((), "204: delivered"))
+    })
+    .await?
 }
 
 /// What a refusal says of itself; the service never names a capability in it.
@@ -293,8 +332,11 @@ fn parse(url: &str) -> Hop<PushUrl> {
     PushUrl::parse_allow_http(url).map_err(|_| Trouble::new("the service named a URL that is none", PROXY))
 }
 
+const RECEIPT: &str = "urn:ietf:params:push:receipt";
 const FIRST: &[u8] = b"webpush doctor, by server push";
 const SECOND: &[u8] = b"webpush doctor, by event stream";
+const STRANGER: &str = "this may be no push service: see the URL, which is the public URL of the service. Else see what stands \
+    between and answers in its place, such as a proxy, and its log";
 const PUSH: &str =
     "user agents fall back to the event stream; for server push let nothing between take HTTP/2 apart";
 /// How much clocks may differ before credentials are refused.

@@ -1,6 +1,6 @@
 //! The way to a service: connections, requests by HTTP/1.1, and what stands in between, in words.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -105,6 +105,7 @@ impl Way {
             return Ok(Line { transport: Box::new(socket), http2: offer == Offer::Http2, said });
         };
         let tls = in_time("TLS does not come about", self.handshake(roots, socket, offer)).await??;
+        let tls = tls.map_err(|error| no_tls(&error, self.origin.host()))?;
         let (_, session) = tls.get_ref();
         let http2 = session.alpn_protocol() == Some(H2);
         let version = session.protocol_version().map_or_else(String::new, |version| format!("{version:?}"));
@@ -113,12 +114,12 @@ impl Way {
         Ok(Line { transport: Box::new(tls), http2, said })
     }
 
-    async fn handshake(
+    async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
         &self,
         roots: &Arc<RootCertStore>,
-        socket: TcpStream,
+        transport: T,
         offer: Offer,
-    ) -> Hop<tokio_rustls::client::TlsStream<TcpStream>> {
+    ) -> Hop<io::Result<tokio_rustls::client::TlsStream<T>>> {
         let ours = |what: String| Trouble::new(what, "this is a fault of this program");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
@@ -132,18 +133,7 @@ impl Way {
         };
         let name = ServerName::try_from(self.origin.host().trim_matches(['[', ']']).to_owned())
             .map_err(|error| ours(error.to_string()))?;
-        TlsConnector::from(Arc::new(config)).connect(name, socket).await.map_err(|error| {
-            let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-            tls.map_or_else(
-                || {
-                    Trouble::new(
-                        format!("TLS fails: {}", files::why(&error)),
-                        "see that this port speaks TLS",
-                    )
-                },
-                |error| certificate(error, self.origin.host()),
-            )
-        })
+        Ok(TlsConnector::from(Arc::new(config)).connect(name, transport).await)
     }
 
     /// A request on a connection of its own, and its whole answer.
@@ -163,7 +153,22 @@ impl Way {
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(line.transport)).await.map_err(failed)?;
         drop(tokio::spawn(connection));
-        in_time("a request gets no answer", sender.send_request(request)).await?.map_err(failed)
+        let answer = in_time("a request gets no answer", sender.send_request(request)).await?;
+        // Some servers say it in their own words.
+        let is_strange = answer.as_ref().map_or(true, |answer| answer.status() == StatusCode::BAD_REQUEST);
+        if is_strange && self.roots.is_none() && self.speaks_tls().await {
+            return Err(Trouble::new("this port speaks TLS, and is asked without", "use https://"));
+        }
+        answer.map_err(failed)
+    }
+
+    /// Whether there is TLS where none is expected, whoever its certificate is for.
+    async fn speaks_tls(&self) -> bool {
+        let Ok(line) = self.connect(Offer::Http1).await else { return false };
+        let nobody = Arc::new(RootCertStore::empty());
+        let shaken = in_time("", self.handshake(&nobody, line.transport, Offer::Http1)).await;
+        let Ok(Ok(Err(error))) = shaken else { return false };
+        matches!(of_tls(&error), Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)))
     }
 
     /// A request for this path.
@@ -214,6 +219,18 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore> {
             .hint("install them (package ca-certificates), or name a file of certificates with --ca"));
     }
     Ok(roots)
+}
+
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|error| error.downcast_ref())
+}
+
+/// Why there is no TLS, in words.
+fn no_tls(error: &io::Error, host: &str) -> Trouble {
+    of_tls(error).map_or_else(
+        || Trouble::new(format!("TLS fails: {}", files::why(error)), "see that this port speaks TLS"),
+        |error| certificate(error, host),
+    )
 }
 
 /// A certificate's problem in words.

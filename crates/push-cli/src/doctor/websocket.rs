@@ -16,26 +16,67 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    made::{Made, STAYS},
     parse, refused,
     report::{Report, Walked},
     way::{Answer, Hop, Offer, PROXY, Transport, Trouble, Way, in_time},
 };
-use crate::{error::Result, files};
+use crate::{args::DoctorArgs, error::Result, files};
 
 /// Walks it, with a user agent of its own that ends its subscription.
-pub(super) async fn walk(report: &mut Report, way: &Way, url: &PublicUrl) -> Result<()> {
-    let Some(socket) = report.hop("WebSocket", opened(way, url).await)? else { return Ok(()) };
-    let Some(agent) = report.hop("register", registered(socket, url).await)? else { return Ok(()) };
-    let (agent, notified) = notified(way, agent).await;
-    if report.hop("notification", notified)?.is_none() {
-        // Nobody waits for an answer: what swallowed the notification swallows that too.
-        let _as_far_as_possible = given_up(way, url, agent).await;
-        return Ok(());
-    }
-    if let Some(agent) = report.hop("reconnect", reconnected(way, url, agent).await)? {
-        report.hop("unregister", unregistered(agent).await)?;
+pub(super) async fn walk(report: &mut Report, made: &mut Made, way: &Way, args: &DoctorArgs) -> Result<()> {
+    let door = &Door::of(args);
+    let Some(socket) = report.hop("WebSocket", opened(way, door).await)?.flatten() else { return Ok(()) };
+    let agent = report.hop("register", registered(socket, &args.url, made).await)?;
+    let notified = match agent {
+        Some(agent) => report.hop("notification", notified(way, agent).await)?,
+        None => None,
+    };
+    let agent = match notified {
+        Some(agent) => report.hop("reconnect", reconnected(way, door, agent).await)?,
+        None => None,
+    };
+    if let Some(agent) = agent {
+        report.hop("unregister", unregistered(agent, made).await)?;
+    } else if made.uaid.is_some() {
+        // What swallowed the rest may swallow that too, which is no other fault.
+        let ended = end(way, args, made).await;
+        let ended = ended.or_else(|Trouble { what, .. }| Ok(Walked::new((), what).but(STAYS)));
+        report.hop("unregister", ended)?;
     }
     Ok(())
+}
+
+/// Ends the subscription of the user agent that has one, if any, by another connection: the first may be broken. Cancel safe.
+pub(super) async fn end(way: &Way, args: &DoctorArgs, made: &mut Made) -> Hop<Walked<()>> {
+    let Some(uaid) = made.uaid.as_deref() else { return Ok(Walked::new((), "nothing")) };
+    let ended = given_up(way, &Door::of(args), uaid).await;
+    made.uaid = None;
+    ended.map(|()| Walked::new((), UNREGISTERED))
+}
+
+async fn given_up(way: &Way, door: &Door, uaid: &str) -> Hop<()> {
+    let (mut socket, _) = Socket::open(way, door).await?;
+    // At once: whatever holds answers up does not hold up what is asked for.
+    socket.say(&hello(Some(uaid))).await?;
+    socket.ask(&unregister(), "unregister").await?;
+    socket.end().await
+}
+
+/// Where user agents connect by WebSocket.
+struct Door {
+    url: String,
+    /// Whether that was told, and is not where services have it by default.
+    is_told: bool,
+}
+
+impl Door {
+    fn of(args: &DoctorArgs) -> Self {
+        let url = args.websocket_path.clone().unwrap_or_default().url(&args.url);
+        // TLS is there already.
+        let url = url.split_once("://").map_or_else(String::new, |(_, rest)| format!("ws://{rest}"));
+        Self { url, is_told: args.websocket_path.is_some() }
+    }
 }
 
 /// An open WebSocket.
@@ -50,17 +91,20 @@ struct UserAgent {
 
 impl Socket {
     /// By the upgrade of HTTP/1.1, which every user agent can fall back to.
-    async fn open(way: &Way, url: &PublicUrl) -> Hop<(Self, String)> {
+    async fn open(way: &Way, door: &Door) -> Hop<(Self, String)> {
+        let (socket, said) = Self::attempt(way, door).await?;
+        socket.map(|socket| (socket, said)).map_err(|error| unopened(&error))
+    }
+
+    /// What comes of asking for one.
+    async fn attempt(way: &Way, door: &Door) -> Hop<(std::result::Result<Self, WsError>, String)> {
         let line = way.connect(Offer::Http1).await?;
-        let url = url.to_string();
-        // TLS is there already.
-        let door = url.split_once("://").map_or_else(String::new, |(_, rest)| format!("ws://{rest}/"));
         let config = WebSocketConfig::default()
             .max_message_size(Some(FRAME_OCTETS_MAX))
             .max_frame_size(Some(FRAME_OCTETS_MAX));
-        let opening = client_async_with_config(door, line.transport, Some(config));
-        let (socket, _) = in_time("no WebSocket opens", opening).await?.map_err(|error| unopened(&error))?;
-        Ok((Self(socket), line.said))
+        let opening = client_async_with_config(&door.url, line.transport, Some(config));
+        let opened = in_time("no WebSocket opens", opening).await?;
+        Ok((opened.map(|(socket, _)| Self(socket)), line.said))
     }
 
     async fn say(&mut self, frame: &Value) -> Hop<()> {
@@ -116,12 +160,15 @@ impl Socket {
 
     /// Introduces itself; gives its name.
     async fn hello(&mut self, uaid: Option<&str>) -> Hop<String> {
-        let mut hello = json!({"messageType": "hello", "use_webpush": true, "broadcasts": {}});
-        if let (Some(uaid), Some(hello)) = (uaid, hello.as_object_mut()) {
-            hello.insert("uaid".to_owned(), uaid.into());
-        }
-        let reply = self.ask(&hello, "hello").await?;
+        let reply = self.ask(&hello(uaid), "hello").await?;
         Ok(text(&reply, "uaid").to_owned())
+    }
+
+    /// Acknowledges a notification, and sees to it that this was read.
+    async fn acknowledge(&mut self, version: &str) -> Hop<()> {
+        let updates = json!([{"channelID": CHANNEL, "version": version, "code": 100}]);
+        self.say(&json!({"messageType": "ack", "updates": updates})).await?;
+        self.ask(&json!({}), "").await.map(drop)
     }
 
     async fn end(mut self) -> Hop<()> {
@@ -153,14 +200,32 @@ impl Socket {
     }
 }
 
-async fn opened(way: &Way, url: &PublicUrl) -> Hop<Walked<Socket>> {
-    let (socket, said) = Socket::open(way, url).await?;
+/// None where the service has none by default: it may have one elsewhere, or want none.
+async fn opened(way: &Way, door: &Door) -> Hop<Walked<Option<Socket>>> {
+    let (answer, said) = Socket::attempt(way, door).await?;
+    let socket = match answer {
+        Ok(socket) => socket,
+        Err(WsError::Http(response)) if !door.is_told && is_nowhere(&response) => {
+            return Ok(Walked::new(None, "404: the service has no WebSocket here").but(ELSEWHERE));
+        }
+        Err(error) => return Err(unopened(&error)),
+    };
     let also = match extended_connect(way).await {
         Some(true) => "; HTTP/2 offers it too (RFC 8441)",
         Some(false) => "; HTTP/2 does not offer it (RFC 8441), and user agents need not mind",
         None => "",
     };
-    Ok(Walked::new(socket, format!("101 by {said}{also}")))
+    Ok(Walked::new(Some(socket), format!("101 by {said}{also}")))
+}
+
+/// Whether the service itself says that there is nothing at this path.
+fn is_nowhere(response: &http::Response<Option<Vec<u8>>>) -> bool {
+    response.status() == StatusCode::NOT_FOUND && answer(response).problem().is_some()
+}
+
+fn answer(response: &http::Response<Option<Vec<u8>>>) -> Answer {
+    let body = response.body().as_deref().unwrap_or_default().to_vec().into();
+    Answer { status: response.status(), headers: response.headers().clone(), body }
 }
 
 /// Whether a WebSocket could be had by HTTP/2 (RFC 8441 §3); nothing where HTTP/2 is not agreed on.
@@ -177,9 +242,10 @@ async fn extended_connect(way: &Way) -> Option<bool> {
     asked.await.ok().flatten()
 }
 
-async fn registered(mut socket: Socket, url: &PublicUrl) -> Hop<Walked<UserAgent>> {
+async fn registered(mut socket: Socket, url: &PublicUrl, made: &mut Made) -> Hop<Walked<UserAgent>> {
     let uaid = socket.hello(None).await?;
     let register = json!({"messageType": "register", "channelID": CHANNEL});
+    made.uaid = Some(uaid.clone());
     let reply = socket.ask(&register, "register").await?;
     let push = parse(text(&reply, "pushEndpoint"))?;
     if !push.as_str().starts_with(&format!("{url}/")) {
@@ -190,33 +256,24 @@ async fn registered(mut socket: Socket, url: &PublicUrl) -> Hop<Walked<UserAgent
 }
 
 /// A message that comes at once, and is acknowledged.
-async fn notified(way: &Way, mut agent: UserAgent) -> (UserAgent, Hop<Walked<()>>) {
-    let hop = async {
-        send(way, &agent.push, FIRST).await?;
-        let began = Tokio.now().mono;
-        let (version, body) = agent.socket.notification().await?;
-        if body != FIRST {
-            return Err(Trouble::new("the notification is not what was sent", PROXY));
-        }
-        let took = Tokio.now().mono.since(began);
-        let updates = json!([{"channelID": CHANNEL, "version": version, "code": 100}]);
-        agent.socket.say(&json!({"messageType": "ack", "updates": updates})).await?;
-        // So the acknowledgement was read, too.
-        agent.socket.ask(&json!({}), "").await?;
-        Ok(Walked::new(
-            (),
-            format!("the message came {} ms after its 201, and is acknowledged", took.as_millis()),
-        ))
-    };
-    let hop = hop.await;
-    (agent, hop)
+async fn notified(way: &Way, mut agent: UserAgent) -> Hop<Walked<UserAgent>> {
+    send(way, &agent.push, FIRST).await?;
+    let began = Tokio.now().mono;
+    let (version, body) = agent.socket.notification().await?;
+    if body != FIRST {
+        return Err(Trouble::new("the notification is not what was sent", PROXY));
+    }
+    let took = Tokio.now().mono.since(began);
+    agent.socket.acknowledge(&version).await?;
+    let said = format!("the message came {} ms after its 201, and is acknowledged", took.as_millis());
+    Ok(Walked::new(agent, said))
 }
 
 /// The same user agent by another connection: what it acknowledged does not come again, and the next message does.
-async fn reconnected(way: &Way, url: &PublicUrl, agent: UserAgent) -> Hop<Walked<UserAgent>> {
+async fn reconnected(way: &Way, door: &Door, agent: UserAgent) -> Hop<Walked<UserAgent>> {
     let UserAgent { socket, uaid, push } = agent;
     drop(socket);
-    let (mut socket, _) = Socket::open(way, url).await?;
+    let (mut socket, _) = Socket::open(way, door).await?;
     if socket.hello(Some(&uaid)).await? != uaid {
         return Err(Trouble::new(
             "the service does not know its user agent any more, so browsers lose all their subscriptions",
@@ -224,33 +281,33 @@ async fn reconnected(way: &Way, url: &PublicUrl, agent: UserAgent) -> Hop<Walked
         ));
     }
     send(way, &push, SECOND).await?;
-    let (_, body) = socket.notification().await?;
+    let (version, body) = socket.notification().await?;
     if body == FIRST {
         return Err(Trouble::new("a message that was acknowledged comes again", "see the service's log"));
     }
     if body != SECOND {
         return Err(Trouble::new("the notification is not what was sent", PROXY));
     }
+    socket.acknowledge(&version).await?;
     Ok(Walked::new(
         UserAgent { socket, uaid, push },
         "as the same user agent: nothing comes again, the next message does",
     ))
 }
 
-async fn unregistered(mut agent: UserAgent) -> Hop<Walked<()>> {
+async fn unregistered(mut agent: UserAgent, made: &mut Made) -> Hop<Walked<()>> {
     agent.socket.ask(&unregister(), "unregister").await?;
+    made.uaid = None;
     agent.socket.end().await?;
-    Ok(Walked::new((), "200: nothing is left of this walk"))
+    Ok(Walked::new((), UNREGISTERED))
 }
 
-/// Ends the subscription by another connection, since the first may be broken. Whether that worked it does not hear.
-async fn given_up(way: &Way, url: &PublicUrl, agent: UserAgent) -> Hop<()> {
-    let UserAgent { socket, uaid, .. } = agent;
-    drop(socket);
-    let (mut socket, _) = Socket::open(way, url).await?;
-    socket.hello(Some(&uaid)).await?;
-    socket.say(&unregister()).await?;
-    socket.end().await
+fn hello(uaid: Option<&str>) -> Value {
+    let mut hello = json!({"messageType": "hello", "use_webpush": true, "broadcasts": {}});
+    if let (Some(uaid), Some(hello)) = (uaid, hello.as_object_mut()) {
+        hello.insert("uaid".to_owned(), uaid.into());
+    }
+    hello
 }
 
 fn unregister() -> Value {
@@ -274,18 +331,19 @@ fn unopened(error: &WsError) -> Trouble {
         return Trouble::new(what, UPGRADE);
     };
     let status = response.status();
-    let body = response.body().as_deref().unwrap_or_default().to_vec().into();
-    let answer = Answer { status, headers: response.headers().clone(), body };
+    let answer = answer(response);
     let Trouble { what, hint } = refused("no WebSocket opens", &answer);
     let by_service = answer.problem().is_some();
     let hint = match status {
         // It was asked for something else than this program asked for.
         StatusCode::UPGRADE_REQUIRED | StatusCode::BAD_REQUEST => UPGRADE.to_owned(),
         StatusCode::NOT_FOUND if by_service => {
-            "the service has no WebSocket there: let the proxy pass paths on as they are".to_owned()
+            "the service has no WebSocket there: see its websocket-path, and let the proxy pass paths on as they are"
+                .to_owned()
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            "let the proxy pass the path on that is the public URL with a slash behind".to_owned()
+            "let the proxy pass the path of the WebSocket on: the public URL with a slash behind, or websocket-path"
+                .to_owned()
         }
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
             if !by_service =>
@@ -321,6 +379,9 @@ fn text<'a>(frame: &'a Value, member: &str) -> &'a str {
     frame.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The protocol has no end of a user agent.
+const UNREGISTERED: &str = "200: nothing is subscribed any more; the name of this user agent stays until it has been idle for \
+    agent-idle (90 days by default)";
 /// Of a user agent that has nothing else, any will do.
 const CHANNEL: &str = "00000000-0000-4000-8000-000000000000";
 const FIRST: &[u8] = b"webpush doctor, by WebSocket";
@@ -331,4 +392,6 @@ const NOTIFICATION: Duration = Duration::from_secs(5);
 const FRAME_OCTETS_MAX: usize = 64 * 1024;
 const UPGRADE: &str = "let the proxy ask by HTTP/1.1 and pass Upgrade and Connection on (nginx: proxy_http_version 1.1; \
     proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade)";
+const ELSEWHERE: &str = "if it has websocket-path, name it with --websocket-path; with no-websocket say --no-websocket. \
+    If it has neither, let the proxy pass paths on as they are";
 const CUT: &str = "see what stands between, and how long it lets a WebSocket live";

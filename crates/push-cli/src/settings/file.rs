@@ -14,18 +14,31 @@ use crate::{
     files,
 };
 
-/// The identities of the arguments that the file at `path` has a value for, and the values as their flags take them.
+/// An argument that the file has a value for.
+pub(super) struct Given {
+    pub(super) id: String,
+    /// As its flag takes them.
+    pub(super) values: Vec<OsString>,
+    /// Where they stand: `webpush.toml:7:14`.
+    pub(super) place: String,
+}
+
+/// What the file at `path` says.
 ///
 /// # Errors
 ///
 /// It cannot be read; it is no TOML; a key that no flag has, a value that its flag does not take. With line and column.
-pub(super) fn read(path: &Path, arguments: &[Arg]) -> Result<Vec<(String, Vec<OsString>)>> {
+pub(super) fn read(path: &Path, arguments: &[Arg]) -> Result<Vec<Given>> {
     let text = files::read_secret_text(path, FILE_OCTETS_MAX)?;
-    parse(&text, arguments).map_err(|wrong| {
-        let (line, column) = line_and_column(&text, wrong.at);
-        let error = Error::usage(format!("{}:{line}:{column}: {}", path.display(), wrong.what));
+    let place = |at| {
+        let (line, column) = line_and_column(&text, at);
+        format!("{}:{line}:{column}", path.display())
+    };
+    let parsed = parse(&text, arguments).map_err(|wrong| {
+        let error = Error::usage(format!("{}: {}", place(wrong.at), wrong.what));
         wrong.hint.into_iter().fold(error, Error::hint)
-    })
+    })?;
+    Ok(parsed.into_iter().map(|(id, values, at)| Given { id, values, place: place(at) }).collect())
 }
 
 /// What is wrong, and where it begins: octets into the text.
@@ -53,7 +66,8 @@ struct Entry<'a> {
     value: &'a Spanned<DeValue<'a>>,
 }
 
-fn parse(text: &str, arguments: &[Arg]) -> std::result::Result<Vec<(String, Vec<OsString>)>, Wrong> {
+/// The identities of arguments, their values, and where these begin.
+fn parse(text: &str, arguments: &[Arg]) -> std::result::Result<Vec<(String, Vec<OsString>, usize)>, Wrong> {
     let table = DeTable::parse(text).map_err(|error| {
         Wrong::new(&error.span().unwrap_or_default(), error.message())
             .hint("the file is to be TOML (toml.io)")
@@ -68,7 +82,7 @@ fn parse(text: &str, arguments: &[Arg]) -> std::result::Result<Vec<(String, Vec<
             let hint = nearest(&entry.key, known.iter().map(|(key, _)| key));
             return Err(Wrong::new(&entry.at, format!("unknown key `{}`", entry.key.name)).hint(hint));
         };
-        given.push((arg.get_id().to_string(), values(arg, entry.value)?));
+        given.push((arg.get_id().to_string(), values(arg, entry.value)?, entry.value.span().start));
     }
     Ok(given)
 }
@@ -180,7 +194,7 @@ mod tests {
         ]
     }
 
-    fn parsed(text: &str) -> std::result::Result<Vec<(String, Vec<OsString>)>, Wrong> {
+    fn parsed(text: &str) -> std::result::Result<Vec<(String, Vec<OsString>, usize)>, Wrong> {
         parse(text, &arguments())
     }
 
@@ -196,7 +210,7 @@ mod tests {
         let given: Vec<(String, Vec<String>)> = parsed(text)
             .unwrap()
             .into_iter()
-            .map(|(id, values)| {
+            .map(|(id, values, _)| {
                 (id, values.iter().map(|value| value.to_string_lossy().into_owned()).collect())
             })
             .collect();
@@ -209,7 +223,7 @@ mod tests {
         let expected = expected
             .map(|(id, values)| (id.to_owned(), values.into_iter().map(str::to_owned).collect::<Vec<_>>()));
         assert_eq!(given, expected);
-        assert_eq!(parsed("").unwrap(), []);
+        assert!(parsed("").unwrap().is_empty());
         assert_eq!(parsed("bounds.sender-burst = \"7\"").unwrap().len(), 1);
     }
 
@@ -266,7 +280,7 @@ mod tests {
         std::fs::write(file.path(), " ".repeat(256 * 1024)).unwrap();
         assert!(read(file.path(), &arguments()).is_ok());
         std::fs::write(file.path(), " ".repeat(256 * 1024 + 1)).unwrap();
-        let error = read(file.path(), &arguments()).unwrap_err().to_string();
+        let error = read(file.path(), &arguments()).err().unwrap().to_string();
         assert!(error.contains("longer than 262144"), "{error}");
     }
 }

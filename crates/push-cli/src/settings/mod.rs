@@ -4,6 +4,7 @@
 
 mod file;
 mod secret;
+mod variables;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,6 +14,7 @@ use std::{
 
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _, parser::ValueSource};
 
+use self::file::Given;
 use crate::{args::Args, error::Error};
 
 /// What a command is told.
@@ -21,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) args: Args,
     /// Of `serve`: all that the configuration file may hold, in the order of `--help`. Of other commands nothing.
     pub(crate) told: Vec<Told>,
+    /// Of `serve`: what is said to no use, a sentence each.
+    pub(crate) useless: Vec<String>,
 }
 
 /// One value that `serve` was told, or none.
@@ -28,6 +32,8 @@ pub(crate) struct Settings {
 pub(crate) struct Told {
     pub(crate) key: Key,
     pub(crate) by: By,
+    /// Where it is written, in the file or as the name of a variable; empty for the command line and the default.
+    pub(crate) place: String,
     /// As it was written; empty without any.
     pub(crate) values: Vec<OsString>,
 }
@@ -64,28 +70,47 @@ pub(crate) enum Refused {
 /// The first thing that makes no sense, and where it is.
 pub(crate) fn read(words: &[OsString]) -> Result<Settings, Refused> {
     let mut command = Args::command();
-    let mut matches = command.clone().try_get_matches_from(words)?;
-    let Some((name, of_command)) = matches.subcommand() else { return finish(&matches, Vec::new()) };
+    let mut matches = command.clone().try_get_matches_from(words).map_err(|error| {
+        // It names the command, if there is one.
+        let name = words.iter().find_map(|word| command.find_subcommand(word).map(Command::get_name));
+        variables::refused(error, &arguments(&command, name.unwrap_or_default()), words)
+    })?;
+    let Some((name, of_command)) = matches.subcommand() else {
+        return finish(&matches, Vec::new(), Vec::new());
+    };
     let name = name.to_owned();
     let arguments = arguments(&command, &name);
-    let mut given = Vec::new();
-    if let Some(path) = config_file(&name, of_command) {
-        given = file::read(&path, &arguments).map_err(Refused::File)?;
-    }
-    let by_file: Vec<_> = given.iter().map(|(id, _)| id.clone()).collect();
-    given.extend(secret::read(&arguments, |name| std::env::var_os(name)).map_err(Refused::File)?);
-    if !given.is_empty() {
-        for (id, values) in given {
-            command = by_default(command, &name, &id, &values);
+    let by_file = match config_file(&name, of_command) {
+        Some(path) => file::read(&path, &arguments).map_err(Refused::File)?,
+        None => Vec::new(),
+    };
+    let by_secret = secret::read(&arguments, |name| std::env::var_os(name)).map_err(Refused::File)?;
+    if !by_file.is_empty() || !by_secret.is_empty() {
+        let by_file = by_file.iter().map(|given| (&given.id, &given.values));
+        for (id, values) in by_file.chain(by_secret.iter().map(|(id, values)| (id, values))) {
+            command = by_default(command, &name, id, values);
         }
         matches = command.clone().try_get_matches_from(words)?;
     }
-    let told = if name == SERVE { told(&arguments, &matches, &by_file) } else { Vec::new() };
-    finish(&matches, told)
+    if name != SERVE {
+        return finish(&matches, Vec::new(), Vec::new());
+    }
+    let useless = variables::unknown(&command, std::env::vars_os().map(|(name, _)| name));
+    let told = told(&arguments, &matches, &by_file);
+    finish(&matches, told, useless)
 }
 
-fn finish(matches: &ArgMatches, told: Vec<Told>) -> Result<Settings, Refused> {
-    Ok(Settings { args: Args::from_arg_matches(matches)?, told })
+fn finish(matches: &ArgMatches, told: Vec<Told>, useless: Vec<String>) -> Result<Settings, Refused> {
+    Ok(Settings { args: Args::from_arg_matches(matches)?, told, useless })
+}
+
+/// An error about flags, with the places where what it is about was written instead.
+pub(crate) fn placed(error: Error, told: &[Told]) -> Error {
+    let is_about = |told: &&Told| {
+        !told.place.is_empty() && told.values != ["false"] && error.is_about(&format!("--{}", told.key.name))
+    };
+    let places: Vec<_> = told.iter().filter(is_about).map(|told| told.place.clone()).collect();
+    if places.is_empty() { error } else { error.at(&places.join(", ")) }
 }
 
 fn config_file(name: &str, of_command: &ArgMatches) -> Option<PathBuf> {
@@ -112,20 +137,23 @@ fn by_default(command: Command, name: &str, id: &str, values: &[OsString]) -> Co
     }
 }
 
-fn told(arguments: &[Arg], matches: &ArgMatches, by_file: &[String]) -> Vec<Told> {
+fn told(arguments: &[Arg], matches: &ArgMatches, by_file: &[Given]) -> Vec<Told> {
     let of_command = matches.subcommand().map_or(matches, |(_, of_command)| of_command);
     let told = |arg: &Arg| {
         let key = Key::of(arg)?;
         let id = arg.get_id().as_str();
         let matches = if arg.is_global_set() { matches } else { of_command };
-        let by = match matches.value_source(id) {
-            Some(ValueSource::CommandLine) => By::Flag,
-            Some(ValueSource::EnvVariable) => By::Environment,
-            Some(_) | None if by_file.iter().any(|by_file| by_file == id) => By::File,
-            Some(_) | None => By::Default,
+        let given = by_file.iter().find(|given| given.id == id);
+        let (by, place) = match (matches.value_source(id), given) {
+            (Some(ValueSource::CommandLine), _) => (By::Flag, String::new()),
+            (Some(ValueSource::EnvVariable), _) => {
+                (By::Environment, arg.get_env().map(|name| name.display().to_string()).unwrap_or_default())
+            }
+            (_, Some(given)) => (By::File, given.place.clone()),
+            (_, None) => (By::Default, String::new()),
         };
         let values = matches.get_raw(id).into_iter().flatten().map(OsStr::to_owned).collect();
-        Some(Told { key, by, values })
+        Some(Told { key, by, place, values })
     };
     arguments.iter().filter_map(told).collect()
 }

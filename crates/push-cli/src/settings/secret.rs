@@ -1,6 +1,6 @@
 //! Secrets that are not to be seen in the environment: `NAME_FILE` names a file that holds what `NAME` would.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::Arg;
 
@@ -38,8 +38,8 @@ pub(super) fn read(
 }
 
 /// The variable that names the file.
-fn file_variable(name: &OsString) -> OsString {
-    let mut name = name.clone();
+pub(super) fn file_variable(name: &OsStr) -> OsString {
+    let mut name = name.to_owned();
     name.push("_FILE");
     name
 }

@@ -50,6 +50,20 @@ fn clients_behind_a_proxy_have_bounds_of_their_own() {
     });
 }
 
+/// As a listener on `[::]` would name them.
+#[test]
+fn proxies_of_ipv4_may_be_written_as_ipv6() {
+    run(async {
+        for proxies in ["::ffff:127.0.0.1", "::ffff:127.0.0.0/104", "::ffff:0:0/96"] {
+            let service = behind(proxies);
+            let mut proxy = Peer::connect(&service).await;
+            use_up(&mut proxy, &[("x-forwarded-for", "192.0.2.1")]).await;
+            assert!(may(&mut proxy, &[("x-forwarded-for", "192.0.2.2")]).await, "{proxies} are no proxies");
+        }
+    });
+    assert!("::ffff:127.0.0.1/95".parse::<push_driver::TrustedProxies>().is_err(), "it covers nobody");
+}
+
 /// The nearest that is no proxy of ours counts. What a client wrote itself is farther away, in either field.
 #[test]
 fn nobody_gets_another_address_by_writing_one() {
