@@ -25,7 +25,8 @@ pub(crate) fn agree_many(
     if let Some(processor) = kernel() {
         for peers in peers.chunks(BATCH) {
             let over = peers.len() % EIGHT;
-            let (many, few) = peers.split_at(if over < WORTH_IT { peers.len() - over } else { peers.len() });
+            let (many, few) =
+                peers.split_at(peers.len().saturating_sub(if over < WORTH_IT { over } else { 0 }));
             agree(processor, many, random, &mut lanes);
             each(rest, few, random, &mut lanes);
         }
@@ -58,15 +59,15 @@ fn agree<'a, L: Lanes>(
         return;
     }
     let mut scalars = Zeroizing::new(vec![[0; SECRET_KEY_LEN]; peers.len()]);
-    let drawn = draw(random, &mut scalars);
+    if let Err(error) = draw(random, &mut scalars) {
+        lanes.take(peers.len()).for_each(|lane| *lane = Err(error.into()));
+        return;
+    }
     let requests = peers.iter().zip(&*scalars);
     let requests: Vec<_> =
         requests.map(|(peer, scalar)| Request { peer: peer.coordinates(), scalar }).collect();
     for (outcome, lane) in batch::agree(processor, &requests).into_iter().zip(lanes) {
-        *lane = match drawn {
-            Ok(()) => outcome.map(agreed).map_err(AgreementError::from),
-            Err(error) => Err(error.into()),
-        };
+        *lane = outcome.map(agreed).map_err(AgreementError::from);
     }
 }
 

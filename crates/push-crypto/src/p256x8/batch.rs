@@ -228,13 +228,5 @@ const WINDOWS: u32 = 64;
 const COUNT: usize = 1 << (WIDTH - 1);
 
 /// p, big-endian.
-const PRIME: [u8; 32] = {
-    let words: [u64; 4] = [0xffff_ffff_0000_0001, 0, 0xffff_ffff, 0xffff_ffff_ffff_ffff];
-    let mut prime = [0; 32];
-    let (mut rest, mut word) = (prime.as_chunks_mut::<8>().0, 0);
-    while let Some((octets, more)) = rest.split_first_mut() {
-        *octets = words[word].to_be_bytes();
-        (rest, word) = (more, word + 1);
-    }
-    prime
-};
+const PRIME: [u8; 32] =
+    *b"\xff\xff\xff\xff\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";

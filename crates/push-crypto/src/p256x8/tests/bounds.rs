@@ -215,7 +215,7 @@ impl Lanes for Intervals {
     }
 
     fn add_product_high(self, sum: Interval, a: Interval, b: Interval) -> Interval {
-        Interval::checked(sum.min, sum.max + (a.factor() * b.factor() >> 52))
+        Interval::checked(sum.min, sum.max + ((a.factor() * b.factor()) >> 52))
     }
 
     fn whole(self, limb: Interval) -> Interval {
