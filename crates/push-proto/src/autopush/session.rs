@@ -255,14 +255,11 @@ impl Session {
         if let Some(close) = self.last.take() {
             return Output::Close(Some(close));
         }
-        if self.stage.is_ready() {
-            if let Some((delivery, item)) = self.pushes.pop_front() {
-                return self.notify(delivery, &item, door);
-            }
-            // Most user agents wait for most of their time, and there are many: what is empty takes no room.
-            self.pushes = VecDeque::new();
+        if let Some((delivery, item)) = self.pushes.pop_front() {
+            return self.notify(delivery, &item, door);
         }
-        self.replies = VecDeque::new();
+        // Most user agents wait for most of their time, and there are many: what is empty takes no room.
+        (self.replies, self.pushes) = (VecDeque::new(), VecDeque::new());
         if matches!(self.stage, Stage::Closed) {
             return Output::Wait(None);
         }

@@ -17,14 +17,6 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    /// Whether notifications are understood: `hello` is answered, and so is the `register` that made the set.
-    pub(super) const fn is_ready(&self) -> bool {
-        match self {
-            Self::Open(party) => !matches!(party.standing, Standing::Made { registered: Some(_), .. }),
-            Self::Silent { .. } | Self::Greeting { .. } | Self::Closed => false,
-        }
-    }
-
     /// Whose set is monitored.
     pub(super) const fn agent(&self) -> Option<AgentId> {
         match self {

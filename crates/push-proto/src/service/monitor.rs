@@ -52,7 +52,7 @@ pub(super) struct Monitor {
     loading: Option<Ticket>,
     /// Loaded, but not pushed for want of room; bounded by a page.
     queue: VecDeque<Entry>,
-    /// Transient messages that wait for credit; bounded by [`Limits::transient`](super::Limits::transient).
+    /// Transient messages that wait for credit, and until it is open; bounded by [`Limits::transient`](super::Limits::transient).
     transient: VecDeque<Item>,
     writing: BTreeMap<Delivery, Sent>,
     unacknowledged: BTreeMap<Delivery, Sent>,
@@ -281,7 +281,8 @@ impl Monitor {
 
     /// Pushes what there is room for and asks the store for more. Whether a snapshot is complete.
     pub(super) fn fill(&mut self, turn: &mut Turn<'_>) -> bool {
-        while self.credit > 0 {
+        // Who has not been told that it monitors expects nothing yet: Firefox would drop it.
+        while self.opened && self.credit > 0 {
             let Some(item) = self.transient.pop_front() else { break };
             if self.wants(&item, turn) {
                 self.push(item, None, turn);

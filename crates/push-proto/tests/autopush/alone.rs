@@ -64,7 +64,7 @@ const SAID: [&str; 9] = [
     "{}",
 ];
 
-fn message() -> Message {
+pub(crate) fn message() -> Message {
     let octets = [7; 16];
     Message {
         handle: Handle {
@@ -227,16 +227,4 @@ proptest! {
         alone.give(Input::Drain);
         prop_assert!(alone.closed);
     }
-}
-
-/// G3: a message that is not kept, and is pushed before the monitor is open. Firefox drops what comes before its `hello` is
-/// answered.
-#[test]
-fn nothing_is_notified_before_hello_is_answered() {
-    let mut alone = Alone::new();
-    alone.take(Step::Say(1));
-    alone.take(Step::Push(0));
-    assert_eq!((alone.asked.len(), alone.open.len()), (1, 1));
-    alone.take(Step::Opened(0));
-    assert!(alone.open.is_empty());
 }

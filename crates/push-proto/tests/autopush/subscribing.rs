@@ -1,16 +1,18 @@
 //! Names, sets and subscriptions.
 
+use std::{sync::Arc, time::Duration};
+
 use push_crypto::vapid::{Signer, SigningKey};
 use push_proto::autopush::{Close, Config};
 use push_proto::{
     AgentId, Refusal,
-    service::{Limits, Monitor, Rate, Request, Response, Set, Subscribe, Target},
-    store::{Command, Operation, Ticket},
+    service::{Input, Limits, Monitor, Rate, Request, Response, Set, Subscribe, Target},
+    store::{Command, Completion, Hint, Operation, Ticket},
 };
 use serde_json::json;
 
 use crate::{
-    agent::{channel, registered},
+    agent::{Notified, channel, registered},
     world::{ORIGIN, PROVIDER, World},
 };
 
@@ -89,6 +91,30 @@ fn g3_a_message_without_a_ttl_reaches_a_channel_that_has_just_been_added() {
     let second = world.register(who, 1);
     assert_eq!(world.send_with(&second, &[("ttl", "0")], "second"), 201);
     assert_eq!(world.bodies(who), ["second"]);
+}
+
+/// G3: not even a message that is not kept, which Firefox would drop.
+#[test]
+fn nothing_is_notified_before_hello_is_answered() {
+    let mut world = World::new();
+    let (first, uaid, _) = world.subscriber();
+    world.cut(first);
+    world.hold();
+    let who = world.connect();
+    world.say(who, json!({ "messageType": "hello", "uaid": uaid }));
+    world.release_some(1);
+    let agent = world.lines[who].identified.expect("it says so");
+    let mut message = crate::alone::message();
+    message.handle.agent = agent;
+    (message.accepted, message.expires) = (world.now.wall, world.now.wall);
+    let offer = Hint::Offered(Arc::new(message));
+    world.service.handle(Input::Store(Completion::Hint(agent, offer)), world.now);
+    world.pass(Duration::ZERO);
+    assert!(world.told(who).is_empty(), "it is watched, and not open");
+    world.release();
+    let [hello, notification] = world.told(who).try_into().expect("two frames");
+    assert_eq!(hello["messageType"], "hello");
+    assert_eq!(Notified::of(&notification).body(), "x");
 }
 
 #[test]

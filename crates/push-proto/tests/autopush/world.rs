@@ -58,8 +58,6 @@ pub(crate) struct Line {
     under_way: BTreeMap<Delivery, (Exchange, Handle)>,
     /// How often a monitor was asked for.
     pub(crate) watches: usize,
-    /// Whether any was opened: before that the user agent understands no notification.
-    opened: bool,
 }
 
 pub(crate) struct World {
@@ -151,7 +149,6 @@ impl World {
             inbox: VecDeque::new(),
             under_way: BTreeMap::new(),
             watches: 0,
-            opened: false,
         });
         self.settle();
         self.lines.len() - 1
@@ -368,7 +365,7 @@ impl World {
             let asked = self.origins.values().filter(asked).count();
             assert!(asked < limits.requests + limits.updates, "requests of one connection");
             let line = &self.lines[who];
-            let waits = !line.room || line.close.is_some() || !line.opened;
+            let waits = !line.room || line.close.is_some();
             assert!(waits || line.under_way.is_empty(), "what became of a push is told");
         }
     }
@@ -527,7 +524,6 @@ impl World {
 
     fn monitored(&mut self, exchange: Exchange, monitored: Monitored) {
         if let Some(Origin::Monitor(who, ask)) = self.origins.get(&exchange).copied() {
-            self.lines[who].opened |= matches!(monitored, Monitored::Opened);
             self.give(who, Said::Monitored(ask, monitored));
         }
     }
