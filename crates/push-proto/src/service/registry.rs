@@ -72,11 +72,15 @@ impl Service {
     /// RFC 8030 §7.3.
     pub(super) fn unsubscribe(&mut self, exchange: Exchange, target: Target) {
         let pending = Pending::Asked(exchange, Asked::Unsubscribe(target));
+        self.watched.closing(target.agent(), target.member());
         self.effects.apply(pending, Operation::Close(target.agent(), target.member()));
     }
 
     /// The store has answered one of these.
     pub(super) fn registered(&mut self, exchange: Exchange, asked: Asked, completion: Completion, now: Now) {
+        if let Asked::Unsubscribe(target) = &asked {
+            self.watched.settled(target.agent(), target.member());
+        }
         if let Completion::Read(_, item) = completion {
             return self.found(exchange, item, now);
         }

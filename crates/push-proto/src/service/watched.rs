@@ -73,6 +73,8 @@ pub(super) struct Watched {
     agents: BTreeMap<AgentId, Agent>,
     monitors: BTreeMap<Target, Monitor>,
     timers: BTreeSet<(Mono, Target)>,
+    /// Subscriptions, and agents as a whole, whose end is on its way to the store: as many as requests may be.
+    closing: BTreeSet<(AgentId, Option<SubscriptionId>)>,
     /// Body octets of what waits in the monitors.
     waiting_octets: usize,
     /// Monitors of sets.
@@ -190,7 +192,20 @@ impl Watched {
         let known = self.agents.get(&agent).and_then(|agent| agent.subscriptions.as_ref());
         let record = known.and_then(|subscriptions| subscriptions.get(subscription));
         let admitted = record.is_some_and(|record| record.admits(sender).is_ok());
-        admitted && self.push_now(message, turn)
+        // Its end may be committed before it is, and then it is refused.
+        let closing =
+            [None, Some(subscription)].iter().any(|member| self.closing.contains(&(agent, *member)));
+        admitted && !closing && self.push_now(message, turn)
+    }
+
+    /// The end of a subscription, or of the agent as a whole, is asked of the store.
+    pub(super) fn closing(&mut self, agent: AgentId, member: Option<SubscriptionId>) {
+        self.closing.insert((agent, member));
+    }
+
+    /// The store has answered that.
+    pub(super) fn settled(&mut self, agent: AgentId, member: Option<SubscriptionId>) {
+        self.closing.remove(&(agent, member));
     }
 
     /// Pushes a transient message, now that it is known to be welcome. Whether anybody got it.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use push_proto::{
     AgentId, Refusal, Ttl, Urgency,
-    service::{Input, Monitor, Request, Response, Target, Transfer},
+    service::{Input, Limits, Monitor, Request, Response, Target, Transfer},
 };
+use push_store::Quotas;
 
 use crate::world::{World, message, refusal};
 
@@ -221,17 +222,35 @@ fn a_13_a_message_can_be_read_by_whoever_holds_its_url_until_it_ends() {
 
 #[test]
 fn an_early_push_that_the_store_then_refuses_is_taken_back() {
-    let mut world = World::new();
+    let mut world = World::with(Limits::default(), Quotas { entries: 1, ..Quotas::default() });
     let to = world.subscribe(None);
     let monitor = world.monitor(Target::Set(to.0), 8);
+    world.send(message(to, "kept"));
+    assert_eq!(world.take_bodies(monitor), ["kept"]);
     world.hold();
-    let unsubscribe = world.start(Request::Unsubscribe(Target::Subscription(to.0, to.1)));
     let post = world.start(Request::Send(message(to, "late")));
     let [(delivery, _)] = world.take_pushes(monitor).try_into().expect("pushed early");
     world.release();
-    assert!(matches!(world.response(unsubscribe), Some(Response::Done)));
-    assert_eq!(refusal(&world.response(post).expect("answered")), Refusal::NOT_FOUND);
+    assert_eq!(refusal(&world.response(post).expect("answered")).reason(), Refusal::QUEUE_FULL.reason());
     assert!(world.retracted.contains(&(monitor, delivery)));
+}
+
+/// The end of its subscription is on its way, and will come before it.
+#[test]
+fn what_is_about_to_be_refused_is_not_pushed_early() {
+    for whole in [false, true] {
+        let mut world = World::new();
+        let to = world.subscribe(None);
+        let monitor = world.monitor(Target::Set(to.0), 8);
+        world.hold();
+        let target = if whole { Target::Set(to.0) } else { Target::Subscription(to.0, to.1) };
+        let unsubscribe = world.start(Request::Unsubscribe(target));
+        let post = world.start(Request::Send(message(to, "late")));
+        world.release();
+        assert!(world.take_pushes(monitor).is_empty());
+        assert!(matches!(world.response(unsubscribe), Some(Response::Done)));
+        assert_eq!(refusal(&world.response(post).expect("answered")), Refusal::NOT_FOUND);
+    }
 }
 
 #[test]
