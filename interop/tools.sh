@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the run needs: found, or installed from Debian, npm, PyPI and crates.io; and the service, built.
+# What the run needs: found, or installed from Debian and the registries of Node, Python and Rust; and the service, built.
 
 # tools: curl, nghttp, Node 18 or later, Chromium, Firefox, nginx, Caddy, a Python, and what lock files name. Sets $python.
 tools() {
