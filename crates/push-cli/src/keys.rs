@@ -14,7 +14,7 @@ use crate::{
     args::{KeysArgs, RotateKeyArgs},
     backup::{date, now},
     error::{Error, Result},
-    files, output, sealing, serve,
+    files, output, sealing, store,
 };
 
 /// Lists them.
@@ -36,7 +36,7 @@ pub(crate) fn rotate(args: &RotateKeyArgs) -> Result<()> {
     }
     sealing::check_is_service(&args.data)?;
     // Locked until this returns.
-    let snapshot = Snapshot::open(sealing::store_path(&args.data)).map_err(|error| refused(&error))?;
+    let snapshot = Snapshot::open(store::path(&args.data)).map_err(|error| refused(&error))?;
     let mut keyring = sealing::read(&args.data)?;
     match args.retire {
         Some(id) => retire(args, &snapshot, &mut keyring, KeyId::from_u8(id)),
@@ -49,7 +49,7 @@ fn refused(error: &OpenError) -> Error {
         return Error::failed("the service is running, and reads its keys only when it starts")
             .hint("stop it, run this again, and start it");
     }
-    serve::refused(error)
+    store::refused(error)
 }
 
 fn add(data: &Path, snapshot: &Snapshot, keyring: &mut Keyring) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::{
     args::ListenArgs,
     error::{Error, Result},
     files, output,
-    serve::Signals,
+    signals::Signals,
     tls,
 };
 

@@ -9,6 +9,8 @@
 //! | [`serve`], [`check`], [`keygen`], [`listen`], [`send`], [`demo`], [`bench`], [`backup`], [`keys`], [`doctor`] | the commands |
 //! | [`reload`] | SIGHUP while it serves |
 //! | [`metrics`] | what `serve` tells Prometheus |
+//! | [`signals`] | what asks a command to end |
+//! | [`store`] | where the store is, and what to do when it cannot be opened |
 //! | [`sockets`], [`websocket`] | where `serve` listens, and what flags say of user agents that come by WebSocket |
 //! | [`supervisor`] | what systemd is told |
 //! | [`firefox`] | what a browser is to be told |
@@ -41,7 +43,9 @@ mod sealing;
 mod send;
 mod serve;
 mod settings;
+mod signals;
 mod sockets;
+mod store;
 mod supervisor;
 mod tls;
 mod vapid;

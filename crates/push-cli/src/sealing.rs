@@ -25,7 +25,7 @@ use push_store::{
 use crate::{
     backup,
     error::{Error, Result},
-    files, serve,
+    files, store,
 };
 
 /// What is in a data folder, as far as it makes sense.
@@ -51,11 +51,11 @@ pub(crate) fn find(data: &Path) -> Result<Found> {
         return Err(Error::failed(format!("a restore into {} was not finished", data.display()))
             .hint("wait until it is; if it was cut short, empty the folder and restore again"));
     }
-    let (store, key) = (store_path(data), key_path(data));
-    let presence = FjallEngine::presence(&store).map_err(|error| serve::refused(&error))?;
+    let (store_path, key) = (store::path(data), key_path(data));
+    let presence = FjallEngine::presence(&store_path).map_err(|error| store::refused(&error))?;
     match (presence, exists(&key)?) {
         (Presence::Whole, true) => Ok(Found::Service),
-        (Presence::Unfinished, true) => Err(serve::refused(&OpenError::DataMissing(store.join("data")))),
+        (Presence::Unfinished, true) => Err(store::refused(&OpenError::DataMissing(store_path.join("data")))),
         (Presence::Nothing, true) => {
             Err(Error::failed(format!("there is a sealing key {} without its store", key.display())).hint(
                 "restore the store from the backup of this folder; to give up all subscriptions and start anew, use \
@@ -161,11 +161,7 @@ pub(crate) fn is_half_restored(data: &Path) -> bool {
 pub(crate) fn adopt(data: &Path, store: &Path, keyring: &Keyring) -> Result<()> {
     let key = key_path(data);
     files::create_private(&key, keyring.to_text().expose().as_bytes())?;
-    files::rename(store, &store_path(data)).inspect_err(|_| drop(fs::remove_file(&key)))
-}
-
-pub(crate) fn store_path(data: &Path) -> PathBuf {
-    data.join("store")
+    files::rename(store, &store::path(data)).inspect_err(|_| drop(fs::remove_file(&key)))
 }
 
 fn key_path(data: &Path) -> PathBuf {
@@ -193,7 +189,7 @@ mod tests {
     use super::*;
 
     fn make_store(data: &Path) {
-        drop(FjallEngine::open(store_path(data)).unwrap());
+        drop(FjallEngine::open(store::path(data)).unwrap());
     }
 
     #[test]
@@ -218,9 +214,9 @@ mod tests {
         assert_eq!(find(data.path()).unwrap(), Found::Nothing);
         draft(data.path()).unwrap();
         make_store(data.path());
-        fs::rename(store_path(data.path()).join("data"), data.path().join("data")).unwrap();
+        fs::rename(store::path(data.path()).join("data"), data.path().join("data")).unwrap();
         assert_eq!(find(data.path()).unwrap(), Found::Unfinished);
-        fs::rename(data.path().join("data"), store_path(data.path()).join("data")).unwrap();
+        fs::rename(data.path().join("data"), store::path(data.path()).join("data")).unwrap();
         assert_eq!(find(data.path()).unwrap(), Found::Unfinished);
         settle(data.path()).unwrap();
         assert!(!draft_path(data.path()).exists());
@@ -242,7 +238,7 @@ mod tests {
         make_store(data.path());
         let lost = find(data.path()).unwrap_err().to_string();
         assert!(lost.contains("is missing") && lost.contains("backup"), "{lost}");
-        fs::remove_dir_all(store_path(data.path())).unwrap();
+        fs::remove_dir_all(store::path(data.path())).unwrap();
         fs::write(key_path(data.path()), "x").unwrap();
         let lone = find(data.path()).unwrap_err().to_string();
         assert!(lone.contains("without its store"), "{lone}");

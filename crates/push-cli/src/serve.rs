@@ -11,9 +11,9 @@ use push_proto::{
     Seed, autopush,
     wire::{self, Door, PublicUrl},
 };
-use push_store::{Embedded, Failure, OpenError};
+use push_store::Embedded;
 use push_tokio::{Listen, Server, ServerTls};
-use tokio::{runtime, signal};
+use tokio::runtime;
 
 #[cfg(unix)]
 use crate::backup;
@@ -26,7 +26,9 @@ use crate::{
     reload::{Hangup, Reloadable},
     sealing::{self, Found},
     settings::Told,
+    signals::Signals,
     sockets::{Bound, Place},
+    store,
     supervisor::Supervisor,
     tls,
 };
@@ -191,9 +193,9 @@ pub(crate) fn check_data(config: &Config) -> Result<Found> {
 /// The store and the key that belongs to it.
 fn open_store(config: &Config, found: Found) -> Result<(Embedded, Keyring)> {
     let Config { data, .. } = config;
-    let (path, quotas) = (sealing::store_path(data), config.bounds.quotas());
+    let (path, quotas) = (store::path(data), config.bounds.quotas());
     if found == Found::Service {
-        let store = Embedded::open_existing(&path, quotas).map_err(|error| refused(&error))?;
+        let store = Embedded::open_existing(&path, quotas).map_err(|error| store::refused(&error))?;
         return Ok((store, sealing::settle(data)?));
     }
     if found == Found::Nothing {
@@ -201,7 +203,7 @@ fn open_store(config: &Config, found: Found) -> Result<(Embedded, Keyring)> {
     }
     // Even if the data folder was made by somebody who lets others in.
     files::create_private_folder(&path)?;
-    let store = Embedded::open(&path, quotas).map_err(|error| refused(&error))?;
+    let store = Embedded::open(&path, quotas).map_err(|error| store::refused(&error))?;
     let keyring = sealing::settle(data)?;
     output::note(&format!(
         "{} is new: made a store and a sealing key; no URL of an earlier service is valid here",
@@ -210,71 +212,10 @@ fn open_store(config: &Config, found: Found) -> Result<(Embedded, Keyring)> {
     Ok((store, keyring))
 }
 
-/// Why a store cannot be opened, and what to do.
-pub(crate) fn refused(error: &OpenError) -> Error {
-    let failed = Error::failed(error.to_string());
-    if matches!(error, OpenError::InUse(_)) {
-        return failed.hint(
-            "only one process can use a data folder: `webpush serve`, or for a while `webpush rotate-key`, or \
-             `webpush backup` of a service that is stopped. Wait for it or end it, or use another --data",
-        );
-    }
-    match (error, error.failure()) {
-        (_, Failure::Full) => failed.hint("make room on the disk of the data folder"),
-        (_, Failure::ReadOnly) => failed.hint("let this user write to the data folder, all of it"),
-        (
-            OpenError::NotAStore(_)
-            | OpenError::Corrupt(_)
-            | OpenError::DataMissing(_)
-            | OpenError::Engine(_),
-            _,
-        ) => failed.hint("restore the data folder, key and all, from a backup, or use another folder"),
-        _ => failed,
-    }
-}
-
 fn seed() -> Result<Seed> {
     let mut octets = zeroize::Zeroizing::new([0; 32]);
     push_crypto::aws_lc::provider()
         .fill(octets.as_mut_slice())
         .map_err(|error| Error::failed(format!("cannot start: {error}")))?;
     Ok(Seed::from_octets(*octets))
-}
-
-/// The signals that ask a program to end.
-pub(crate) struct Signals {
-    #[cfg(unix)]
-    interrupt: signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: signal::unix::Signal,
-}
-
-impl Signals {
-    /// From now on signals are noted. Needs a runtime.
-    pub(crate) fn new() -> Result<Self> {
-        #[cfg(unix)]
-        {
-            use signal::unix::{SignalKind, signal};
-            let listen = |kind| signal(kind).map_err(|error| Error::failed(format!("no signals: {error}")));
-            Ok(Self {
-                interrupt: listen(SignalKind::interrupt())?,
-                terminate: listen(SignalKind::terminate())?,
-            })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    /// The next one. Cancel safe.
-    pub(crate) async fn next(&mut self) {
-        #[cfg(unix)]
-        tokio::select! {
-            _signal = self.interrupt.recv() => {}
-            _signal = self.terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        if signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    }
 }

@@ -33,7 +33,8 @@ use crate::{
     args::{BackupArgs, RestoreArgs},
     error::{Error, Result},
     files, output, sealing,
-    serve::{self, Signals},
+    signals::Signals,
+    store,
 };
 
 /// Backs a data folder up, by the service that runs on it if there is one.
@@ -101,9 +102,9 @@ fn open(data: &Path) -> Result<Snapshot> {
         files::check_owner(data)?;
     }
     sealing::check_is_service(data)?;
-    Snapshot::open(sealing::store_path(data)).map_err(|error| {
+    Snapshot::open(store::path(data)).map_err(|error| {
         if !matches!(error, OpenError::InUse(_)) {
-            return serve::refused(&error);
+            return store::refused(&error);
         }
         Error::failed("a service has this folder, and cannot be asked for a backup").hint(
             "if it is starting or ending, try again; if its log says that it has no control socket, stop it",

@@ -24,7 +24,7 @@ use crate::{
     args::DemoArgs,
     error::{Error, Result},
     output,
-    serve::Signals,
+    signals::Signals,
 };
 
 /// Shows the whole job.

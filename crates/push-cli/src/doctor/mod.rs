@@ -33,7 +33,7 @@ use self::{
 use crate::{
     args::DoctorArgs,
     error::{Error, Result},
-    serve::Signals,
+    signals::Signals,
 };
 
 /// Walks all hops. It worked if none is broken.

@@ -52,7 +52,8 @@ pub(super) struct Monitor {
     loading: Option<Ticket>,
     /// Loaded, but not pushed for want of room; bounded by a page.
     queue: VecDeque<Entry>,
-    /// Transient messages that wait for credit, and until it is open; bounded by [`Limits::transient`](super::Limits::transient).
+    /// Transient messages that wait for credit, and until it is open; bounded by
+    /// [`Limits::transient`](super::Limits::transient).
     transient: VecDeque<Item>,
     writing: BTreeMap<Delivery, Sent>,
     unacknowledged: BTreeMap<Delivery, Sent>,

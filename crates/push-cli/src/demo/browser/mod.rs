@@ -32,7 +32,7 @@ use crate::{
     args::DemoArgs,
     error::{Error, Result},
     output,
-    serve::Signals,
+    signals::Signals,
     tls,
 };
 
